@@ -1,0 +1,1 @@
+"""The ground floor: frozen data that the stages hand on. Imports nothing of the house."""

@@ -1,0 +1,37 @@
+"""The family of errors that Burnish raises on purpose.
+
+What the user did wrong, or what the machine lacks, is one sentence that says what to do. Anything else that
+reaches the user as a traceback is a bug of ours.
+"""
+
+from __future__ import annotations
+
+
+class BurnishError(Exception):
+    """Base of all errors of this project; ``str(error)`` is one sentence for the user."""
+
+    exit_code = 2
+
+
+class ImageError(BurnishError):
+    """A file cannot be read as an image: missing, truncated, of another architecture, not ELF."""
+
+
+class FunctionNotFoundError(BurnishError):
+    """No function of that name or address is in the image."""
+
+
+class HostError(BurnishError):
+    """This machine lacks something that the request needs (a compiler, a permission, disk space)."""
+
+
+class TargetError(BurnishError):
+    """The program under observation failed: it crashed, ended with an unexpected code, or timed out."""
+
+
+class RefusedError(BurnishError):
+    """A single requested function cannot be lifted or rebuilt; carries the reason as data in ``refused``."""
+
+    def __init__(self, refused: object) -> None:
+        super().__init__(str(refused))
+        self.refused = refused
