@@ -131,6 +131,16 @@ class OpCode(IntEnum):
     """``rep stos``: inputs (RDI, RAX, RCX, CONST element size); writes RDI and RCX. Direction flag clear."""
 
 
+    ADDRESS = 124
+    """The address at run time of the image address that is the (constant) input: what ``lea reg, [rip + x]`` gives."""
+    WIDE_DIV = 125
+    """``inputs = (high, low, divisor)``: unsigned quotient of ``high:low``; faults if it does not fit. As DIV."""
+    WIDE_REM = 126
+    WIDE_SDIV = 127
+    """As WIDE_DIV, signed. As IDIV."""
+    WIDE_SREM = 128
+
+
 class Varnode(NamedTuple):
     """A contiguous run of bytes in a space. For ``CONST`` the offset is the value, masked to the size."""
 
@@ -168,3 +178,7 @@ class Operation(NamedTuple):
         name = self.opcode.name if not self.lane else f"{self.opcode.name}.{self.lane}"
         text = f"{name} {', '.join(map(str, self.inputs))}"
         return text if self.output is None else f"{self.output} = {text}"
+
+
+FLOAT_OPCODES = frozenset(op for op in OpCode if op.name.startswith("FLOAT_"))
+"""Operations whose operands are IEEE 754 numbers of the operand's (or lane's) size."""
