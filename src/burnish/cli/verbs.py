@@ -1,0 +1,24 @@
+"""The table of verbs. It imports none of them, so that ``burnish --help`` stays quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A row: the module ``burnish.cli.<module>``, whose function ``run`` is the verb, and one line of help.
+
+    ``takes_command`` is true for verbs that accept ``--`` and what follows it.
+    """
+
+    module: str
+    summary: str
+    takes_command: bool = False
+
+
+VERBS: dict[str, Verb] = {
+    "coverage": Verb("coverage", "Count which functions of a file can be rebuilt, and why others cannot."),
+    "show": Verb("show", "Show one function as assembly or p-code."),
+    "doctor": Verb("doctor", "Say what this machine has and lacks, and what each lack costs."),
+}

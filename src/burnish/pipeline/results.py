@@ -1,0 +1,57 @@
+"""What every verb returns: a frozen result that prints itself as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+SCHEMA_VERSION = 1
+"""Of all JSON documents that Burnish prints. Adding a field keeps it; changing or removing one raises it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Base of the results. A subclass names its verb and has fields of plain data."""
+
+    verb: ClassVar[str]
+
+    def to_json(self) -> str:
+        """The result as a JSON object with ``schema_version``, ``burnish`` (version) and ``verb`` first."""
+        from burnish import __version__
+
+        head = {"schema_version": SCHEMA_VERSION, "burnish": __version__, "verb": self.verb}
+        return json.dumps(head | plain(self), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: object) -> Any:
+    """``value`` as JSON data.
+
+    Dataclasses and named tuples become objects, enums their names, bytes hexadecimal text, paths text; a
+    float that is not finite becomes None. Addresses stay numbers. Raises ``TypeError`` for anything else.
+    """
+    match value:
+        case Enum():
+            return value.name
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case bytes():
+            return value.hex()
+        case Path():
+            return str(value)
+        case Mapping():
+            return {str(k): plain(v) for k, v in cast("Mapping[object, object]", value).items()}
+        case tuple() if hasattr(cast("object", value), "_asdict"):
+            return plain(cast("Any", value)._asdict())
+        case list() | tuple() | frozenset():
+            return [plain(item) for item in cast("list[object]", value)]
+        case _ if is_dataclass(value):
+            return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        case _:
+            raise TypeError(f"{type(value).__name__} has no JSON form")
