@@ -29,6 +29,21 @@ class TargetError(BurnishError):
     """The program under observation failed: it crashed, ended with an unexpected code, or timed out."""
 
 
+class LinkError(BurnishError):
+    """Rebuilt code cannot be placed: an unknown symbol, a relocation that is not supported or out of reach.
+
+    ``address`` is the image address of the function at fault, or None where no single one is.
+    """
+
+    def __init__(self, message: str, address: int | None = None) -> None:
+        super().__init__(message)
+        self.address = address
+
+
+class PatchError(BurnishError):
+    """A patched copy cannot be written, or a file cannot be given back its original bytes."""
+
+
 class RefusedError(BurnishError):
     """A single requested function cannot be lifted or rebuilt; carries the reason as data in ``refused``."""
 
