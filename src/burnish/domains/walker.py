@@ -7,7 +7,7 @@ business of whoever drives the walker, since that is where domains differ most.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
@@ -57,12 +57,21 @@ class Domain(Protocol[V]):
         ...
 
 
-_EFFECTS = frozenset(
-    (OpCode.CALL, OpCode.CALLIND, OpCode.CALLOTHER, OpCode.REP_MOVS, OpCode.REP_STOS)
-)
+_EFFECTS = frozenset((OpCode.CALL, OpCode.CALLIND, OpCode.CALLOTHER, OpCode.REP_MOVS, OpCode.REP_STOS))
 
 Piece = tuple[int, int, V]
 """(offset, size, value): a part of a cell."""
+
+
+def chunks(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """``(offset, size)`` of the aligned powers of two that make up a range of bytes, so that the parts of a vector
+    register stay whole lanes."""
+    while start < stop:
+        size = start & -start or 16
+        while size > stop - start:
+            size //= 2
+        yield start, size
+        start += size
 
 
 class Walker(Generic[V]):
@@ -136,18 +145,15 @@ class Walker(Generic[V]):
                     return value
                 return self.domain.extract(value, length, offset - start, size)
             low, high = max(start, offset), min(stop, end)
-            if low > offset + sum(n for _, n in parts):
-                gap = offset + sum(n for _, n in parts)
-                parts.append((self.domain.initial(cell, gap, low - gap), low - gap))
+            gap = offset + sum(n for _, n in parts)
+            parts.extend((self.domain.initial(cell, o, n), n) for o, n in chunks(gap, low))
             whole = low == start and high == stop
             part = value if whole else self.domain.extract(value, length, low - start, high - low)
             parts.append((part, high - low))
         covered = offset + sum(n for _, n in parts)
-        if covered < end:
-            rest = self.domain.initial(cell, covered, end - covered)
-            if covered == offset:
-                return rest
-            parts.append((rest, end - covered))
+        if covered == offset:
+            return self.domain.initial(cell, offset, size)
+        parts.extend((self.domain.initial(cell, o, n), n) for o, n in chunks(covered, end))
         return self.domain.concat(parts)
 
     def write_cell(self, cell: Cell, offset: int, size: int, value: V) -> None:
@@ -162,10 +168,8 @@ class Walker(Generic[V]):
             if stop <= offset or start >= end:
                 kept.append((start, length, old))
                 continue
-            if start < offset:
-                kept.append((start, offset - start, self.domain.extract(old, length, 0, offset - start)))
-            if stop > end:
-                kept.append((end, stop - end, self.domain.extract(old, length, end - start, stop - end)))
+            for o, n in (*chunks(start, min(offset, stop)), *chunks(max(end, start), stop)):
+                kept.append((o, n, self.domain.extract(old, length, o - start, n)))
         kept.sort(key=lambda piece: piece[0])
         self.registers[cell] = kept
 
