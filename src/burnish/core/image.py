@@ -41,6 +41,19 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A named part of the mapped memory."""
+
+    name: str
+    address: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.address + self.size
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionBounds:
     """Where a function lies, and how that is known."""
 
@@ -53,6 +66,12 @@ class FunctionBounds:
     has_handler: bool = False
     """True where ``.eh_frame`` names a language-specific data area: unwinding runs code of this function."""
     aliases: tuple[str, ...] = ()
+    is_part: bool = False
+    """True for a piece of another function that lies apart (``name.cold``): entered by jumps only, never called."""
+
+    @property
+    def end(self) -> int:
+        return self.address + self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +82,9 @@ class Import:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Image:
-    """A loaded image. All addresses are image addresses (as linked; a PIE or library starts near 0).
+    """A loaded image; compared and hashed by identity. All addresses are image addresses (as linked; a PIE or library starts near 0).
 
     ``plt`` maps the address of each PLT stub to what it calls; ``got`` maps the address of each GOT slot (and of
     each other location that the loader fills with an import's address) to the import. ``relative`` maps each
@@ -82,6 +101,12 @@ class Image:
     plt: dict[int, Import] = field(default_factory=dict[int, Import])
     got: dict[int, Import] = field(default_factory=dict[int, Import])
     relative: dict[int, int] = field(default_factory=dict[int, int])
+    ifuncs: dict[int, int] = field(default_factory=dict[int, int])
+    """Each location that the loader fills with what a resolver returns (IRELATIVE), to that resolver's address."""
+    constant: tuple[tuple[int, int], ...] = ()
+    """``(start, end)`` of memory that is writable only until relocation is done (RELRO)."""
+    sections: tuple[Section, ...] = ()
+    """The section table as far as it describes mapped memory; empty where it was stripped."""
     needed: tuple[str, ...] = ()
     soname: str = ""
 
@@ -104,6 +129,15 @@ class Image:
         """True if ``address`` lies in an executable segment."""
         segment = self.segment_at(address)
         return segment is not None and Access.EXECUTE in segment.access
+
+    def is_constant(self, address: int, size: int) -> bool:
+        """True if nothing in the running program may write to those bytes."""
+        segment = self.segment_at(address)
+        if segment is None or address + size > segment.end:
+            return False
+        if Access.WRITE not in segment.access:
+            return True
+        return any(start <= address and address + size <= end for start, end in self.constant)
 
     def bounds_at(self, address: int) -> FunctionBounds | None:
         """The function whose bytes include ``address``, or None."""
