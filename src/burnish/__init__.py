@@ -1,3 +1,38 @@
-"""Burnish watches compiled x86-64 code run, learns from what it sees, and rebuilds it so that it runs faster."""
+"""Burnish watches compiled x86-64 code run, learns from what it sees, and rebuilds it so that it runs faster.
+
+The public face. Names are imported when they are first used, so that ``import burnish`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from burnish.pipeline.coverage import coverage as coverage
+    from burnish.pipeline.doctor import doctor as doctor
+    from burnish.pipeline.session import load as load
+    from burnish.pipeline.show import show as show
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "coverage": "burnish.pipeline.coverage",
+    "doctor": "burnish.pipeline.doctor",
+    "load": "burnish.pipeline.session",
+    "show": "burnish.pipeline.show",
+}
+
+__all__ = ["__version__", "coverage", "doctor", "load", "show"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name from where it lives (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'burnish' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 from burnish import __version__
@@ -48,8 +49,8 @@ _ENVIRONMENT_ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What the command line says beyond the verb's own options. ``command`` is all that stands after ``--``, or
-    None without."""
+    """What the command line says beyond the verb's own options: ``command`` is what stands after ``--``, or
+    None where there is no ``--``."""
 
     command: tuple[str, ...] | None
 
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: this process's) and return its exit code. Never raises."""
     if argv is None:
         signal.signal(signal.SIGTERM, _terminate)
+        _never_fail_to_encode()
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -209,6 +211,12 @@ def _forget_stdout() -> int:
     """After a broken pipe: keeps the interpreter from failing again when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return BROKEN_PIPE
+
+
+def _never_fail_to_encode() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _terminate(number: int, frame: object) -> None:

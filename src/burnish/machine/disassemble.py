@@ -16,8 +16,8 @@ class Syntax(Enum):
 class AssemblyLine(NamedTuple):
     """One instruction as text.
 
-    ``target`` is the address that a direct jump or call names, or that a RIP-relative operand points to; None for
-    other instructions.
+    ``target`` is the address that a direct jump or call names, or that a RIP-relative operand points to; None
+    for other instructions.
     """
 
     address: int

@@ -25,7 +25,7 @@ class Result:
         from burnish import __version__
 
         head = {"schema_version": SCHEMA_VERSION, "burnish": __version__, "verb": self.verb}
-        return json.dumps(head | plain(self), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(head | plain(self), indent=2, allow_nan=False)
 
 
 def plain(value: object) -> Any:

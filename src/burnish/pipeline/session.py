@@ -1,0 +1,168 @@
+"""Loaded images and their functions as a person meets them in Python.
+
+``burnish.load("libz.so.1").function("adler32")`` gives a function that shows its
+instructions, p-code and blocks.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from burnish.core.code import Block, Function, Instruction, Refused
+from burnish.core.errors import FunctionNotFoundError, RefusedError
+from burnish.core.image import FunctionBounds, Image
+from burnish.core.pcode import Operation
+from burnish.images import control_flow
+from burnish.images import load as load_image
+from burnish.machine.disassemble import AssemblyLine, Syntax, disassemble
+
+# Where ld.so(8) looks without configuration, with Debian's multi-architecture directories first.
+_DEFAULT_DIRECTORIES = (
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFunction:
+    """A function of a loaded image. Nothing is analysed until it is asked for."""
+
+    image: Image = field(repr=False)
+    bounds: FunctionBounds
+
+    @property
+    def name(self) -> str:
+        return self.bounds.name
+
+    @property
+    def code(self) -> bytes:
+        """The machine code between the function's bounds."""
+        return self.image.read(self.bounds.address, self.bounds.size) or b""
+
+    def analyse(self) -> Function | Refused:
+        """The control flow, or the reason why there is none."""
+        return control_flow(self.image, self.bounds)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The basic blocks, the entry first. Raises ``RefusedError`` where the function cannot be lifted."""
+        return self._function().blocks
+
+    @property
+    def pcode(self) -> tuple[Operation, ...]:
+        """All operations in the order of the blocks. Raises ``RefusedError``."""
+        return tuple(op for block in self.blocks for op in block.operations)
+
+    @property
+    def instructions(self) -> tuple[Instruction, ...]:
+        """The machine instructions that control flow reaches. Raises ``RefusedError``."""
+        return self._function().instructions
+
+    def assembly(self, syntax: Syntax = Syntax.ATT) -> tuple[AssemblyLine, ...]:
+        """The disassembly of ``code``; works for refused functions too."""
+        return disassemble(self.code, self.bounds.address, syntax)
+
+    def _function(self) -> Function:
+        found = self.analyse()
+        if isinstance(found, Refused):
+            raise RefusedError(found)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedImage:
+    """A loaded file."""
+
+    image: Image = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        return self.image.path
+
+    @property
+    def functions(self) -> tuple[LoadedFunction, ...]:
+        """All functions, by address."""
+        return tuple(LoadedFunction(self.image, bounds) for bounds in self.image.functions)
+
+    def function(self, which: str | int) -> LoadedFunction:
+        """The function of that name (or alias), or that holds that address (an integer or ``"0x…"``).
+
+        Raises ``FunctionNotFoundError``, which names those that are spelled alike.
+        """
+        return LoadedFunction(self.image, find_function(self.image, which))
+
+    def __iter__(self) -> Iterator[LoadedFunction]:
+        return iter(self.functions)
+
+
+def load(file: str | os.PathLike[str]) -> LoadedImage:
+    """Load an executable, shared library or object; see ``locate`` for names without a directory.
+
+    Raises ``ImageError`` for what is missing or is not x86-64 ELF.
+    """
+    return LoadedImage(load_image(locate(file)))
+
+
+def find_function(image: Image, which: str | int) -> FunctionBounds:
+    """The bounds of a function by name, alias or address; raises ``FunctionNotFoundError``."""
+    if isinstance(which, str):
+        for bounds in image.functions:
+            if which == bounds.name or which in bounds.aliases:
+                return bounds
+        if not which.lower().startswith("0x"):
+            raise FunctionNotFoundError(_nothing_called(image, which))
+        try:
+            which = int(which, 16)
+        except ValueError:
+            raise FunctionNotFoundError(f"{which!r} is neither a name nor an address") from None
+    found = image.bounds_at(which)
+    if found is None:
+        raise FunctionNotFoundError(f"{image.path.name} has no function at {which:#x}")
+    return found
+
+
+def locate(file: str | os.PathLike[str]) -> Path:
+    """The path that ``file`` means.
+
+    That is itself where it exists or has a directory part, else the shared library of that name in
+    ``LD_LIBRARY_PATH``, the loader's cache or the standard directories, else itself.
+    """
+    path = Path(file)
+    name = os.fspath(file)
+    if "/" in name or path.exists():
+        return path
+    for directory in filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")):
+        if (candidate := Path(directory) / name).exists():
+            return candidate
+    for candidate in (*_loader_cache(name), *(Path(d) / name for d in _DEFAULT_DIRECTORIES)):
+        if candidate.exists():
+            return candidate
+    return path
+
+
+def _loader_cache(name: str) -> list[Path]:
+    """What ``ldconfig -p`` says of the library ``name``; nothing where it cannot be asked."""
+    for program in ("/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig"):
+        try:
+            done = subprocess.run([program, "-p"], capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        rows = (line.split() for line in done.stdout.splitlines())
+        return [Path(row[-1]) for row in rows if row and row[0] == name and "x86-64" in " ".join(row)]
+    return []
+
+
+def _nothing_called(image: Image, name: str) -> str:
+    names = {n for bounds in image.functions for n in (bounds.name, *bounds.aliases)}
+    close = get_close_matches(name, sorted(names), n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"{image.path.name} has no function {name!r}{hint}"
