@@ -148,6 +148,10 @@ static void on_sample(int number, siginfo_t *info, void *context) {
 }
 
 static int arm(int *timer) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPROF);
+  pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* worker threads (those of xz) often block all */
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
   event.sigev_notify_thread_id = (int)syscall(SYS_gettid);
   if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, timer) != 0) return 0;

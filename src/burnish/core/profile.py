@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -75,15 +76,15 @@ class Profile:
         """True if the program ended by itself with exit code 0."""
         return self.exit_code == 0 and not self.timed_out and not self.interrupted
 
-    def to_json(self) -> dict[str, object]:
-        """The profile as values that ``json.dumps`` takes."""
-        return {
+    def to_json(self) -> str:
+        """The profile as a JSON object; ``locations`` are rows of image, address, samples."""
+        document = {
             "schema_version": SCHEMA_VERSION,
-            "command": list(self.command),
+            "command": self.command,
             "method": self.method.value,
             "period_ns": self.period_ns,
             "images": [{"path": str(image.path), "build_id": image.build_id} for image in self.images],
-            "locations": [list(location) for location in self.locations],
+            "locations": self.locations,
             "samples": self.samples,
             "unknown": self.unknown,
             "kernel": self.kernel,
@@ -94,6 +95,7 @@ class Profile:
             "timed_out": self.timed_out,
             "interrupted": self.interrupted,
         }
+        return json.dumps(document)
 
 
 @dataclass(frozen=True, slots=True)
