@@ -78,7 +78,7 @@ class Replacement:
 
     ``size`` is the number of bytes of the original function from ``code.address``. ``jump_targets`` are
     addresses that code other than the function's callers may jump to (loop heads near the entry, parts shared
-    with other functions): a jump may not be written over one. ``strategy`` and ``verdict`` are for the record.
+    with other functions): a jump may not be written over one. ``strategy`` and ``verdict`` are for the note.
     """
 
     name: str
@@ -128,8 +128,8 @@ class Method(Enum):
 class Deployment:
     """Everything that was written for one program.
 
-    ``command`` runs the copy: words for a shell, to which the program's arguments are appended; ``environment``
-    is what must be set for it (empty but for ``Method.PRELOAD``).
+    ``command`` runs the copy: words for a shell, to which the program's arguments are appended;
+    ``environment`` is what must be set for it (empty but for ``Method.PRELOAD``).
     """
 
     output: Path

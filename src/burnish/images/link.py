@@ -4,8 +4,8 @@ The result is one run of bytes that is only read and executed, so the same code 
 segment of an ELF file, this process, and another process. It works in two steps, because the address often
 depends on the size: ``Layout`` knows the size, ``Layout.place`` the address. ``link`` does both.
 
-Relocations are those of the System V ABI, AMD64 supplement, section 4.4; GOT loads are relaxed as its appendix
-B describes, since there is no GOT.
+Relocations are those of the System V ABI, AMD64 supplement, section 4.4; GOT loads are relaxed as its
+appendix B describes, since there is no GOT.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ class Layout:
 
         ``resolve`` gives the address of each symbol that the objects leave undefined, or None; where it gives
         None the linker's own memory functions are used. Calls to a function that another of the objects
-        replaces go straight to the new code. ``relocated`` says that the result will be moved after linking (a
-        PIE or shared library): absolute addresses are then an error.
+        replaces go straight to the new code. ``relocated`` says that the result will be moved after linking
+        (a PIE or shared library): absolute addresses are then an error.
 
         Raises ``LinkError`` for an unknown symbol and for a relocation that is unsupported or out of reach.
         """
