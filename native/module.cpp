@@ -1,6 +1,16 @@
 // The native core: only what Python cannot do fast or safely. Each part has its own file and registers itself here.
 #include <nanobind/nanobind.h>
 
+namespace burnish::executor {
+void register_executor(nanobind::module_& module);
+}
+
+namespace burnish::timing {
+void register_timing(nanobind::module_& module);
+}
+
 NB_MODULE(_native, module) {
     module.doc() = "Burnish's native core.";
+    burnish::executor::register_executor(module);
+    burnish::timing::register_timing(module);
 }

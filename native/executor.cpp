@@ -1,0 +1,488 @@
+// Runs machine code on given machine states in a child process, many states at a call. Native because a state costs
+// less than a microsecond, and because what runs may do anything: see executor_child.cpp for what holds it.
+#include "executor_process.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+#include <stdexcept>
+#include <sys/mman.h>
+#include <tuple>
+#include <vector>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace burnish::executor {
+
+namespace {
+
+template <typename Value, typename... Shape>
+using Array = nb::ndarray<Value, Shape..., nb::c_contig, nb::device::cpu>;
+using Bytes = Array<const uint8_t, nb::ndim<1>>;
+using Rows = Array<const uint8_t, nb::ndim<2>>;
+
+using MapArgument = std::tuple<uint64_t, uint64_t, uint32_t>;  // address, size, PROT_*
+using LoadArgument = std::tuple<uint64_t, Bytes>;
+using WindowArgument = std::tuple<uint64_t, Rows, std::optional<Array<uint8_t, nb::ndim<2>>>>;
+using SlackArgument = std::tuple<uint64_t, uint64_t>;
+
+constexpr uint64_t command_capacity = 1024;
+constexpr uint64_t default_buffer = uint64_t{4} << 20;
+constexpr uint64_t page = 4096;
+constexpr uint64_t stub_size = 14;
+
+uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
+
+void check_signals() {
+    const nb::gil_scoped_acquire held;
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
+// An array with one row a state: where it is here, and where a chunk of it lies in the shared memory.
+struct Column {
+    uint8_t* host;
+    uint64_t row;     // bytes
+    uint64_t offset;  // in the shared memory
+};
+
+}  // namespace
+
+struct StatesBefore {
+    Array<const uint64_t, nb::shape<-1, 16>> gpr;
+    Array<const uint64_t, nb::shape<-1, 16, 2>> xmm;
+    Array<const uint64_t, nb::ndim<1>> flags;
+    Array<const uint32_t, nb::ndim<1>> mxcsr;
+    std::vector<WindowArgument> windows;  // contents of one row serve all states
+    std::vector<SlackArgument> slacks;
+};
+
+struct StatesAfter {
+    Array<uint64_t, nb::shape<-1, 16>> gpr;
+    Array<uint64_t, nb::shape<-1, 16, 2>> xmm;
+    Array<uint64_t, nb::ndim<1>> flags;
+    Array<uint32_t, nb::ndim<1>> mxcsr;
+    Array<uint8_t, nb::ndim<1>> status;
+    Array<uint32_t, nb::ndim<1>> number;
+    Array<uint64_t, nb::ndim<1>> address;
+    Array<uint64_t, nb::ndim<1>> rip;
+};
+
+struct Code {
+    nb::bytes data;
+    uint64_t address;
+    uint64_t room;            // bytes of the mapping that hold code and nothing else; 0: no code is placed
+    uint64_t entry;
+    uint64_t return_address;  // 0: none is stored
+    uint64_t fs_base;
+};
+
+// How one call is cut into chunks: `fixed` bytes at the start of the input memory, then the columns.
+struct Plan {
+    std::vector<Column> before, after;
+    uint64_t result_offset = 0;
+    uint64_t fixed = 0;
+    uint64_t chunk = 0;
+    uint64_t input_size = 0, output_size = 0;
+    std::vector<Window> windows;
+    std::vector<Slack> slacks;
+    std::vector<std::pair<uint64_t, std::pair<const uint8_t*, uint64_t>>> shared;  // offset, contents
+    Run run = {};
+
+    Plan(const Code& code, const StatesBefore& states, const StatesAfter& results);
+
+private:
+    void place(uint64_t count);
+};
+
+class Executor {
+public:
+    Executor(std::string program, double execution_seconds, double batch_seconds, uint64_t memory_limit)
+        : program_(std::move(program)), limits_{execution_seconds, batch_seconds, memory_limit} {}
+
+    void prepare(std::vector<MapArgument> maps, std::vector<LoadArgument> loads, std::vector<uint64_t> exits) {
+        const Use use(*this);
+        maps_ = std::move(maps);
+        loads_ = std::move(loads);
+        exits_ = std::move(exits);
+        laid_out_ = false;
+    }
+
+    void run(const Code& code, const StatesBefore& before, const StatesAfter& after);
+
+    void close() {
+        const Use use(*this);
+        process_.end();
+    }
+
+    int pid() const { return process_.running() ? process_.pid() : 0; }
+
+private:
+    // One user at a time; the lock of the interpreter is given up while the child works, so a second thread may come.
+    struct Use {
+        explicit Use(Executor& executor) : owner(executor) {
+            if (owner.used_) fail("the executor is in use by another thread");
+            owner.used_ = true;
+        }
+        ~Use() { owner.used_ = false; }
+        Executor& owner;
+    };
+
+    void ensure(const Plan& plan, const Code& code, const char* data, uint64_t size);
+    Answer lay_out(const Code& code, const char* data, uint64_t size);
+    Answer add(Command command);
+    Answer copy_in(uint64_t address, const uint8_t* data, uint64_t size);
+    Answer copy_exit(uint64_t address);
+    Answer place_code(const Code& code, const char* data, uint64_t size);
+    Answer flush();
+    Answer run_chunk(Plan& plan, uint64_t start, uint64_t count);
+    void collect(const Plan& plan, const StatesAfter& after, uint64_t start, uint64_t count);
+    uint64_t settle(const Plan& plan, const StatesAfter& after, uint64_t start, uint64_t count, Answer answer);
+
+    std::string program_;
+    Limits limits_;
+    bool used_ = false;
+    Process process_;
+    std::vector<MapArgument> maps_;
+    std::vector<LoadArgument> loads_;
+    std::vector<uint64_t> exits_;  // where a jump out of tested code is to be placed
+    std::vector<MapArgument> mapped_;
+    bool laid_out_ = false;
+    bool code_placed_ = false;
+    std::vector<Command> pending_;
+    uint64_t pending_data_ = 0;
+    uint64_t retried_ = no_offset;  // the execution that is being tried a second time
+    Clock::time_point deadline_;
+};
+
+Plan::Plan(const Code& code, const StatesBefore& states, const StatesAfter& results) {
+    const uint64_t total = states.flags.shape(0);
+    const auto host = [](const auto& array) {
+        return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(array.data()));
+    };
+    run.entry = code.entry;
+    run.return_address = code.return_address;
+    run.fs_base = code.fs_base;
+    before = {{host(states.gpr), 128, 0}, {host(states.xmm), 256, 0}, {host(states.flags), 8, 0},
+              {host(states.mxcsr), 4, 0}};
+    after = {{host(results.gpr), 128, 0}, {host(results.xmm), 256, 0}, {host(results.flags), 8, 0},
+             {host(results.mxcsr), 4, 0}};
+    fixed = command_capacity * sizeof(Command) + sizeof(Run);
+    run.windows = fixed;
+    fixed += states.windows.size() * sizeof(Window);
+    run.slacks = fixed;
+    fixed = round_up(fixed + states.slacks.size() * sizeof(Slack), 64);
+    for (const auto& [address, size] : states.slacks) slacks.push_back({address, size});
+    for (const auto& [address, contents, observed] : states.windows) {
+        Window window = {address, contents.shape(1), 0, 0, no_offset, 0};
+        if (contents.shape(0) == total && total != 1) {
+            window.input_stride = window.size;
+            before.push_back({host(contents), window.size, 0});
+        } else {
+            window.input = fixed;
+            shared.push_back({fixed, {contents.data(), window.size}});
+            fixed = round_up(fixed + window.size, 64);
+        }
+        if (observed) {
+            window.output_stride = window.size;
+            after.push_back({host(*observed), window.size, 0});
+        }
+        windows.push_back(window);
+    }
+    run.window_count = windows.size();
+    run.slack_count = slacks.size();
+    place(total);
+}
+
+// Chooses the size of a chunk and the places of its columns.
+void Plan::place(uint64_t count) {
+    uint64_t row_before = 0, row_after = sizeof(Result);
+    for (const Column& column : before) row_before += column.row;
+    for (const Column& column : after) row_after += column.row;
+    const uint64_t spare_before = fixed + 64 * before.size(), spare_after = output_header + 64 * (after.size() + 1);
+    input_size = round_up(std::max(default_buffer, spare_before + row_before), page);
+    output_size = round_up(std::max(default_buffer, spare_after + row_after), page);
+    chunk = std::min({count, (input_size - spare_before) / row_before, (output_size - spare_after) / row_after});
+    uint64_t offset = fixed;
+    for (Column& column : before) {
+        column.offset = offset;
+        offset = round_up(offset + column.row * chunk, 64);
+    }
+    result_offset = output_header;
+    offset = round_up(output_header + sizeof(Result) * chunk, 64);
+    for (Column& column : after) {
+        column.offset = offset;
+        offset = round_up(offset + column.row * chunk, 64);
+    }
+    run.gpr = before[0].offset, run.xmm = before[1].offset;
+    run.flags = before[2].offset, run.mxcsr = before[3].offset;
+    run.result = result_offset;
+    run.gpr_after = after[0].offset, run.xmm_after = after[1].offset;
+    run.flags_after = after[2].offset, run.mxcsr_after = after[3].offset;
+    uint64_t next_before = 4, next_after = 4;
+    for (Window& window : windows) {
+        if (window.input_stride != 0) window.input = before[next_before++].offset;
+        if (window.output_stride != 0) window.output = after[next_after++].offset;
+    }
+}
+
+// ---- the child's memory --------------------------------------------------------------------------------------------
+
+Answer Executor::add(Command command) {
+    if (pending_.size() == command_capacity - 1) {
+        if (const Answer answer = flush(); answer != Answer::done) return answer;
+    }
+    pending_.push_back(command);
+    return Answer::done;
+}
+
+Answer Executor::flush() {
+    if (pending_.empty()) return Answer::done;
+    std::memcpy(process_.input(), pending_.data(), pending_.size() * sizeof(Command));
+    const uint64_t count = pending_.size();
+    pending_.clear();
+    pending_data_ = 0;
+    return process_.request(count, deadline_, check_signals);
+}
+
+Answer Executor::copy_in(uint64_t address, const uint8_t* data, uint64_t size) {
+    constexpr uint64_t start = command_capacity * sizeof(Command);
+    while (size != 0) {
+        const uint64_t room = process_.input_size() - start - pending_data_;
+        const uint64_t part = std::min(room, size);
+        if (part == 0) {
+            if (const Answer answer = flush(); answer != Answer::done) return answer;
+            continue;
+        }
+        const Answer answer = add({CommandKind::copy, 0, address, part, start + pending_data_});
+        if (answer != Answer::done) return answer;
+        // add() may have sent what was pending and begun anew.
+        pending_.back().offset = start + pending_data_;
+        std::memcpy(process_.input() + start + pending_data_, data, part);
+        pending_data_ += part;
+        address += part, data += part, size -= part;
+    }
+    return Answer::done;
+}
+
+// jmp *0(%rip), and the address: uses no register and no flag.
+Answer Executor::copy_exit(uint64_t address) {
+    uint8_t stub[stub_size] = {0xff, 0x25, 0, 0, 0, 0};
+    std::memcpy(stub + 6, &process_.ready().exit_address, 8);
+    return copy_in(address, stub, stub_size);
+}
+
+Answer Executor::place_code(const Code& code, const char* data, uint64_t size) {
+    if (code.room == 0) return Answer::done;
+    std::vector<uint8_t> image(code.room, 0xcc);  // int3: running off the end of the end is a fault
+    std::memcpy(image.data(), data, size);
+    const uint64_t first = code.address & -page, last = round_up(code.address + code.room, page);
+    Answer answer = add({CommandKind::protect, PROT_READ | PROT_WRITE, first, last - first, 0});
+    if (answer == Answer::done) answer = copy_in(code.address, image.data(), image.size());
+    if (answer == Answer::done) answer = copy_exit(code.address + size);
+    if (answer == Answer::done) answer = add({CommandKind::protect, PROT_READ | PROT_EXEC, first, last - first, 0});
+    return answer;
+}
+
+Answer Executor::lay_out(const Code& code, const char* data, uint64_t size) {
+    Answer answer = Answer::done;
+    const auto all = [&](const auto& list, auto&& action) {
+        for (const auto& item : list) {
+            if (answer == Answer::done) answer = action(item);
+        }
+    };
+    if (!laid_out_) {
+        all(mapped_, [&](const MapArgument& map) {
+            return add({CommandKind::unmap, 0, std::get<0>(map), std::get<1>(map), 0});
+        });
+        if (answer == Answer::done) answer = flush();
+        mapped_ = maps_;
+        all(maps_, [&](const MapArgument& map) {
+            return add({CommandKind::map, PROT_READ | PROT_WRITE, std::get<0>(map), std::get<1>(map), 0});
+        });
+        if (answer == Answer::done) answer = flush();
+        all(loads_, [&](const LoadArgument& load) {
+            return copy_in(std::get<0>(load), std::get<1>(load).data(), std::get<1>(load).size());
+        });
+        all(exits_, [&](uint64_t address) { return copy_exit(address); });
+        all(maps_, [&](const MapArgument& map) {
+            if (std::get<2>(map) == (PROT_READ | PROT_WRITE)) return Answer::done;
+            return add({CommandKind::protect, std::get<2>(map), std::get<0>(map), std::get<1>(map), 0});
+        });
+        if (answer == Answer::done) answer = flush();
+        laid_out_ = answer == Answer::done;
+    }
+    if (answer == Answer::done && !code_placed_) {
+        answer = place_code(code, data, size);
+        if (answer == Answer::done) answer = flush();
+        code_placed_ = answer == Answer::done;
+    }
+    return answer;
+}
+
+// Has a child that is ready to run the code. A region that meets the child's own memory (which is at random places) is
+// given another child.
+void Executor::ensure(const Plan& plan, const Code& code, const char* data, uint64_t size) {
+    int error = 0;
+    for (int attempt = 0; attempt < 4; ++attempt) {
+        if (!process_.running() || process_.input_size() < plan.input_size ||
+            process_.output_size() < plan.output_size) {
+            mapped_.clear();
+            laid_out_ = code_placed_ = false;
+            process_.start(program_, limits_, plan.input_size, plan.output_size);
+        }
+        pending_.clear();
+        pending_data_ = 0;
+        switch (lay_out(code, data, size)) {
+            case Answer::done:
+                return;
+            case Answer::failed:
+                error = process_.error();
+                if (error != EEXIST) attempt = 4;
+                break;
+            case Answer::died:
+                break;
+            case Answer::late:
+                process_.end();
+                fail("memory could not be set up within the time limit of the batch");
+        }
+        process_.end();
+    }
+    if (error == 0) fail("the isolated executor died while memory was set up");
+    fail(std::string("a region cannot be mapped at the requested address: ") + std::strerror(error));
+}
+
+// ---- executions ----------------------------------------------------------------------------------------------------
+
+Answer Executor::run_chunk(Plan& plan, uint64_t start, uint64_t count) {
+    uint8_t* input = process_.input();
+    plan.run.count = count;
+    constexpr uint64_t run_offset = command_capacity * sizeof(Command);
+    std::memcpy(input + run_offset, &plan.run, sizeof(Run));
+    std::copy(plan.windows.begin(), plan.windows.end(), reinterpret_cast<Window*>(input + plan.run.windows));
+    std::copy(plan.slacks.begin(), plan.slacks.end(), reinterpret_cast<Slack*>(input + plan.run.slacks));
+    for (const auto& [offset, contents] : plan.shared) std::memcpy(input + offset, contents.first, contents.second);
+    for (const Column& column : plan.before) {
+        std::memcpy(input + column.offset, column.host + start * column.row, count * column.row);
+    }
+    reinterpret_cast<Progress*>(process_.output())->started = 0;
+    pending_.assign(1, {CommandKind::run, 0, 0, 0, run_offset});
+    return flush();
+}
+
+// Takes the results of the chunk's first `count` executions, which began at state `start`.
+void Executor::collect(const Plan& plan, const StatesAfter& after, uint64_t start, uint64_t count) {
+    const auto* results = reinterpret_cast<const Result*>(process_.output() + plan.result_offset);
+    for (const Column& column : plan.after) {
+        std::memcpy(column.host + start * column.row, process_.output() + column.offset, count * column.row);
+    }
+    for (uint64_t i = 0; i < count; ++i) {
+        const uint64_t index = start + i;
+        after.status.data()[index] = uint8_t(results[i].status);
+        after.number.data()[index] = results[i].number;
+        after.address.data()[index] = results[i].address;
+        after.rip.data()[index] = results[i].rip;
+        if (results[i].status == finished) continue;
+        for (const Column& column : plan.after) std::memset(column.host + index * column.row, 0, column.row);
+    }
+}
+
+// Takes what the child has done and answers with the number of states that are settled.
+uint64_t Executor::settle(const Plan& plan, const StatesAfter& after, uint64_t start, uint64_t count, Answer answer) {
+    const uint64_t started = reinterpret_cast<const Progress*>(process_.output())->started;
+    const auto* results = reinterpret_cast<const Result*>(process_.output() + plan.result_offset);
+    // What the child says is believed only as far as it makes sense: tested code may have written over it.
+    uint64_t done = started > count ? 0 : answer == Answer::done ? count : started - (started != 0);
+    for (uint64_t i = 0; i < done; ++i) {
+        if (results[i].status < finished || results[i].status > system_call) done = i;
+    }
+    collect(plan, after, start, done);
+    if (answer == Answer::done && started == count && done == count) return count;
+    process_.end();
+    laid_out_ = code_placed_ = false;
+    const uint64_t culprit = start + done;
+    if (answer == Answer::late) {
+        std::fill_n(after.status.data() + culprit, after.status.size() - culprit, uint8_t(timed_out));
+        return after.status.size() - start;
+    }
+    if (retried_ != culprit) {  // it may have been a bystander: whoever kills twice is guilty
+        retried_ = culprit;
+        return done;
+    }
+    after.status.data()[culprit] = uint8_t(faulted);
+    after.number.data()[culprit] = uint32_t(process_.death_signal());
+    return done + 1;
+}
+
+void Executor::run(const Code& code, const StatesBefore& before, const StatesAfter& after) {
+    const Use use(*this);
+    if (process_.running() && !process_.owned()) fail("the executor belongs to the process that this one was forked from");
+    const uint64_t total = before.flags.size();
+    if (total == 0) return;
+    Plan plan(code, before, after);
+    const char* data = code.data.c_str();
+    const uint64_t size = code.data.size();
+    const nb::gil_scoped_release released;
+    code_placed_ = false;
+    retried_ = no_offset;
+    deadline_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                   std::chrono::duration<double>(limits_.batch_seconds));
+    try {
+        for (uint64_t start = 0; start < total;) {
+            ensure(plan, code, data, size);
+            const uint64_t count = std::min(plan.chunk, total - start);
+            const Answer answer = run_chunk(plan, start, count);
+            start += settle(plan, after, start, count, answer);
+        }
+    } catch (...) {
+        process_.end();
+        laid_out_ = false;
+        throw;
+    }
+}
+
+void register_executor(nb::module_& module) {
+    nb::class_<Code>(module, "ExecutorCode")
+        .def("__init__",
+             [](Code* self, nb::bytes data, uint64_t address, uint64_t room, uint64_t entry, uint64_t return_address,
+                uint64_t fs_base) {
+                 new (self) Code{std::move(data), address, room, entry, return_address, fs_base};
+             },
+             "data"_a, "address"_a, "room"_a, "entry"_a, "return_address"_a, "fs_base"_a);
+    nb::class_<StatesBefore>(module, "ExecutorStates")
+        .def("__init__",
+             [](StatesBefore* self, decltype(StatesBefore::gpr) gpr, decltype(StatesBefore::xmm) xmm,
+                decltype(StatesBefore::flags) flags, decltype(StatesBefore::mxcsr) mxcsr,
+                std::vector<WindowArgument> windows, std::vector<SlackArgument> slacks) {
+                 new (self) StatesBefore{gpr, xmm, flags, mxcsr, std::move(windows), std::move(slacks)};
+             },
+             "gpr"_a.noconvert(), "xmm"_a.noconvert(), "flags"_a.noconvert(), "mxcsr"_a.noconvert(), "windows"_a,
+             "slacks"_a);
+    nb::class_<StatesAfter>(module, "ExecutorResults")
+        .def("__init__",
+             [](StatesAfter* self, decltype(StatesAfter::gpr) gpr, decltype(StatesAfter::xmm) xmm,
+                decltype(StatesAfter::flags) flags, decltype(StatesAfter::mxcsr) mxcsr,
+                decltype(StatesAfter::status) status, decltype(StatesAfter::number) number,
+                decltype(StatesAfter::address) address, decltype(StatesAfter::rip) rip) {
+                 new (self) StatesAfter{gpr, xmm, flags, mxcsr, status, number, address, rip};
+             },
+             "gpr"_a.noconvert(), "xmm"_a.noconvert(), "flags"_a.noconvert(), "mxcsr"_a.noconvert(),
+             "status"_a.noconvert(), "number"_a.noconvert(), "address"_a.noconvert(), "rip"_a.noconvert());
+    nb::class_<Executor>(module, "Executor")
+        .def(nb::init<std::string, double, double, uint64_t>(), "program"_a, "execution_seconds"_a, "batch_seconds"_a,
+             "memory_limit"_a)
+        .def("prepare", &Executor::prepare, "maps"_a, "loads"_a, "exits"_a)
+        .def("run", &Executor::run, "code"_a, "before"_a, "after"_a)
+        .def("close", &Executor::close)
+        .def_prop_ro("pid", &Executor::pid);
+}
+
+}  // namespace burnish::executor

@@ -1,0 +1,71 @@
+"""Types of the native core (``native/``). Errors of the machine are ``RuntimeError``; callers turn them into ours."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__file__: str
+
+class ExecutorCode:
+    """Code, where it goes, how it ends. See ``burnish.runtime.isolation.Placement``."""
+
+    def __init__(
+        self, data: bytes, address: int, room: int, entry: int, return_address: int, fs_base: int
+    ) -> None: ...
+
+class ExecutorStates:
+    """States before: C-contiguous arrays; windows are ``(address, contents (1 or N, size), after (N, size))``."""
+
+    def __init__(
+        self,
+        gpr: NDArray[np.uint64],
+        xmm: NDArray[np.uint64],
+        flags: NDArray[np.uint64],
+        mxcsr: NDArray[np.uint32],
+        windows: Sequence[tuple[int, NDArray[np.uint8], NDArray[np.uint8] | None]],
+        slacks: Sequence[tuple[int, int]],
+    ) -> None: ...
+
+class ExecutorResults:
+    """States after and how each execution ended: arrays that ``Executor.run`` writes; they must be zero before."""
+
+    def __init__(
+        self,
+        gpr: NDArray[np.uint64],
+        xmm: NDArray[np.uint64],
+        flags: NDArray[np.uint64],
+        mxcsr: NDArray[np.uint32],
+        status: NDArray[np.uint8],
+        number: NDArray[np.uint32],
+        address: NDArray[np.uint64],
+        rip: NDArray[np.uint64],
+    ) -> None: ...
+
+class Executor:
+    """The child process. ``pid`` is 0 while there is none."""
+
+    def __init__(
+        self, program: str, execution_seconds: float, batch_seconds: float, memory_limit: int
+    ) -> None: ...
+    def prepare(
+        self,
+        maps: Sequence[tuple[int, int, int]],
+        loads: Sequence[tuple[int, NDArray[np.uint8]]],
+        exits: Sequence[int],
+    ) -> None:
+        """``maps`` are ``(address, size, PROT_*)``, whole pages."""
+
+    def run(self, code: ExecutorCode, before: ExecutorStates, after: ExecutorResults) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def pid(self) -> int: ...
+
+def time_calls(address: int, arguments: Sequence[int], calls: int, samples: int) -> NDArray[np.float64]:
+    """Time-stamp counter ticks of ``calls`` calls of the function at ``address``, ``(samples,)``. Up to six integer
+    or pointer arguments. Raises ``ValueError`` for more, or for no calls."""
+
+def time_pairs(
+    first: int, second: int, arguments: Sequence[int], calls: int, samples: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """As ``time_calls`` for two functions, sample by sample in turn; which goes first alternates."""
