@@ -233,7 +233,7 @@ def read_layout(path: Path) -> ElfLayout:
         raise ImageError(f"cannot read {path}: {error.strerror}.") from error
     try:
         return _parse(data, path)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:
         raise ImageError(f"{path} is a truncated ELF file.") from error
 
 

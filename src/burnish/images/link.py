@@ -253,7 +253,7 @@ def _apply(
     value = target + relocation.addend
     match relocation.kind:
         case kind if kind in (_R_GOTPCRELX, _R_REX_GOTPCRELX):
-            place = _relax(image, place, culprit)
+            place = _relax(image, section, place, culprit)
             form, value = "<i", value - (address + place)
         case kind if kind in (_R_PC32, _R_PLT32):
             form, value = "<i", value - (address + place)
@@ -273,9 +273,9 @@ def _apply(
         ) from error
 
 
-def _relax(image: bytearray, place: int, culprit: int | None) -> int:
+def _relax(image: bytearray, section: int, place: int, culprit: int | None) -> int:
     """Turns an access through the GOT into a direct one; returns where its 32-bit distance lies now."""
-    opcode = bytes(image[place - 2 : place])
+    opcode = bytes(image[place - 2 : place]) if place - 2 >= section else b""
     if (
         opcode[:1] == b"\x8b" and opcode[1] & 0xC7 == 0x05
     ):  # mov sym@GOTPCREL(%rip), %reg -> lea sym(%rip), %reg

@@ -92,7 +92,7 @@ def _original(data: bytes, note: Mapping[str, object]) -> bytes | None:
     """The original bytes, or None if ``note`` does not lead back to the file that it names."""
     undo = note.get("undo")
     match (note.get("input"), undo):
-        case ({"size": int(size), "sha256": str(digest)}, [*_]) if size <= len(data):
+        case ({"size": int(size), "sha256": str(digest)}, list()) if size <= len(data):
             restored = bytearray(data[: max(size, 0)])
         case _:
             return None

@@ -14,6 +14,7 @@ SHT_SYMTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 2, 4, 8, 9
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS = 1, 2, 4, 0x400
 SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_XINDEX = 0, 0xFF00, 0xFFF1, 0xFFFF
 ET_REL, EM_X86_64 = 1, 62
+_WIDTHS = {1: 8, 24: 8}  # R_X86_64_64 and R_X86_64_PC64; the others that are supported write four bytes
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _RELA = struct.Struct("<QIIq")
@@ -66,7 +67,7 @@ def read_object(data: bytes) -> RelocatableObject:
     """Parses ``data``; raises ``LinkError`` if it is not a complete x86-64 relocatable object."""
     try:
         return _read(data)
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, OverflowError, ValueError) as error:
         raise LinkError(f"the code generator's object is malformed: {error}") from error
 
 
@@ -92,13 +93,30 @@ def _read(data: bytes) -> RelocatableObject:
             raise LinkError("the code generator's object has relocations without addends")
         elif header[1] == SHT_SYMTAB:
             symbols = tuple(_symbols(body, bodies[header[6]]))
-    return RelocatableObject(
+    content = RelocatableObject(
         tuple(
             Section(_text(bodies[names], h[0]), h[1], h[2], h[5], max(h[8], 1), body, relocations.get(i, ()))
             for i, (h, body) in enumerate(zip(headers, bodies, strict=True))
         ),
         symbols,
     )
+    for section in content.sections:
+        _check(section, content)
+    return content
+
+
+def _check(section: Section, content: RelocatableObject) -> None:
+    """Whatever uses the object indexes and writes without looking again."""
+    if section.flags & (SHF_ALLOC | SHF_WRITE) == SHF_ALLOC and section.kind == SHT_NOBITS and section.size:
+        raise LinkError(f"the code generator's object has zero-initialised data in section {section.name}")
+    for relocation in section.relocations:
+        if relocation.symbol >= len(content.symbols):
+            raise ValueError("a relocation without a symbol")
+        if relocation.offset + _WIDTHS.get(relocation.kind, 4) > section.size:
+            raise ValueError("a relocation outside its section")
+    for symbol in content.symbols:
+        if symbol.section not in (SHN_UNDEF, SHN_ABS) and symbol.section >= len(content.sections):
+            raise ValueError("a symbol outside all sections")
 
 
 def _symbols(body: bytes, names: bytes) -> list[Symbol]:
