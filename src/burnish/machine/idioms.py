@@ -1,205 +1,305 @@
-"""Better spellings of instructions than SLEIGH's.
+"""Better spellings of scalar instructions than SLEIGH's.
 
-``rewrite`` turns one instruction's raw p-code into the form that the rest of the house reads:
+``spell`` writes an instruction from its encoding alone, without SLEIGH: where SLEIGH loops (bit scans, ``rep``),
+jumps inside the instruction (``cmov``), tears a 128-bit dividend together, gets flags wrong or spells them at great
+length (shifts). What it does not know is left to SLEIGH, and ``normalise`` brings that into the house's form:
 
-* direct memory operands become ``LOAD`` and ``STORE``;
-* a call is one ``CALL`` or ``CALLIND`` (the push of the return address is implied), a return one ``RETURN``;
-* ``rep movs`` and ``rep stos`` are one operation each, bit scans count zeros, packed code stays packed
-  (``packed`` has the table).
+* a memory operand is one ``LOAD``; a fixed address is the constant input of a ``LOAD``, ``STORE`` or ``ADDRESS``;
+* a call is one ``CALL`` or ``CALLIND``, and the push of the return address is implied; a return is one ``RETURN``,
+  and the pop of the return address is implied;
+* no lifted instruction jumps inside itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
-from burnish.machine.packed import packed
-from burnish.machine.registers import GPR_OFFSETS, RIP_OFFSET, gpr
+from burnish.machine.emit import CF, OF, PF, SF, ZF, Emitter, const, general
+from burnish.machine.encoding import Encoding, Map
+from burnish.machine.memory_operands import explicit_memory, single_loads
+from burnish.machine.registers import RIP_OFFSET, gpr
+from burnish.machine.shifts import DOUBLE_SHIFTS, SHIFTS, double_shift, shift
 
-_SCRATCH = 0x4000000
-"""Unique-space offset of the varnodes that we add; SLEIGH's lie below."""
-
-_RSP = gpr("rsp")
-
-
-def rewrite(raw: bytes, address: int, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """The operations of the instruction ``raw`` at ``address`` in the house's form."""
-    del address
-    operations = _explicit_memory(operations)
-    if not operations:
-        return operations
-    match operations[-1].opcode:
-        case OpCode.CALL | OpCode.CALLIND:
-            return _call(operations)
-        case OpCode.RETURN:
-            return _return(operations)
-        case _:
-            return packed(raw, operations) or _scalar_idiom(raw, operations) or operations
+_RSP, _RAX, _RCX, _RDX, _RSI, _RDI = (gpr(n) for n in ("rsp", "rax", "rcx", "rdx", "rsi", "rdi"))
+_RIP = Varnode(Space.REGISTER, RIP_OFFSET, 8)
 
 
-def _explicit_memory(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """Direct memory operands (rip-relative ones, chiefly) as loads and stores of a constant address."""
-    control = (OpCode.BRANCH, OpCode.CBRANCH, OpCode.CALL)
-    if not any(
-        (op.opcode not in control and any(n.space is Space.RAM for n in op.inputs))
-        or (op.output is not None and op.output.space is Space.RAM)
-        for op in operations
+class UnspeakableError(Exception):
+    """SLEIGH's form of an instruction cannot be brought into the house's form. Caught by the lifter."""
+
+
+def spell(emitter: Emitter) -> bool:
+    """Write the instruction's operations, or return False and write nothing."""
+    encoding = emitter.encoding
+    speller = _SPELLERS.get((encoding.map, encoding.opcode))
+    return speller is not None and speller(emitter)
+
+
+def normalise(operations: Sequence[Operation]) -> tuple[Operation, ...]:
+    """SLEIGH's operations in the house's form; raises ``UnspeakableError`` where they jump inside the instruction."""
+    ops = single_loads(explicit_memory(operations))
+    if not ops:
+        return ()
+    last = ops[-1].opcode
+    if any(op.opcode in _JUMPS for op in ops[:-1]) or (
+        last in _JUMPS and ops[-1].inputs[0].space is Space.CONST
     ):
-        return operations
-    if any(op.opcode is OpCode.CBRANCH and op.inputs[0].space is Space.CONST for op in operations):
-        return _explicit_memory_with_jumps(operations)
-    out: list[Operation] = []
-    for op in operations:
-        out.extend(_expand(op, len(out)))
-    return tuple(out)
+        raise UnspeakableError("a jump inside the instruction")
+    match last:
+        case OpCode.CALL | OpCode.CALLIND:
+            return _call(ops)
+        case OpCode.RETURN:
+            ops = [op for op in ops if op.output not in (_RIP, _RSP) and op.opcode is not OpCode.RETURN]
+            return (*ops, Operation(OpCode.RETURN, None, ()))
+        case _:
+            return tuple(ops)
 
 
-def _expand(op: Operation, serial: int) -> list[Operation]:
-    if op.opcode in (OpCode.BRANCH, OpCode.CBRANCH, OpCode.CALL):
-        return [op]
-    before: list[Operation] = []
-    inputs: list[Varnode] = []
-    for k, node in enumerate(op.inputs):
-        if node.space is not Space.RAM:
-            inputs.append(node)
-            continue
-        loaded = Varnode(Space.UNIQUE, _SCRATCH + 64 * serial + 0x400 * k, node.size)
-        before.append(Operation(OpCode.LOAD, loaded, (Varnode(Space.CONST, node.offset, 8),)))
-        inputs.append(loaded)
-    output = op.output
-    if output is None or output.space is not Space.RAM:
-        return [*before, Operation(op.opcode, output, tuple(inputs), op.lane)]
-    result = Varnode(Space.UNIQUE, _SCRATCH + 0x10000 + 64 * serial, output.size)
-    store = Operation(OpCode.STORE, None, (Varnode(Space.CONST, output.offset, 8), result))
-    return [*before, Operation(op.opcode, result, tuple(inputs), op.lane), store]
+_JUMPS = frozenset(
+    (OpCode.BRANCH, OpCode.CBRANCH, OpCode.BRANCHIND, OpCode.CALL, OpCode.CALLIND, OpCode.RETURN)
+)
 
 
-def _explicit_memory_with_jumps(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """As above where jumps inside the instruction count operations: their distances are recomputed."""
-    groups = [_expand(op, 16 * i) for i, op in enumerate(operations)]
-    starts = [0]
-    for group in groups:
-        starts.append(starts[-1] + len(group))
-    out: list[Operation] = []
-    for i, group in enumerate(groups):
-        op = operations[i]
-        if op.opcode in (OpCode.BRANCH, OpCode.CBRANCH) and op.inputs[0].space is Space.CONST:
-            distance = signed(op.inputs[0])
-            here = starts[i] + len(group) - 1
-            moved = (starts[i + distance] - here) & ((1 << 8 * op.inputs[0].size) - 1)
-            target = Varnode(Space.CONST, moved, op.inputs[0].size)
-            last = group[-1]
-            group = [*group[:-1], Operation(op.opcode, None, (target, *last.inputs[1:]))]
-        out.extend(group)
-    return tuple(out)
+def _call(ops: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Without the push of the return address."""
+    return tuple(
+        op for op in ops if op.output != _RSP and not (op.opcode is OpCode.STORE and op.inputs[0] == _RSP)
+    )
 
 
-def signed(node: Varnode) -> int:
-    """The value of a constant varnode, read as two's complement."""
-    bits = 8 * node.size
-    return node.offset - (1 << bits) if node.offset >> (bits - 1) & 1 else node.offset
+# One function a family. Each returns False before it has written anything, where the form is not its own.
 
 
-def _call(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    kept = [
-        op
-        for op in operations
-        if op.output != _RSP and not (op.opcode is OpCode.STORE and op.inputs[0] == _RSP)
-    ]
-    return tuple(kept)
+def _nothing(_: Emitter) -> bool:
+    return True
 
 
-def _return(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    rip = Varnode(Space.REGISTER, RIP_OFFSET, 8)
-    kept = [op for op in operations if op.output not in (rip, _RSP) and op.opcode is not OpCode.RETURN]
-    return (*kept, Operation(OpCode.RETURN, None, ()))
+def _nop(emitter: Emitter) -> bool:
+    return not emitter.encoding.rex & 1
 
 
-def _scalar_idiom(raw: bytes, operations: tuple[Operation, ...]) -> tuple[Operation, ...] | None:
-    """String instructions with ``rep``, byte swaps and bit scans; None for anything else."""
-    prefixes, body, rex = split_prefixes(raw)
-    size = 8 if rex & 8 else 2 if 0x66 in prefixes else 4
-    if 0xF3 in prefixes and 0x67 not in prefixes and body and body[0] in (0xA4, 0xA5, 0xAA, 0xAB):
-        element = Varnode(Space.CONST, 1 if body[0] in (0xA4, 0xAA) else size, 8)
-        if body[0] in (0xA4, 0xA5):
-            return (Operation(OpCode.REP_MOVS, None, (gpr("rdi"), gpr("rsi"), gpr("rcx"), element)),)
-        return (Operation(OpCode.REP_STOS, None, (gpr("rdi"), gpr("rax"), gpr("rcx"), element)),)
-    if len(body) == 2 and body[0] == 0x0F and 0xC8 <= body[1] <= 0xCF and size in (4, 8):
-        number = body[1] - 0xC8 + (8 if rex & 1 else 0)
-        register = Varnode(Space.REGISTER, GPR_OFFSETS[number], size)
-        return (Operation(OpCode.BSWAP, register, (register,)), *zero_extension(register))
-    if len(body) >= 3 and body[:2] in (b"\x0f\xbc", b"\x0f\xbd"):
-        return _bit_scan(body, rex, prefixes, size, operations)
-    return None
+def _prefetch_by_extension(emitter: Emitter) -> bool:
+    return not emitter.encoding.is_register
 
 
-def _bit_scan(
-    body: bytes, rex: int, prefixes: bytes, size: int, operations: tuple[Operation, ...]
-) -> tuple[Operation, ...]:
+def _lea(emitter: Emitter) -> bool:
+    """LEA of a fixed place is ``ADDRESS``, so that addresses can be told from numbers."""
+    encoding = emitter.encoding
+    if encoding.is_register:
+        return False
+    size = encoding.operand_size
+    if not encoding.is_rip_relative:
+        return False
+    where = const(emitter.next_address + encoding.displacement, 8)
+    if size == 8:
+        emitter.into(emitter.reg(8), OpCode.ADDRESS, where)
+        return True
+    whole = emitter.new(8, OpCode.ADDRESS, where)
+    emitter.set_general(emitter.reg(size), emitter.new(size, OpCode.SUBPIECE, whole, const(0, 4)))
+    return True
+
+
+def _same_register(result: Callable[[Emitter, Varnode], None]) -> Callable[[Emitter], bool]:
+    """``xor r, r`` and ``sub r, r``: a constant, so that nothing reads the register."""
+
+    def speller(emitter: Emitter) -> bool:
+        encoding = emitter.encoding
+        if not encoding.is_register or encoding.reg != encoding.rm:
+            return False
+        size = 1 if encoding.opcode & 1 == 0 else encoding.operand_size
+        result(emitter, emitter.reg(size))
+        return True
+
+    return speller
+
+
+def _zero(emitter: Emitter, register: Varnode) -> None:
+    emitter.constant_flags(cf=0, of=0, sf=0, zf=1, pf=1)
+    emitter.set_general(register, const(0, register.size))
+
+
+def condition(emitter: Emitter, code: int) -> Varnode:
+    """The even one of a pair of conditions (``code & ~1``), as a boolean."""
+    match code >> 1:
+        case 0:
+            return OF
+        case 1:
+            return CF
+        case 2:
+            return ZF
+        case 3:
+            return emitter.new(1, OpCode.BOOL_OR, CF, ZF)
+        case 4:
+            return SF
+        case 5:
+            return PF
+        case 6:
+            return emitter.new(1, OpCode.INT_NOTEQUAL, SF, OF)
+        case _:
+            less = emitter.new(1, OpCode.INT_NOTEQUAL, SF, OF)
+            return emitter.new(1, OpCode.BOOL_OR, less, ZF)
+
+
+def _cmov(emitter: Emitter) -> bool:
+    """CMOVcc. The load, and the zero extension of a 32-bit destination, happen whatever the condition is."""
+    size, code = emitter.encoding.operand_size, emitter.encoding.opcode & 15
+    source, old = emitter.rm(size), emitter.reg(size)
+    test = condition(emitter, code)
+    arms = (old, source) if code & 1 else (source, old)
+    emitter.set_general(old, emitter.new(size, OpCode.SELECT, test, *arms))
+    return True
+
+
+def _bswap(emitter: Emitter) -> bool:
+    encoding = emitter.encoding
+    size = encoding.operand_size
+    if size == 2:  # undefined
+        return False
+    register = general((encoding.opcode & 7) | (encoding.rex & 1) << 3, size)
+    emitter.set_general(register, emitter.new(size, OpCode.BSWAP, register))
+    return True
+
+
+def _movbe(emitter: Emitter) -> bool:
+    encoding = emitter.encoding
+    if encoding.mandatory == 0xF2 or encoding.is_register:  # CRC32
+        return False
+    size = encoding.operand_size
+    if encoding.opcode == 0xF0:
+        emitter.set_general(emitter.reg(size), emitter.new(size, OpCode.BSWAP, emitter.load(size)))
+    else:
+        emitter.set_rm(emitter.new(size, OpCode.BSWAP, emitter.reg(size)))
+    return True
+
+
+def _bit_scan(emitter: Emitter) -> bool:
     """BSF, BSR, TZCNT and LZCNT. For a zero source BSF and BSR leave their destination as it was, which is what
     AMD documents and every implementation does; TZCNT and LZCNT give the operand's width."""
-    number = (body[2] >> 3 & 7) + (8 if rex & 4 else 0)
-    output = Varnode(Space.REGISTER, GPR_OFFSETS[number], size)
-    setup, source = rm_operand(body[2], rex, size, operations)
-    zf, cf, count, found = (
-        Varnode(Space.REGISTER, 0x206, 1),
-        Varnode(Space.REGISTER, 0x200, 1),
-        Varnode(Space.UNIQUE, _SCRATCH, size),
-        Varnode(Space.UNIQUE, _SCRATCH + 16, size),
+    encoding = emitter.encoding
+    size, forward = encoding.operand_size, encoding.opcode == 0xBC
+    bits = 8 * size
+    source, output = emitter.rm(size), emitter.reg(size)
+    count = emitter.new(size, OpCode.TZCOUNT if forward else OpCode.LZCOUNT, source)
+    is_zero = emitter.new(1, OpCode.INT_EQUAL, source, const(0, size))
+    if encoding.mandatory == 0xF3:
+        emitter.into(CF, OpCode.COPY, is_zero)
+        emitter.into(ZF, OpCode.INT_EQUAL, count, const(0, size))
+        emitter.set_general(output, count)
+        return True
+    if size == 2:  # processors differ in what a zero source leaves in bits 16 and up
+        emitter.operations.clear()
+        return False
+    found = count if forward else emitter.new(size, OpCode.INT_SUB, const(bits - 1, size), count)
+    emitter.into(ZF, OpCode.COPY, is_zero)
+    emitter.set_general(output, emitter.new(size, OpCode.SELECT, is_zero, output, found))
+    return True
+
+
+def _divide(emitter: Emitter) -> bool:
+    """DIV and IDIV: a dividend of twice the operand's width. Other members of the group are SLEIGH's."""
+    encoding = emitter.encoding
+    if encoding.extension < 6:
+        return False
+    size = encoding.operand_size if encoding.opcode & 1 else 1
+    low = general(0, size)
+    high = general(4, 1, rex=0) if size == 1 else general(2, size)
+    divisor = emitter.rm(size)
+    quotient, remainder = (
+        (OpCode.WIDE_SDIV, OpCode.WIDE_SREM)
+        if encoding.extension == 7
+        else (OpCode.WIDE_DIV, OpCode.WIDE_REM)
     )
-    zero, bits = Varnode(Space.CONST, 0, size), Varnode(Space.CONST, 8 * size - 1, size)
-    forward, counting = body[1] == 0xBC, 0xF3 in prefixes
-    source_copy = Varnode(Space.UNIQUE, _SCRATCH + 32, size)
-    counts = Operation(OpCode.TZCOUNT if forward else OpCode.LZCOUNT, count, (source_copy,))
-    start = (*setup, Operation(OpCode.COPY, source_copy, (source,)), counts)
-    if counting:
-        return (
-            *start,
-            Operation(OpCode.INT_EQUAL, cf, (source_copy, zero)),
-            Operation(OpCode.INT_EQUAL, zf, (count, zero)),
-            Operation(OpCode.COPY, output, (count,)),
-            *zero_extension(output),
-        )
-    index = (
-        Operation(OpCode.COPY, found, (count,))
-        if forward
-        else Operation(OpCode.INT_SUB, found, (bits, count))
-    )
-    return (
-        *start,
-        index,
-        Operation(OpCode.INT_EQUAL, zf, (source_copy, zero)),
-        Operation(OpCode.SELECT, output, (zf, output, found)),
-        *zero_extension(output),
-    )
+    results = [emitter.new(size, opcode, high, low, divisor) for opcode in (quotient, remainder)]
+    for register, value in zip((low, high), results, strict=True):
+        emitter.set_general(register, value)
+    return True
 
 
-def zero_extension(register: Varnode) -> tuple[Operation, ...]:
-    """What a write to a 32-bit register does to the upper half; nothing for other sizes."""
-    if register.size != 4:
-        return ()
-    return (Operation(OpCode.INT_ZEXT, Varnode(Space.REGISTER, register.offset, 8), (register,)),)
+# String instructions. The direction flag is clear: the ABI says so, and what would set it is refused.
 
 
-def rm_operand(
-    modrm: int, rex: int, size: int, operations: tuple[Operation, ...]
-) -> tuple[tuple[Operation, ...], Varnode]:
-    """The ModRM operand of an instruction whose r/m is a general register or memory, with the operations that
-    compute its address and load it, taken from SLEIGH's own."""
-    if modrm >> 6 == 3:
-        return (), Varnode(Space.REGISTER, GPR_OFFSETS[(modrm & 7) + (8 if rex & 1 else 0)], size)
-    for i, op in enumerate(operations):
-        if op.opcode is OpCode.LOAD and op.output is not None:
-            return operations[: i + 1], op.output
-    raise ValueError("a memory operand without a load")
+def _element(encoding: Encoding) -> int:
+    return encoding.operand_size if encoding.opcode & 1 else 1
 
 
-def split_prefixes(raw: bytes) -> tuple[bytes, bytes, int]:
-    """``(legacy prefixes, the rest from the opcode on, REX byte or 0)``."""
-    i = 0
-    while i < len(raw) and raw[i] in b"\x66\x67\xf2\xf3\x2e\x36\x3e\x26\x64\x65\xf0":
-        i += 1
-    prefixes = raw[:i]
-    rex = 0
-    if i < len(raw) and raw[i] & 0xF0 == 0x40:
-        rex = raw[i]
-        i += 1
-    return prefixes, raw[i:], rex
+def _advance(emitter: Emitter, register: Varnode, size: int) -> None:
+    emitter.into(register, OpCode.INT_ADD, register, const(size, 8))
+
+
+def _movs(emitter: Emitter) -> bool:
+    size = _element(emitter.encoding)
+    if emitter.encoding.mandatory:
+        emitter.into(None, OpCode.REP_MOVS, _RDI, _RSI, _RCX, const(size, 8))
+        return True
+    emitter.into(None, OpCode.STORE, _RDI, emitter.new(size, OpCode.LOAD, _RSI))
+    _advance(emitter, _RSI, size)
+    _advance(emitter, _RDI, size)
+    return True
+
+
+def _stos(emitter: Emitter) -> bool:
+    size = _element(emitter.encoding)
+    if emitter.encoding.mandatory:
+        emitter.into(None, OpCode.REP_STOS, _RDI, _RAX, _RCX, const(size, 8))
+        return True
+    emitter.into(None, OpCode.STORE, _RDI, general(0, size))
+    _advance(emitter, _RDI, size)
+    return True
+
+
+def _lods(emitter: Emitter) -> bool:
+    size = _element(emitter.encoding)
+    emitter.set_general(general(0, size), emitter.new(size, OpCode.LOAD, _RSI))
+    _advance(emitter, _RSI, size)
+    return True
+
+
+def _scas(emitter: Emitter) -> bool:
+    size = _element(emitter.encoding)
+    emitter.compare(general(0, size), emitter.new(size, OpCode.LOAD, _RDI))
+    _advance(emitter, _RDI, size)
+    return True
+
+
+def _cmps(emitter: Emitter) -> bool:
+    size = _element(emitter.encoding)
+    left = emitter.new(size, OpCode.LOAD, _RSI)
+    emitter.compare(left, emitter.new(size, OpCode.LOAD, _RDI))
+    _advance(emitter, _RSI, size)
+    _advance(emitter, _RDI, size)
+    return True
+
+
+def _pairs(
+    opcode: int, speller: Callable[[Emitter], bool]
+) -> dict[tuple[Map, int], Callable[[Emitter], bool]]:
+    """The byte form and the wider form of a one-byte opcode."""
+    return {(Map.ONE, opcode): speller, (Map.ONE, opcode + 1): speller}
+
+
+_SPELLERS: dict[tuple[Map, int], Callable[[Emitter], bool]] = {
+    **{(Map.TWO, opcode): _nothing for opcode in range(0x19, 0x20)},
+    (Map.TWO, 0x0D): _prefetch_by_extension,
+    (Map.TWO, 0x18): _prefetch_by_extension,
+    **{key: _nothing for key in ((Map.TWO, 0x0B), (Map.TWO, 0xB9), (Map.TWO, 0xFF))},  # traps
+    **{key: _nothing for key in ((Map.ONE, 0xCC), (Map.ONE, 0xF4))},
+    (Map.ONE, 0x90): _nop,
+    (Map.ONE, 0x8D): _lea,
+    **{(Map.ONE, opcode): _same_register(_zero) for opcode in (0x28, 0x29, 0x2A, 0x2B)},
+    **{(Map.ONE, opcode): _same_register(_zero) for opcode in (0x30, 0x31, 0x32, 0x33)},
+    **{(Map.TWO, opcode): _cmov for opcode in range(0x40, 0x50)},
+    **{(Map.TWO, opcode): _bswap for opcode in range(0xC8, 0xD0)},
+    (Map.THREE_38, 0xF0): _movbe,
+    (Map.THREE_38, 0xF1): _movbe,
+    (Map.TWO, 0xBC): _bit_scan,
+    (Map.TWO, 0xBD): _bit_scan,
+    **_pairs(0xF6, _divide),
+    **_pairs(0xA4, _movs),
+    **_pairs(0xA6, _cmps),
+    **_pairs(0xAA, _stos),
+    **_pairs(0xAC, _lods),
+    **_pairs(0xAE, _scas),
+    **{(Map.ONE, opcode): shift for opcode in SHIFTS},
+    **{(Map.TWO, opcode): double_shift for opcode in DOUBLE_SHIFTS},
+}

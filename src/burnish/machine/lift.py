@@ -1,46 +1,42 @@
-"""Machine code to p-code, one instruction at a time, through SLEIGH (pypcode), cached.
+"""Machine code to p-code, one instruction at a time.
 
-SLEIGH's output is normalised on the way: operands become plain tuples, the space operand of loads and stores is
-dropped, and instructions for which ``idioms`` has a better spelling (whole vectors instead of torn lanes, a
-count of trailing zeros instead of a loop) are replaced.
+An instruction's shape (``encoding``) says whether its meaning depends on its address: a rip-relative operand or a
+branch distance. With those bytes zeroed, the rest is a *template*: lifted once (by a row of our own tables, else by
+SLEIGH), kept, and moved to wherever it occurs. A library of 100,000 instructions has some 20,000 templates.
 """
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import NamedTuple
 
 from burnish.core.code import Instruction, Reason, Refused
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
-from burnish.machine.idioms import rewrite
+from burnish.machine import sleigh
+from burnish.machine.emit import Emitter
+from burnish.machine.encoding import MAX_INSTRUCTION, Encoding, decode
+from burnish.machine.idioms import UnspeakableError, normalise, spell
+from burnish.machine.packed import is_packed, spell_packed
 from burnish.machine.refusals import refusal
+from burnish.machine.registers import FLAG_OFFSETS, VECTOR_BASE
 
-if TYPE_CHECKING:
-    import pypcode
+_HOME = 0x5A17_C0DE_0000
+"""Address at which templates are lifted: no immediate of a rip-relative instruction can be near it."""
 
-_SPACES = {"const": Space.CONST, "register": Space.REGISTER, "unique": Space.UNIQUE, "ram": Space.RAM}
-_MAX_INSTRUCTION = 15
-_USER_NAMES: dict[int, str] = {}  # SLEIGH's own fixed numbering, read as it is met
-
-
-@cache
-def _context() -> pypcode.Context:
-    import pypcode
-
-    return pypcode.Context("x86:LE:64:default")
+_AF = Varnode(Space.REGISTER, FLAG_OFFSETS["af"], 1)
+_ZEROS = tuple(bytes(n) for n in range(9))
+_BRANCHES = frozenset((OpCode.BRANCH, OpCode.CBRANCH, OpCode.CALL))
+_ADDRESSED = frozenset((OpCode.LOAD, OpCode.STORE, OpCode.ADDRESS))
 
 
-def _varnode(node: pypcode.Varnode) -> Varnode:
-    return Varnode(_SPACES[node.space.name], node.offset, node.size)
+class _Template(NamedTuple):
+    """A lifted instruction apart from where it lies. ``moved`` has the indices of the operations whose first input
+    is the moving address; ``reason`` is None where it lifts."""
 
-
-def _operation(op: pypcode.PcodeOp) -> Operation:
-    opcode = OpCode(op.opcode.value)
-    if opcode is OpCode.CALLOTHER:
-        _USER_NAMES.setdefault(op.inputs[0].offset, op.inputs[0].getUserDefinedOpName())
-    nodes = op.inputs[1:] if opcode in (OpCode.LOAD, OpCode.STORE) else op.inputs
-    output = op.output
-    return Operation(opcode, None if output is None else _varnode(output), tuple(map(_varnode, nodes)))
+    operations: tuple[Operation, ...]
+    moved: tuple[int, ...] = ()
+    reason: Reason | None = None
+    detail: str = ""
 
 
 def lift(code: bytes, address: int) -> Instruction:
@@ -49,54 +45,117 @@ def lift(code: bytes, address: int) -> Instruction:
     Never raises: bytes that do not decode and instructions without a meaning come back with ``refused`` set (and,
     for bytes that do not decode, size 1).
     """
-    return lift_all(code[:_MAX_INSTRUCTION], address, 1)[0]
+    return _lift_one(code[:MAX_INSTRUCTION], 0, address)
 
 
 def lift_all(code: bytes, address: int, limit: int = 0) -> tuple[Instruction, ...]:
     """Instructions of ``code`` in sequence, at most ``limit`` of them (0: all); stops after the first that does
     not decode."""
-    return _lift_cached(code, address, limit)
-
-
-@lru_cache(maxsize=4096)
-def _lift_cached(code: bytes, address: int, limit: int) -> tuple[Instruction, ...]:
-    import pypcode
-
     found: list[Instruction] = []
-    offset = 0
-    while offset < len(code) and (limit == 0 or len(found) < limit):
-        try:
-            translation = _context().translate(
-                code, address + offset, offset=offset, max_instructions=limit and limit - len(found)
-            )
-        except (pypcode.BadDataError, pypcode.UnimplError):
-            found.append(_undecodable(code, offset, address))
+    offset, end = 0, len(code)
+    while offset < end and (limit == 0 or len(found) < limit):
+        instruction = _lift_one(code, offset, address + offset)
+        found.append(instruction)
+        if instruction.refused is not None and instruction.refused.reason is Reason.UNKNOWN_BYTES:
             break
-        groups = _split(translation.ops)
-        for start, size, operations in groups:
-            raw = code[start - address : start - address + size]
-            operations = rewrite(raw, start, operations)
-            found.append(Instruction(start, size, operations, refusal(raw, start, operations)))
-        offset = found[-1].end - address
+        offset += instruction.size
     return tuple(found)
 
 
-def _split(ops: list[pypcode.PcodeOp]) -> list[tuple[int, int, tuple[Operation, ...]]]:
-    """One ``(address, size, operations)`` for each instruction mark."""
-    import pypcode
+def _lift_one(code: bytes, offset: int, address: int) -> Instruction:
+    encoding = decode(code, offset)
+    if encoding is None:
+        return _undecodable(code, offset, address)
+    size, at, moving = encoding.size, encoding.moves_at, encoding.moves_size
+    raw = code[offset : offset + size]
+    template = _template(raw[:at] + _ZEROS[moving] + raw[at + moving :] if moving else raw)
+    if template.reason is not None:
+        if template.reason is Reason.UNKNOWN_BYTES:
+            return _undecodable(code, offset, address)
+        return Instruction(address, size, (), Refused(template.reason, address, template.detail))
+    operations = template.operations
+    if template.moved:
+        distance = encoding.immediate if encoding.modrm < 0 else encoding.displacement
+        operations = _moved(operations, template.moved, (address + size + distance) & 0xFFFF_FFFF_FFFF_FFFF)
+    return Instruction(address, size, operations)
 
-    mark = pypcode.OpCode.IMARK
-    groups: list[tuple[int, int, list[Operation]]] = []
-    for op in ops:
-        if op.opcode is mark or op.opcode == mark:
-            node = op.inputs[0]
-            groups.append((node.offset, node.size, []))
-        else:
-            groups[-1][2].append(_operation(op))
-    return [(address, size, tuple(operations)) for address, size, operations in groups]
+
+def _moved(
+    operations: tuple[Operation, ...], indices: tuple[int, ...], address: int
+) -> tuple[Operation, ...]:
+    """The operations with ``address`` as the first input of those at ``indices``."""
+    out = list(operations)
+    for index in indices:
+        opcode, output, inputs, lane = out[index]
+        space = inputs[0].space
+        out[index] = Operation(opcode, output, (Varnode(space, address, inputs[0].size), *inputs[1:]), lane)
+    return tuple(out)
 
 
 def _undecodable(code: bytes, offset: int, address: int) -> Instruction:
-    where = address + offset
-    raw = code[offset : offset + _MAX_INSTRUCTION].hex(" ")
-    return Instruction(where, 1, (), Refused(Reason.UNKNOWN_BYTES, where, raw))
+    raw = code[offset : offset + MAX_INSTRUCTION].hex(" ")
+    return Instruction(address, 1, (), Refused(Reason.UNKNOWN_BYTES, address, raw))
+
+
+@lru_cache(maxsize=1 << 16)
+def _template(raw: bytes) -> _Template:
+    """The meaning of ``raw``, whose moving bytes are zero, at ``_HOME``."""
+    encoding = decode(raw)
+    assert encoding is not None
+    row = refusal(encoding)
+    if row is not None:
+        return _Template((), reason=row[0], detail=row[1])
+    next_address = _HOME + encoding.size
+    emitter = Emitter(encoding, next_address)
+    if spell(emitter) or spell_packed(emitter):
+        return _with_moves(emitter.operations, encoding, next_address)
+    return _from_sleigh(raw, encoding, next_address)
+
+
+def _from_sleigh(raw: bytes, encoding: Encoding, next_address: int) -> _Template:
+    translation = sleigh.translate(raw, _HOME)
+    if translation.size == 0:
+        return _Template((), reason=Reason.UNKNOWN_BYTES)
+    if translation.user_operation:
+        return _Template((), reason=Reason.NO_MEANING, detail=translation.user_operation)
+    if translation.size != encoding.size:
+        return _Template((), reason=Reason.NO_MEANING, detail="prefixes that SLEIGH reads otherwise")
+    if is_packed(encoding) or any(_is_vector(node) for op in translation.operations for node in _nodes(op)):
+        # SLEIGH's vector instructions have not been held against the processor; those in our table have.
+        return _Template((), reason=Reason.NO_MEANING, detail="a vector instruction beyond SSE2")
+    try:
+        operations = normalise(translation.operations)
+    except UnspeakableError as error:
+        return _Template((), reason=Reason.NO_MEANING, detail=str(error))
+    return _with_moves([op for op in operations if op.output != _AF], encoding, next_address)
+
+
+def _nodes(op: Operation) -> tuple[Varnode, ...]:
+    return op.inputs if op.output is None else (op.output, *op.inputs)
+
+
+def _is_vector(node: Varnode) -> bool:
+    return node.space is Space.REGISTER and node.offset >= VECTOR_BASE
+
+
+def _with_moves(operations: list[Operation], encoding: Encoding, next_address: int) -> _Template:
+    """Find the operations that hold the moving address, and make ``ADDRESS`` of it where it is used as a number."""
+    if not encoding.moves_size:
+        return _Template(tuple(operations))
+    out: list[Operation] = []
+    moved: list[int] = []
+    home = Varnode(Space.CONST, next_address, 8)
+    for op in operations:
+        if op.opcode in _BRANCHES and op.inputs[0].space is Space.RAM:
+            moved.append(len(out))
+        elif op.opcode in _ADDRESSED and op.inputs[0] == home:
+            moved.append(len(out))
+        elif home in op.inputs:
+            address = Varnode(Space.UNIQUE, 0x5000000, 8)
+            moved.append(len(out))
+            out.append(Operation(OpCode.ADDRESS, address, (home,)))
+            op = Operation(
+                op.opcode, op.output, tuple(address if node == home else node for node in op.inputs), op.lane
+            )
+        out.append(op)
+    return _Template(tuple(out), tuple(moved))
