@@ -1,0 +1,1 @@
+"""Results as text for people. Imports nothing until a result is printed."""
