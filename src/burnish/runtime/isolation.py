@@ -1,9 +1,9 @@
-"""Isolated execution: machine code runs on given registers and memory in a child process, and the state after comes back.
+"""Isolated execution: machine code runs on given registers and memory in a child process.
 
-The child is confined (no system calls, no descriptors, limits on time and memory) and its address space is empty but for
-what the caller asks for, so a region can lie at any address below 2^47 that the kernel allows, and every page beside
-one is unmapped. Faults, endless loops and system calls are outcomes; the child survives them. What ends the child is
-reported as ``Faulted`` once it has happened twice; a new child takes over.
+The child is confined (no system calls, no descriptors, limits on time and memory) and its address space is empty
+but for what the caller asks for, so a region can lie at any address below 2^47 that the kernel allows, and every
+page beside one is unmapped. Faults, endless loops and system calls are outcomes; the child survives them. An
+execution that ends the child is tried again in a new one, and ``Faulted`` if it ends that too.
 """
 
 from __future__ import annotations
