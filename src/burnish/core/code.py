@@ -27,6 +27,7 @@ class Reason(Enum):
     CONVENTION = "does not follow the System V calling convention"
     VARIADIC = "takes a variable number of arguments"
     RETURNS_TWICE = "calls a function that returns twice"
+    RUNS_ON = "runs past its end into other code"
     UNWIND = "has an exception handler"
     TOO_LARGE = "larger than the limit"
     EMPTY = "no code"

@@ -107,6 +107,8 @@ class Image:
     """``(start, end)`` of memory that is writable only until relocation is done (RELRO)."""
     sections: tuple[Section, ...] = ()
     """The section table as far as it describes mapped memory; empty where it was stripped."""
+    unwind_table: int = 0
+    """Address of ``.eh_frame_hdr``, or 0."""
     needed: tuple[str, ...] = ()
     soname: str = ""
 
