@@ -7,7 +7,7 @@ business of whoever drives the walker, since that is where domains differ most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
@@ -172,6 +172,11 @@ class Walker(Generic[V]):
                 kept.append((o, n, self.domain.extract(old, length, o - start, n)))
         kept.sort(key=lambda piece: piece[0])
         self.registers[cell] = kept
+
+    @property
+    def temporaries(self) -> Mapping[int, tuple[int, V]]:
+        """What the temporaries hold: offset to ``(size, value)``."""
+        return self._temporaries
 
     def forget_temporaries(self) -> None:
         """Drop the temporaries: nothing reads them after the instruction that wrote them."""

@@ -1,0 +1,77 @@
+"""Recompilation: a lifted function becomes LLVM IR in the native calling convention, and object code again.
+
+The stages stand in ``rebuild``; each has its module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from burnish.core.code import Function, Reason, Refused
+from burnish.core.deployment import ObjectCode
+from burnish.core.image import FunctionBounds, Image
+from burnish.recompile.codegen import Compiled, Target, compile_module
+from burnish.recompile.emit import emit, symbol_of
+from burnish.recompile.plan import Summaries
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A function built again. ``llvm_ir`` is what was emitted, ``optimised_ir`` what LLVM made of it;
+    ``seconds`` gives the time of each stage."""
+
+    bounds: FunctionBounds
+    function: Function
+    target: Target
+    llvm_ir: str = field(repr=False)
+    compiled: Compiled = field(repr=False)
+    seconds: dict[str, float]
+
+    @property
+    def symbol(self) -> str:
+        return symbol_of(self.bounds.address)
+
+    @property
+    def optimised_ir(self) -> str:
+        return self.compiled.optimised_ir
+
+    @property
+    def object_code(self) -> ObjectCode:
+        """What the linker takes."""
+        return ObjectCode(self.compiled.object_file, self.symbol, self.bounds.address)
+
+
+def rebuild(
+    image: Image,
+    bounds: FunctionBounds,
+    target: Target | None = None,
+    summaries: Summaries | None = None,
+) -> Rebuilt | Refused:
+    """Recompile one function for a CPU. ``summaries`` carries what is known of the image's functions from one
+    call to the next."""
+    target = target or Target()
+    summaries = summaries or Summaries(image)
+    seconds: dict[str, float] = {}
+    started = perf_counter()
+
+    def done(stage: str) -> None:
+        nonlocal started
+        now = perf_counter()
+        seconds[stage], started = now - started, now
+
+    plan = summaries.plan(bounds)
+    done("lift and analyse")
+    if isinstance(plan, Refused):
+        return plan
+    try:
+        ir = emit(plan)
+        done("emit")
+        compiled = compile_module(ir, target)
+        done("compile")
+    except (KeyError, RuntimeError) as error:
+        return Refused(Reason.CODE_GENERATION, bounds.address, str(error).splitlines()[0][:200])
+    return Rebuilt(bounds, plan.function, target, ir, compiled, seconds)
+
+
+__all__ = ["Rebuilt", "Summaries", "Target", "rebuild", "symbol_of"]

@@ -34,8 +34,9 @@ def int_type(size: int) -> str:
     return f"i{8 * size}"
 
 
-_SIZES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "i128": 16, "ptr": 8, "float": 4, "double": 8}
-_SIZES |= {FRAME: 8, SEGMENT: 8}
+_SIZES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "i128": 16, "ptr": 8, "float": 4, "double": 8,
+    FRAME: 8, SEGMENT: 8,
+}  # fmt: skip
 
 
 def size_of(kind: str) -> int:

@@ -1,0 +1,318 @@
+"""A function as LLVM IR, in the System V convention.
+
+Every register is one or two ``alloca`` (an integer, a pointer), every frame one array: LLVM's SROA makes values
+of them. Registers are kept in Python within a block and written back, as far as they are live, at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from burnish.core.code import (
+    Block,
+    Branch,
+    Function,
+    Jump,
+    Label,
+    Return,
+    Switch,
+    TailCall,
+    Unreachable,
+    successors,
+)
+from burnish.core.pcode import Operation, Space, Varnode
+from burnish.domains.llvm import FRAME, Builder, LlvmDomain, Value, int_type
+from burnish.domains.walker import Walker
+from burnish.machine.registers import (
+    CELLS,
+    INTEGER_ARGUMENTS,
+    INTEGER_RETURNS,
+    VECTOR_ARGUMENTS,
+    VECTOR_RETURNS,
+    Cell,
+)
+from burnish.recompile.bits import BASE, cells_in
+from burnish.recompile.layout import Layout
+from burnish.recompile.leave import Leaver
+from burnish.recompile.liveness import Summarise, define
+from burnish.recompile.provenance import FrameAddress
+
+VECTOR = "<2 x i64>"
+RESULT = f"{{ i64, i64, {VECTOR}, {VECTOR} }}"
+"""What every function returns: RAX, RDX, XMM0, XMM1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that emission needs to know of a function. ``operations`` are those of each block that matter,
+    ``live`` and ``defined`` the register bytes read later and surely written at each block's start, ``carried``
+    the temporaries that cross blocks, ``volatile`` the loads that must stay where they are."""
+
+    function: Function
+    operations: Mapping[Label, Sequence[Operation]]
+    live: Mapping[Label, int]
+    defined: Mapping[Label, int]
+    layout: Layout
+    carried: Mapping[int, int]
+    summarise: Summarise
+    volatile: frozenset[tuple[Label, int]] = frozenset()
+    certain: int = 0
+    """Register bytes that are read for certain from the function's entry."""
+
+
+def symbol_of(address: int) -> str:
+    """The name of the rebuilt function that replaces the one at ``address``."""
+    return f"burnish_{address:x}"
+
+
+def emit(plan: Plan) -> str:
+    """The LLVM module (text) that holds the function."""
+    return _Emitter(plan).module()
+
+
+class _Emitter:
+    """Writes one function; also the hooks of the LLVM domain."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.b = Builder()
+        self.domain = LlvmDomain(self.b, plan.layout.low, self)
+        self.leaver = Leaver(plan, self.b, self.domain.convert)
+        self.label = plan.function.blocks[0].label
+        self.index = 0
+        self.allocas: dict[str, str] = {}
+        self._read: dict[tuple[str, int, int], Value] = {}
+        self.names = {block.label: f"b{i}" for i, block in enumerate(plan.function.blocks)}
+
+    # -- hooks ---------------------------------------------------------------------------------------------
+
+    def initial(self, cell: Cell, offset: int, size: int) -> Value:
+        key = (cell.name, offset, size)
+        known = self._read.get(key)
+        if known is None:
+            known = self._read[key] = self._initial(cell, offset, size)
+        return known
+
+    def _initial(self, cell: Cell, offset: int, size: int) -> Value:
+        fact = self.plan.layout.facts[self.label].get(cell.name)
+        if fact is not None:
+            whole = (
+                Value("", FRAME, offset=fact.offset)
+                if isinstance(fact, FrameAddress)
+                else Value("poison", "i64")
+            )
+            return whole if size == 8 else self.domain.extract(whole, 8, offset, size)
+        if cell.size == 1:
+            return self.b.emit("i1", f"load i1, ptr {self._slot(cell.name, 'i1')}")
+        if cell.size == 8 and self._is_pointer(self.label, cell.name):
+            pointer = self.b.emit("ptr", f"load ptr, ptr {self._slot(cell.name + '.p', 'ptr')}")
+            return pointer if size == 8 else self.domain.extract(pointer, 8, offset, size)
+        kind = VECTOR if size == 16 else int_type(size)
+        place = self._part(cell, offset)
+        return self.b.emit(kind, f"load {kind}, ptr {place}, align 1")
+
+    def effect(self, operation: Operation, walker: Walker[Value]) -> None:
+        self.leaver.effect(operation, walker, self.label, self.index, self._defined)
+
+    def load_type(self, size: int) -> str:
+        if size == 8 and (self.label, self.index) in self.plan.layout.pointers:
+            return "ptr"
+        return VECTOR if size == 16 else int_type(size)
+
+    def volatile(self) -> bool:
+        return (self.label, self.index) in self.plan.volatile
+
+    # -- registers in memory -------------------------------------------------------------------------------
+
+    def _slot(self, name: str, kind: str) -> str:
+        if name not in self.allocas:
+            self.allocas[name] = kind
+        return f"%{name}"
+
+    def _part(self, cell: Cell, offset: int) -> str:
+        slot = self._slot(cell.name + ".i", "i64") if cell.size == 8 else self._slot(cell.name, VECTOR)
+        if offset == 0:
+            return slot
+        return self.b.emit("ptr", f"getelementptr i8, ptr {slot}, i64 {offset}").text
+
+    def _is_pointer(self, label: Label, name: str) -> bool:
+        return (label, name) in self.plan.layout.pointers
+
+    def _write_back(self, walker: Walker[Value], block: Block) -> None:
+        """Store what the successors read and this block changed."""
+        following = successors(block.terminator)
+        live = 0
+        for label in following:
+            live |= self.plan.live[label]
+        here = self.plan.layout.facts[block.label]
+        for cell, mask in cells_in(live):
+            wanting = [
+                s
+                for s in following
+                if cell.name not in self.plan.layout.facts[s]
+                and self.plan.live[s] >> BASE[cell.name] & (1 << cell.size) - 1
+            ]
+            if not wanting or (cell not in walker.registers and cell.name not in here):
+                continue
+            if cell.size == 8:
+                self._write_back_general(walker, cell, mask, wanting)
+                continue
+            for offset, size, value in walker.registers.get(cell, ()):
+                if not value.text.startswith("%undefined") and mask >> offset & (1 << size) - 1:
+                    self._store_part(cell, offset, value)
+        for offset, (_, value) in walker.temporaries.items():
+            if offset in self.plan.carried:
+                number = self.domain.convert.integer(value)
+                self.b.do(f"store {number.type} {number.text}, ptr {self._temporary(offset)}, align 1")
+
+    def _write_back_general(
+        self, walker: Walker[Value], cell: Cell, mask: int, wanting: Sequence[Label]
+    ) -> None:
+        pieces = walker.registers.get(cell) or [(0, 8, self.initial(cell, 0, 8))]
+        if all(value.text.startswith("%undefined") for _, _, value in pieces):
+            return
+        kinds = {self._is_pointer(s, cell.name) for s in wanting}
+        if True in kinds:
+            pointer = self.domain.convert.pointer(walker.read_cell(cell, 0, 8))
+            self.b.do(f"store ptr {pointer.text}, ptr {self._slot(cell.name + '.p', 'ptr')}")
+        if False in kinds:
+            for offset, size, value in pieces:
+                if not value.text.startswith("%undefined") and mask >> offset & (1 << size) - 1:
+                    self._store_part(cell, offset, self.domain.convert.integer(value))
+
+    def _store_part(self, cell: Cell, offset: int, value: Value) -> None:
+        if cell.size == 1:
+            flag = self.domain.convert.flag(value)
+            self.b.do(f"store i1 {flag.text}, ptr {self._slot(cell.name, 'i1')}")
+            return
+        if value.type in ("ptr", FRAME):
+            value = self.domain.convert.integer(value)
+        self.b.do(f"store {value.type} {value.text}, ptr {self._part(cell, offset)}, align 1")
+
+    def _temporary(self, offset: int) -> str:
+        return self._slot(f"t{offset:x}", int_type(self.plan.carried[offset]))
+
+    # -- the function --------------------------------------------------------------------------------------
+
+    def module(self) -> str:
+        plan, function = self.plan, self.plan.function
+        body: list[str] = []
+        for block in function.blocks:
+            if block.label not in plan.layout.facts:
+                body += [f"{self.names[block.label]}:", "  unreachable"]
+                continue
+            self.b.lines = []
+            self._block(block)
+            body += [f"{self.names[block.label]}:", *self.b.lines]
+        parameters, prologue = self._parameters()
+        size = 8 - plan.layout.low
+        lines = [
+            "@__burnish_image = external hidden global i8",
+            *sorted(self.b.declarations),
+            f"define {RESULT} @{symbol_of(function.address)}({parameters}) #0 {{",
+            "entry:",
+            f"  %frame0 = alloca [{size} x i8], align 16",
+            *(f"  %{name} = alloca {kind}" for name, kind in self.allocas.items()),
+            (
+                '  %frame = call ptr asm "", "=r,0"(ptr %frame0)'
+                if plan.layout.opaque_frame
+                else "  %frame = getelementptr i8, ptr %frame0, i64 0"
+            ),
+            *self.b.entry,
+            *prologue,
+            "  br label %b0",
+            *body,
+            "}",
+            'attributes #0 = { uwtable "no-builtins" "frame-pointer"="none" }',
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _parameters(self) -> tuple[str, list[str]]:
+        """The parameter list, and the stores that put arguments into their registers' slots."""
+        plan, first = self.plan, self.plan.function.blocks[0].label
+        prologue: list[str] = []
+        types: list[str] = []
+        for name in INTEGER_ARGUMENTS:
+            kind = "ptr" if self._is_pointer(first, name) else "i64"
+            types.append(f"{kind} %arg.{name}")
+            slot = name + (".p" if kind == "ptr" else ".i")
+            if slot in self.allocas:
+                prologue.append(f"  store {kind} %arg.{name}, ptr %{slot}")
+        for name in VECTOR_ARGUMENTS[: self.leaver.vector_parameters()]:
+            types.append(f"{VECTOR} %arg.{name}")
+            if name in self.allocas:
+                prologue.append(f"  store {VECTOR} %arg.{name}, ptr %{name}")
+        if plan.layout.stack_bytes:
+            types.append(f"ptr byval([{plan.layout.stack_bytes} x i8]) align 8 %stack")
+        return ", ".join(types), prologue
+
+    def _block(self, block: Block) -> None:
+        self.label = block.label
+        self._read = {}
+        self.domain.begin_block()
+        self._defined = self.plan.defined[block.label]
+        walker: Walker[Value] = Walker(self.domain)
+        for offset, size in self.plan.carried.items():
+            kind = int_type(size)
+            value = self.b.emit(kind, f"load {kind}, ptr {self._temporary(offset)}, align 1")
+            walker.write(Varnode(Space.UNIQUE, offset, size), value)
+        for index, operation in enumerate(self.plan.operations[block.label]):
+            self.index = index
+            walker.step(operation)
+            self._defined = define(self._defined, operation, self.plan.summarise)
+        self._terminate(block, walker)
+
+    def _terminate(self, block: Block, walker: Walker[Value]) -> None:
+        match block.terminator:
+            case Jump(target):
+                self._write_back(walker, block)
+                self.b.do(f"br label %{self.names[target]}")
+            case Branch(condition, taken, fallthrough):
+                flag = self.domain.convert.flag(walker.read(condition))
+                self._write_back(walker, block)
+                yes, no = self.names[taken], self.names[fallthrough]
+                self.b.do(f"br i1 {flag.text}, label %{yes}, label %{no}")
+            case Switch() as switch:
+                self._switch(switch, walker, block)
+            case Return():
+                self.b.do(f"ret {RESULT} {self._result(walker)}")
+            case TailCall() as tail:
+                self.leaver.tail_call(tail, walker, self._defined)
+            case Unreachable(trap):
+                if trap:
+                    self.b.declarations.add("declare void @llvm.trap()")
+                    self.b.do("call void @llvm.trap()")
+                self.b.do("unreachable")
+
+    def _switch(self, switch: Switch, walker: Walker[Value], block: Block) -> None:
+        if switch.index is not None and switch.cases:
+            number = self.domain.convert.integer(walker.read(switch.index))
+            cases = [(value, label) for value, label in switch.cases]
+        else:
+            target = self.domain.convert.integer(walker.read(switch.selector))
+            image = "ptrtoint (ptr @__burnish_image to i64)"
+            number = self.b.emit("i64", f"sub i64 {target.text}, {image}")
+            cases = [(label.address, label) for label in switch.targets]
+        self._write_back(walker, block)
+        arms = " ".join(f"{number.type} {value}, label %{self.names[label]}" for value, label in cases)
+        default = self.b.name()[1:]
+        self.b.do(f"switch {number.type} {number.text}, label %{default} [ {arms} ]")
+        self.b.lines += [f"{default}:", "  unreachable"]
+
+    def _result(self, walker: Walker[Value]) -> str:
+        """The value returned: registers that surely hold something, in the order of ``RESULT``."""
+        result = Value("poison", RESULT)
+        for i, name in enumerate((*INTEGER_RETURNS, *VECTOR_RETURNS)):
+            cell = CELLS[name]
+            if not self._defined >> BASE[name] & (1 << cell.size) - 1:
+                continue
+            value = walker.read_cell(cell, 0, cell.size)
+            value = (
+                self.domain.convert.integer(value)
+                if cell.size == 8
+                else self.domain.convert.cast(value, VECTOR)
+            )
+            text = f"insertvalue {RESULT} {result.text}, {value.type} {value.text}, {i}"
+            result = self.b.emit(RESULT, text)
+        return result.text

@@ -1,0 +1,184 @@
+"""From a lifted function to a plan for writing it: the analyses in their order, and what they refuse.
+
+``Summaries`` answers, for one image, what each called function reads and changes; it makes the plans of callees
+on the way, each once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from burnish.core.code import Function, Label, Reason, Refused, TailCall
+from burnish.core.image import FunctionBounds, Image
+from burnish.core.pcode import OpCode, Operation, Space
+from burnish.images import control_flow
+from burnish.recompile.bits import ARGUMENTS, CLOBBERED, RETURN_VALUES, cells_in, cells_mask
+from burnish.recompile.calls import RETURNS_TWICE, UNKNOWN, CallSummary, import_summary
+from burnish.recompile.canonical import canonical
+from burnish.recompile.emit import Plan
+from burnish.recompile.layout import lay_out
+from burnish.recompile.liveness import (
+    carried_temporaries,
+    defined,
+    liveness,
+    terminator_uses,
+    uses_and_defs,
+    without_dead,
+)
+from burnish.recompile.waits import loads_that_may_wait
+
+_DEPTH = 4
+"""How deep calls of calls are followed before a callee counts as unknown."""
+_VECTOR_CLOBBERS = CLOBBERED & cells_mask(f"xmm{i}" for i in range(16))
+_UNREADABLE = CallSummary(
+    ARGUMENTS, _VECTOR_CLOBBERS | RETURN_VALUES | cells_mask(("cf", "pf", "af", "zf", "sf", "of"))
+)
+"""A callee in the image that cannot be read. A compiler that saw it may rely on registers that it leaves alone, so
+general registers keep their values: right whether or not it changes them."""
+
+Lift = Callable[[Image, FunctionBounds], Function | Refused]
+
+
+class Summaries:
+    """What is known of the functions that an image calls. ``lift`` gives a function's control flow."""
+
+    def __init__(self, image: Image, lift: Lift = control_flow) -> None:
+        self.image = image
+        self.lift = lift
+        self._plans: dict[int, Plan | Refused] = {}
+        self._summaries: dict[int, CallSummary] = {}
+        self._open: list[int] = []
+
+    def plan(self, bounds: FunctionBounds) -> Plan | Refused:
+        """The plan to rebuild a function, or why it cannot be rebuilt."""
+        found = self._plans.get(bounds.address)
+        if found is None:
+            self._open.append(bounds.address)
+            try:
+                found = self._plan(bounds)
+            finally:
+                self._open.pop()
+            if not self._open or len(self._open) < _DEPTH:
+                self._plans[bounds.address] = found
+        return found
+
+    def _plan(self, bounds: FunctionBounds) -> Plan | Refused:
+        if bounds.has_handler:
+            return Refused(Reason.UNWIND, bounds.address)
+        lifted = self.lift(self.image, bounds)
+        if isinstance(lifted, Refused):
+            return lifted
+        return make_plan(canonical(lifted), self.summarise, self.image)
+
+    def summarise(self, call: Operation | TailCall) -> CallSummary:
+        """What the callee of a call or tail call reads and changes."""
+        node = call.target if isinstance(call, TailCall) else call.inputs[0]
+        if node.space is not Space.RAM:
+            return UNKNOWN
+        return self.at(node.offset)
+
+    def at(self, address: int) -> CallSummary:
+        """What the function or PLT stub at an image address reads and changes."""
+        known = self._summaries.get(address)
+        if known is not None:
+            return known
+        imported = self.image.plt.get(address)
+        if imported is not None:
+            summary = import_summary(imported.name)
+        else:
+            bounds = self.image.bounds_at(address)
+            if bounds is None or bounds.address != address:
+                return _UNREADABLE
+            if address in self._open or len(self._open) >= _DEPTH:
+                return _UNREADABLE
+            plan = self.plan(bounds)
+            summary = _UNREADABLE if isinstance(plan, Refused) else _summary(plan)
+        self._summaries[address] = summary
+        return summary
+
+
+def _summary(plan: Plan) -> CallSummary:
+    first = plan.function.blocks[0].label
+    arguments = plan.live[first] & ARGUMENTS
+    changed = 0
+    for block in plan.function.blocks:
+        for operation in block.operations:
+            changed |= uses_and_defs(operation, plan.summarise)[2]
+        if isinstance(block.terminator, TailCall):
+            changed |= plan.summarise(block.terminator).clobbers
+            if plan.summarise(block.terminator).stack_bytes is None:
+                return CallSummary(
+                    arguments, changed & CLOBBERED | RETURN_VALUES, arguments & plan.certain, None
+                )
+    clobbers = changed & CLOBBERED | RETURN_VALUES
+    return CallSummary(arguments, clobbers, arguments & plan.certain, plan.layout.stack_bytes, variadic=False)
+
+
+def make_plan(
+    function: Function, summarise: Callable[[Operation | TailCall], CallSummary], image: Image | None = None
+) -> Plan | Refused:
+    """Run the analyses over a function in canonical form."""
+    refused = _returns_twice(function, image)
+    if refused is not None:
+        return refused
+    live = liveness(function, summarise)
+    carried = carried_temporaries(function)
+    operations = {
+        block.label: without_dead(block, live.live_out[block.label], summarise, carried)
+        for block in function.blocks
+    }
+    layout = lay_out(function, operations, live.live_in, summarise)
+    if isinstance(layout, Refused):
+        return layout
+    refused = _kept_across_calls(function, live.certain_out, summarise)
+    if refused is not None:
+        return refused
+    has_value = defined(function, summarise)
+    reached = {label: has_value.get(label, 0) for label in live.live_in}
+    waits = loads_that_may_wait(function, operations, layout.facts)
+    first = function.blocks[0].label
+    certain = _certain_at_entry(function, live.certain_out[first], summarise)
+    return Plan(function, operations, live.live_in, reached, layout, carried, summarise, waits, certain)
+
+
+def _certain_at_entry(
+    function: Function, certain_out: int, summarise: Callable[[Operation | TailCall], CallSummary]
+) -> int:
+    block = function.blocks[0]
+    sure = certain_out | terminator_uses(block, summarise)[0]
+    for operation in reversed(block.operations):
+        read, _, written = uses_and_defs(operation, summarise)
+        sure = sure & ~written | read
+    return sure
+
+
+def _returns_twice(function: Function, image: Image | None) -> Refused | None:
+    if image is None:
+        return None
+    for block in function.blocks:
+        for operation in block.operations:
+            if operation.opcode is OpCode.CALL:
+                imported = image.plt.get(operation.inputs[0].offset)
+                if imported is not None and imported.name in RETURNS_TWICE:
+                    return Refused(Reason.RETURNS_TWICE, block.label.address, imported.name)
+    return None
+
+
+def _kept_across_calls(
+    function: Function,
+    certain_out: Mapping[Label, int],
+    summarise: Callable[[Operation | TailCall], CallSummary],
+) -> Refused | None:
+    """Refuse a function that reads a register after a call that may have changed it: its compiler knew more of
+    the callee than the ABI promises."""
+    for block in function.blocks:
+        sure = certain_out[block.label] | terminator_uses(block, summarise)[0]
+        for operation in reversed(block.operations):
+            read, _, written = uses_and_defs(operation, summarise)
+            if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
+                kept = sure & written & ~RETURN_VALUES
+                if kept:
+                    names = ", ".join(cell.name for cell, _ in cells_in(kept))
+                    return Refused(Reason.CONVENTION, block.label.address, f"{names} kept across a call")
+            sure = sure & ~written | read
+    return None
