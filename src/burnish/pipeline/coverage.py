@@ -14,7 +14,6 @@ from burnish.images import control_flow
 from burnish.images import load as load_image
 from burnish.machine.disassemble import disassemble
 from burnish.pipeline.results import Result
-from burnish.pipeline.session import locate
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Coverage(Result):
 
 def coverage(file: str | os.PathLike[str]) -> Coverage:
     """Analyse every function of ``file``. Raises ``ImageError`` for what is not x86-64 ELF."""
-    image = load_image(locate(file))
+    image = load_image(file)
     return summarise(image, tuple(_row(image, bounds) for bounds in image.functions))
 
 

@@ -94,10 +94,8 @@ def _kernel() -> Iterator[Finding]:
         facts = [reason] if reason else []
         if probe.setting:
             facts.append(f"{Path(probe.setting).name} = {host.kernel_setting(probe.setting)}")
-        if reason is None:
-            yield Finding("kernel", probe.subject, State.PRESENT, "; ".join(facts))
-        else:
-            yield Finding("kernel", probe.subject, State.ABSENT, "; ".join(facts), probe.cost)
+        state = State.PRESENT if reason is None else State.FATAL if probe.needed else State.ABSENT
+        yield Finding("kernel", probe.subject, state, "; ".join(facts), probe.cost if reason else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,36 +104,38 @@ class _Probe:
     probe: Callable[[], str | None]
     cost: str
     setting: str = ""
+    needed: bool = False
 
 
 _PROBES = (
     _Probe(
-        "perf_event software clock",
-        host.open_software_clock,
+        "isolated execution",
+        host.execute_in_isolation,
+        "Nothing can be checked against its original. It needs seccomp filters and unprivileged processes.",
+        needed=True,
+    ),
+    _Probe(
+        "sampling by perf_event",
+        host.sample_by_kernel,
         "Sampling falls back to SIGPROF, which a program that uses that signal itself disturbs.",
         "kernel/perf_event_paranoid",
     ),
     _Probe(
         "hardware counters",
-        host.open_instruction_counter,
+        host.count_instructions,
         "No counts of instructions, misses or branches; times are measured all the same.",
     ),
     _Probe(
         "ptrace",
         host.attach_to_child,
-        "No attaching to a live process.",
+        "Nothing in this version; attaching to a live process will need it.",
         "kernel/yama/ptrace_scope",
     ),
     _Probe(
         "userfaultfd",
         host.open_userfaultfd,
-        "Memory is watched by page protection instead, which costs a signal for each page.",
+        "Nothing in this version; watching memory without a signal for each page will need it.",
         "vm/unprivileged_userfaultfd",
-    ),
-    _Probe(
-        "seccomp filters",
-        host.seccomp_filters,
-        "Code under test is held in by resource limits and guard pages alone.",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What this machine allows, found by trying (perf_event_open(2), ptrace(2), userfaultfd(2), seccomp(2)).
+"""What this machine allows, found by trying (perf_event_open(2), ptrace(2), userfaultfd(2)).
 
 Each probe undoes what it does and never raises.
 """
@@ -11,32 +11,62 @@ import struct
 import subprocess
 from pathlib import Path
 
+from burnish.core.errors import HostError
+
 # x86-64 system call numbers (arch/x86/entry/syscalls/syscall_64.tbl).
 _SYS_PTRACE = 101
 _SYS_PERF_EVENT_OPEN = 298
-_SYS_SECCOMP = 317
 _SYS_USERFAULTFD = 323
 
 _PTRACE_SEIZE = 0x4206
-_SECCOMP_GET_ACTION_AVAIL = 2
-_SECCOMP_RET_KILL_PROCESS = 0x80000000
 _UFFD_USER_MODE_ONLY = 1
 
 _PERF_ATTRIBUTE_SIZE = 112  # PERF_ATTR_SIZE_VER5
 _PERF_DISABLED_EXCLUDE_KERNEL_AND_HYPERVISOR = 1 << 0 | 1 << 5 | 1 << 6
-_PERF_HARDWARE_INSTRUCTIONS = (0, 1)
-_PERF_SOFTWARE_CPU_CLOCK = (1, 0)
+_PERF_TYPE_HARDWARE = 0
+_PERF_COUNT_HW_INSTRUCTIONS = 1
+_RAX_IS_42 = bytes.fromhex("31c0 83c02a")
 _SAMPLE_PERIOD_NS = 1_000_000
 
 
-def open_software_clock() -> str | None:
-    """None if a sampling CPU clock of this process can be opened, else the kernel's reason."""
-    return _open_event(*_PERF_SOFTWARE_CPU_CLOCK, period=_SAMPLE_PERIOD_NS)
+def sample_by_kernel() -> str | None:
+    """None if the kernel's clock can sample a process of ours, else the reason."""
+    from burnish.record.perf_event import PerfSampler
+
+    try:
+        PerfSampler(os.getpid(), _SAMPLE_PERIOD_NS).finish()
+    except HostError as error:
+        return str(error).rstrip(".")
+    return None
 
 
-def open_instruction_counter() -> str | None:
+def execute_in_isolation() -> str | None:
+    """None if code runs in a confined child and its result comes back, else the reason."""
+    try:
+        from burnish.core.state import Finished, MachineState
+        from burnish.runtime.isolation import Executor
+
+        with Executor() as executor:
+            outcome = executor.run(_RAX_IS_42, MachineState())
+    except (ImportError, HostError) as error:
+        return str(error).rstrip(".")
+    match outcome:
+        case Finished(state) if state.gpr[0] == 42:
+            return None
+        case _:
+            return f"a test of two instructions ended as {outcome}"
+
+
+def count_instructions() -> str | None:
     """None if retired instructions can be counted in hardware, else the kernel's reason."""
-    return _open_event(*_PERF_HARDWARE_INSTRUCTIONS, period=0)
+    # struct perf_event_attr: type, size, config, sample_period, sample_type, read_format, flags.
+    head = struct.pack(
+        "<IIQQQQQ",
+        *(_PERF_TYPE_HARDWARE, _PERF_ATTRIBUTE_SIZE, _PERF_COUNT_HW_INSTRUCTIONS),
+        *(0, 0, 0, _PERF_DISABLED_EXCLUDE_KERNEL_AND_HYPERVISOR),
+    )
+    attribute = ctypes.create_string_buffer(head, _PERF_ATTRIBUTE_SIZE)
+    return _closing(_system_call(_SYS_PERF_EVENT_OPEN, attribute, 0, -1, -1, 0))
 
 
 def attach_to_child() -> str | None:
@@ -52,12 +82,6 @@ def attach_to_child() -> str | None:
 def open_userfaultfd() -> str | None:
     """None if page faults of user code can be handled in user space, else the kernel's reason."""
     return _closing(_system_call(_SYS_USERFAULTFD, os.O_CLOEXEC | _UFFD_USER_MODE_ONLY))
-
-
-def seccomp_filters() -> str | None:
-    """None if system calls can be filtered, else the kernel's reason."""
-    action = ctypes.c_uint32(_SECCOMP_RET_KILL_PROCESS)
-    return _reason(_system_call(_SYS_SECCOMP, _SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)))
 
 
 def kernel_setting(name: str) -> str:
@@ -77,22 +101,6 @@ def processor_name() -> str:
     except OSError:
         pass
     return "unknown"
-
-
-def _open_event(kind: int, config: int, period: int) -> str | None:
-    # struct perf_event_attr: type, size, config, sample_period, sample_type, read_format, flags.
-    head = struct.pack(
-        "<IIQQQQQ",
-        kind,
-        _PERF_ATTRIBUTE_SIZE,
-        config,
-        period,
-        0,
-        0,
-        _PERF_DISABLED_EXCLUDE_KERNEL_AND_HYPERVISOR,
-    )
-    attribute = ctypes.create_string_buffer(head, _PERF_ATTRIBUTE_SIZE)
-    return _closing(_system_call(_SYS_PERF_EVENT_OPEN, attribute, 0, -1, -1, 0))
 
 
 def _system_call(number: int, *arguments: object) -> int:

@@ -7,7 +7,6 @@ instructions, p-code and blocks.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -20,16 +19,6 @@ from burnish.core.pcode import Operation
 from burnish.images import control_flow
 from burnish.images import load as load_image
 from burnish.machine.disassemble import AssemblyLine, Syntax, disassemble
-
-# Where ld.so(8) looks without configuration, with Debian's multi-architecture directories first.
-_DEFAULT_DIRECTORIES = (
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +94,11 @@ class LoadedImage:
 
 
 def load(file: str | os.PathLike[str]) -> LoadedImage:
-    """Load an executable, shared library or object; see ``locate`` for names without a directory.
+    """Load an executable, shared library or object; a bare library name is looked up as the loader does.
 
     Raises ``ImageError`` for what is missing or is not x86-64 ELF.
     """
-    return LoadedImage(load_image(locate(file)))
+    return LoadedImage(load_image(file))
 
 
 def find_function(image: Image, which: str | int) -> FunctionBounds:
@@ -128,37 +117,6 @@ def find_function(image: Image, which: str | int) -> FunctionBounds:
     if found is None:
         raise FunctionNotFoundError(f"{image.path.name} has no function at {which:#x}")
     return found
-
-
-def locate(file: str | os.PathLike[str]) -> Path:
-    """The path that ``file`` means.
-
-    That is itself where it exists or has a directory part, else the shared library of that name in
-    ``LD_LIBRARY_PATH``, the loader's cache or the standard directories, else itself.
-    """
-    path = Path(file)
-    name = os.fspath(file)
-    if "/" in name or path.exists():
-        return path
-    for directory in filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")):
-        if (candidate := Path(directory) / name).exists():
-            return candidate
-    for candidate in (*_loader_cache(name), *(Path(d) / name for d in _DEFAULT_DIRECTORIES)):
-        if candidate.exists():
-            return candidate
-    return path
-
-
-def _loader_cache(name: str) -> list[Path]:
-    """What ``ldconfig -p`` says of the library ``name``; nothing where it cannot be asked."""
-    for program in ("/sbin/ldconfig", "/usr/sbin/ldconfig", "ldconfig"):
-        try:
-            done = subprocess.run([program, "-p"], capture_output=True, text=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        rows = (line.split() for line in done.stdout.splitlines())
-        return [Path(row[-1]) for row in rows if row and row[0] == name and "x86-64" in " ".join(row)]
-    return []
 
 
 def _nothing_called(image: Image, name: str) -> str:
