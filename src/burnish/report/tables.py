@@ -40,6 +40,7 @@ def print_table(
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        show_edge=False,
         title_style="bold",
     )
     for column in columns:
