@@ -7,7 +7,7 @@
 #   make bench   the figures of BENCHMARKS.md
 #   make clean   removes what the others made
 #
-# Variables: PYTHON (python3), VENV (.venv), JOBS (pytest processes: 2), PYTEST_ARGS.
+# Variables: PYTHON (python3), VENV (.venv), JOBS (processes of pytest: 2), PYTEST_ARGS.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -36,7 +36,7 @@ demo: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 test: lint
