@@ -282,8 +282,8 @@ _SPELLERS: dict[tuple[Map, int], Callable[[Emitter], bool]] = {
     **{(Map.TWO, opcode): _nothing for opcode in range(0x19, 0x20)},
     (Map.TWO, 0x0D): _prefetch_by_extension,
     (Map.TWO, 0x18): _prefetch_by_extension,
-    **{key: _nothing for key in ((Map.TWO, 0x0B), (Map.TWO, 0xB9), (Map.TWO, 0xFF))},  # traps
-    **{key: _nothing for key in ((Map.ONE, 0xCC), (Map.ONE, 0xF4))},
+    **dict.fromkeys(((Map.TWO, 11), (Map.TWO, 185), (Map.TWO, 255)), _nothing),  # traps
+    **dict.fromkeys(((Map.ONE, 204), (Map.ONE, 244)), _nothing),
     (Map.ONE, 0x90): _nop,
     (Map.ONE, 0x8D): _lea,
     **{(Map.ONE, opcode): _same_register(_zero) for opcode in (0x28, 0x29, 0x2A, 0x2B)},

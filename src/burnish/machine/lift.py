@@ -146,9 +146,9 @@ def _with_moves(operations: list[Operation], encoding: Encoding, next_address: i
     moved: list[int] = []
     home = Varnode(Space.CONST, next_address, 8)
     for op in operations:
-        if op.opcode in _BRANCHES and op.inputs[0].space is Space.RAM:
-            moved.append(len(out))
-        elif op.opcode in _ADDRESSED and op.inputs[0] == home:
+        if (op.opcode in _BRANCHES and op.inputs[0].space is Space.RAM) or (
+            op.opcode in _ADDRESSED and op.inputs[0] == home
+        ):
             moved.append(len(out))
         elif home in op.inputs:
             address = Varnode(Space.UNIQUE, 0x5000000, 8)

@@ -60,7 +60,7 @@ def translate(raw: bytes, address: int) -> Translation:
     for op in ops[1:]:
         opcode = tables.opcodes.get(op.opcode)
         if opcode is None:
-            return Translation(ops[0].inputs[0].size, (), op.opcode.name)
+            return Translation(ops[0].inputs[0].size, (), "an unexpected p-code operation")
         nodes = op.inputs
         if opcode is OpCode.CALLOTHER and not user:
             user = nodes[0].getUserDefinedOpName()
