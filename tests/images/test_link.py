@@ -352,7 +352,7 @@ def test_size_is_known_before_the_address() -> None:
 
 
 def test_non_pic_objects_only_at_their_final_address() -> None:
-    text = "@__burnish_at_400100 = external dso_local global [4 x i64]\ndefine ptr @f() { ret ptr @__burnish_at_400100 }"
+    text = "@__burnish_at_400100 = external dso_local global i64\ndefine ptr @f() { ret ptr @__burnish_at_400100 }"
     data = compile_ir(text, pic=False)
     assert _relocation_kinds(data) & {"R_X86_64_32", "R_X86_64_32S", "R_X86_64_64"}
     fixed = link([ObjectCode(data, "f", 0)], 0x500000, image_resolver())

@@ -48,13 +48,13 @@ from burnish.images.note import NOTE_KIND, NOTE_OWNER, Edit, note_content
 from burnish.images.output_file import dropped_privileges, output_file
 from burnish.images.search_path import DynamicChange, SearchPath, dynamic_change, entry_offset
 from burnish.images.section_tail import NewSection, section_tail
-from burnish.images.unwind import merged_search_table
+from burnish.images.unwind import debug_frame, merged_search_table, search_table
 
 _PAGE = 4096
 _LARGEST_HOLE = 1 << 30
 _ENDBR64 = bytes.fromhex("f30f1efa")
 _JUMP_SIZE = 5
-_ADDED_SEGMENTS = 2
+_MOST_ADDED_SEGMENTS = 3
 
 
 def patch_image(
@@ -128,7 +128,7 @@ def _plan(
         change = dynamic_change(layout, search_path)
         if change is None:
             raise PatchError(f"{path} has no room for another folder in its library search path.")
-    code = address + (len(layout.segments) + _ADDED_SEGMENTS) * ProgramHeader.SIZE
+    code = address + (len(layout.segments) + _MOST_ADDED_SEGMENTS) * ProgramHeader.SIZE
     kept, refused = _with_room(layout, replacements)
     linked, refused = _link(layout, kept, refused, code)
     placed = {function.original for function in linked.functions}
@@ -252,11 +252,12 @@ def _assemble(
     table_bytes = b"".join(segment.pack() for segment in segments)
     body[: len(table_bytes)] = table_bytes
     code = plan.linked
+    frames = debug_frame(code.data[code.frames_offset :], code.address + code.frames_offset)
     added = [NewSection(".note.burnish", SHT_NOTE, SHF_ALLOC, note, note - layout.delta, len(content), 4)]
     if code.functions:
         place = (code.address, code.address - layout.delta, len(code.data))
         added.insert(0, NewSection(".burnish.text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, *place, 64))
-    tail = section_tail(layout, plan.offset + len(body), added, moved, code.functions)
+    tail = section_tail(layout, plan.offset + len(body), added, moved, functions, frames)
     header = replace(layout.header, phoff=plan.offset, phnum=len(segments))
     if tail is not None:
         body += tail.data
@@ -267,8 +268,12 @@ def _assemble(
 
 def _search_table(layout: ElfLayout, plan: _Plan, address: int) -> bytes | None:
     segment = layout.segment(PT_GNU_EH_FRAME)
-    if segment is None or not plan.linked.frames:
+    if not plan.linked.frames:
         return None
+    if segment is None:
+        # A static executable hands its .eh_frame to the unwinder at start; this finds only what is not in it.
+        records = plan.linked.address + plan.linked.frames_offset
+        return search_table(records, address, plan.linked.frames)
     old = layout.data[segment.offset : segment.offset + segment.filesz]
     return merged_search_table(old, segment.vaddr, address, plan.linked.frames)
 
@@ -283,23 +288,24 @@ def _segments(
 ) -> list[ProgramHeader]:
     """The new program headers. Loaded segments must ascend by address: the new one follows the last of
     them."""
-    count = len(layout.segments) + _ADDED_SEGMENTS
     found: list[ProgramHeader] = []
     last = max(i for i, segment in enumerate(layout.segments) if segment.type == PT_LOAD)
     for index, segment in enumerate(layout.segments):
         match segment.type:
-            case kind if kind == PT_PHDR:
-                segment = _moved(segment, plan.address, layout.delta, count * ProgramHeader.SIZE)
             case kind if kind == PT_GNU_EH_FRAME and search_table is not None:
-                segment = _moved(segment, search_table[0], layout.delta, search_table[2])
+                found.append(_moved(segment, search_table[0], layout.delta, search_table[2]))
             case _:
-                pass
-        found.append(segment)
+                found.append(segment)
         if index == last:
             whole = ProgramHeader(PT_LOAD, PF_R | PF_X, 0, 0, 0, 0, 0, _PAGE)
             found.append(_moved(whole, plan.address, layout.delta, size))
     described = ProgramHeader(PT_NOTE, PF_R, 0, 0, 0, 0, 0, 4)
-    return [*found, _moved(described, note, layout.delta, note_size)]
+    found.append(_moved(described, note, layout.delta, note_size))
+    if search_table is not None and layout.segment(PT_GNU_EH_FRAME) is None:
+        searched = ProgramHeader(PT_GNU_EH_FRAME, PF_R, 0, 0, 0, 0, 0, 4)
+        found.append(_moved(searched, search_table[0], layout.delta, search_table[2]))
+    whole_table = len(found) * ProgramHeader.SIZE
+    return [_moved(s, plan.address, layout.delta, whole_table) if s.type == PT_PHDR else s for s in found]
 
 
 def _moved(segment: ProgramHeader, address: int, delta: int, size: int) -> ProgramHeader:

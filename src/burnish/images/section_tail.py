@@ -10,10 +10,11 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from burnish.core.deployment import LinkedFunction
+from burnish.core.deployment import PatchedFunction
 from burnish.images.elf_layout import (
     SHF_ALLOC,
     SHN_LORESERVE,
+    SHT_PROGBITS,
     SHT_STRTAB,
     SHT_SYMTAB,
     ElfLayout,
@@ -22,6 +23,8 @@ from burnish.images.elf_layout import (
 
 _SYMBOL = struct.Struct("<IBBHQQ")
 _GLOBAL_FUNCTION = 1 << 4 | 2
+SUFFIX = ".burnish"
+"""What the symbol of a rebuilt function has behind the name of the original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,15 @@ def section_tail(
     offset: int,
     added: Sequence[NewSection],
     moved: Mapping[str, tuple[int, int, int]],
-    functions: Sequence[LinkedFunction],
+    functions: Sequence[PatchedFunction],
+    frames: bytes,
 ) -> Tail | None:
     """The tables for the file ``layout`` with the sections ``added``, to be written at ``offset``.
 
-    ``moved`` gives loaded sections, by name, a new ``(address, offset, size)``. ``functions`` become symbols;
-    they lie in ``added[0]``. None if the file has no section headers, or too many."""
+    ``moved`` gives loaded sections, by name, a new ``(address, offset, size)``. ``functions`` become symbols
+    (with ``SUFFIX``);
+    they lie in ``added[0]``. ``frames`` is the
+    ``.debug_frame`` of the new code. None if the file has no section headers, or too many."""
     if not layout.sections or len(layout.sections) + len(added) + 2 >= SHN_LORESERVE:
         return None
     tables = _Tables(layout, offset)
@@ -70,6 +76,8 @@ def section_tail(
         tables.add(new.name, SectionHeader(0, new.type, *place, 0, 0, new.alignment, 0))
     if functions:
         tables.add_symbols(functions, code)
+    if frames and ".debug_frame" not in map(layout.section_name, layout.sections):
+        tables.add_content(".debug_frame", SectionHeader(0, SHT_PROGBITS, 0, 0, 0, 0, 0, 0, 8, 0), frames)
     return tables.finish()
 
 
@@ -89,7 +97,11 @@ class _Tables:
         self.sections.append(replace(section, name=self._string(self._names, name)))
         return len(self.sections) - 1
 
-    def add_symbols(self, functions: Sequence[LinkedFunction], code: int) -> None:
+    def add_content(self, name: str, section: SectionHeader, content: bytes) -> None:
+        """Appends a section that is not loaded, with its bytes."""
+        self._place(self.add(name, section), content)
+
+    def add_symbols(self, functions: Sequence[PatchedFunction], code: int) -> None:
         """Global symbols, at the end of the symbol table so that local ones keep their places; a file without
         a symbol table gets one. Left out where the table is in a shape that linkers do not make."""
         kinds = [section.type for section in self.sections]
@@ -109,8 +121,8 @@ class _Tables:
             index = self.add(".symtab", fresh)
             content = bytearray(_SYMBOL.size)
         for function in functions:
-            name = self._string(strings, function.symbol)
-            content += _SYMBOL.pack(name, _GLOBAL_FUNCTION, 0, code, function.address, function.size)
+            name = self._string(strings, function.name + SUFFIX)
+            content += _SYMBOL.pack(name, _GLOBAL_FUNCTION, 0, code, function.new_address, function.new_size)
         self._place(index, bytes(content))
 
     def finish(self) -> Tail:
