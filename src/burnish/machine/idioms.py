@@ -114,6 +114,13 @@ def _same_register(result: Callable[[Emitter, Varnode], None]) -> Callable[[Emit
     return speller
 
 
+def _call_relative(emitter: Emitter) -> bool:
+    """SLEIGH spells a call of the next instruction as a jump, and that is what the template is lifted from."""
+    target = Varnode(Space.RAM, emitter.next_address, 8)
+    emitter.operations.append(Operation(OpCode.CALL, None, (target,)))
+    return True
+
+
 def _zero(emitter: Emitter, register: Varnode) -> None:
     emitter.constant_flags(cf=0, of=0, sf=0, zf=1, pf=1)
     emitter.set_general(register, const(0, register.size))
@@ -286,6 +293,7 @@ _SPELLERS: dict[tuple[Map, int], Callable[[Emitter], bool]] = {
     **dict.fromkeys(((Map.ONE, 204), (Map.ONE, 244)), _nothing),
     (Map.ONE, 0x90): _nop,
     (Map.ONE, 0x8D): _lea,
+    (Map.ONE, 0xE8): _call_relative,
     **{(Map.ONE, opcode): _same_register(_zero) for opcode in (0x28, 0x29, 0x2A, 0x2B)},
     **{(Map.ONE, opcode): _same_register(_zero) for opcode in (0x30, 0x31, 0x32, 0x33)},
     **{(Map.TWO, opcode): _cmov for opcode in range(0x40, 0x50)},

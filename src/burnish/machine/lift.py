@@ -24,6 +24,7 @@ _HOME = 0x5A17_C0DE_0000
 """Address at which templates are lifted: no immediate of a rip-relative instruction can be near it."""
 
 _AF = Varnode(Space.REGISTER, FLAG_OFFSETS["af"], 1)
+_CALL_NEXT = b"\xe8\x00\x00\x00\x00"
 _ZEROS = tuple(bytes(n) for n in range(9))
 _BRANCHES = frozenset((OpCode.BRANCH, OpCode.CBRANCH, OpCode.CALL))
 _ADDRESSED = frozenset((OpCode.LOAD, OpCode.STORE, OpCode.ADDRESS))
@@ -74,6 +75,8 @@ def _lift_one(code: bytes, offset: int, address: int) -> Instruction:
             return _undecodable(code, offset, address)
         return Instruction(address, size, (), Refused(template.reason, address, template.detail))
     operations = template.operations
+    if raw == _CALL_NEXT:
+        return Instruction(address, size, (), Refused(Reason.CONVENTION, address, "calls the next instruction"))
     if template.moved:
         distance = encoding.immediate if encoding.modrm < 0 else encoding.displacement
         operations = _moved(operations, template.moved, (address + size + distance) & 0xFFFF_FFFF_FFFF_FFFF)
