@@ -86,7 +86,7 @@ def tally(trace: Trace) -> Tally:
     processes = trace.processes[order]
     numbers, starts = np.unique(processes, return_index=True)
     total = int(trace.weights.sum())
-    for number, begin, end in zip(numbers, starts, [*starts[1:], len(order)], strict=True):
+    for number, begin, end in zip(numbers, starts, np.append(starts, len(order))[1:], strict=True):
         rows = order[begin:end]
         for mapping, hits in _lookup(histories.get(int(number), ()), trace, rows):
             found = trace.pointers[hits] - np.uint64(mapping.start) + np.uint64(mapping.offset)
