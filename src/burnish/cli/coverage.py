@@ -12,7 +12,7 @@ RefusedOption = Annotated[bool, typer.Option("--refused", help="List each refuse
 
 
 def run(file: FileArgument, refused: RefusedOption = False, json: JsonOption = False) -> int:
-    """Count which functions of FILE can be lifted, and why others cannot.
+    """Count which functions of FILE can be rebuilt, and why others cannot.
 
     Refused functions are grouped by reason. Exits 0 whatever the count is.
     """

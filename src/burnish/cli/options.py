@@ -15,4 +15,10 @@ FileArgument = Annotated[
         help="Executable, shared library or object; a bare library name is looked up as the loader does.",
     ),
 ]
+CpuOption = Annotated[
+    str,
+    typer.Option(
+        "--cpu", metavar="NAME", help="Build for this processor: native, or a name that LLVM knows."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

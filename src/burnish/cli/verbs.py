@@ -19,6 +19,6 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "coverage": Verb("coverage", "Count which functions of a file can be rebuilt, and why others cannot."),
-    "show": Verb("show", "Show one function as assembly or p-code."),
+    "show": Verb("show", "Show one function as assembly, p-code or LLVM IR, before and after."),
     "doctor": Verb("doctor", "Say what this machine has and lacks, and what each lack costs."),
 }

@@ -1,4 +1,4 @@
-"""Which functions of an image lift, and why others do not."""
+"""Which functions of an image can be rebuilt, and why others cannot."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from burnish.core.code import Function, Reason, Refused
+from burnish.core.code import Reason, Refused
 from burnish.core.image import CoverageRow, FunctionBounds, Image
-from burnish.images import control_flow
 from burnish.images import load as load_image
 from burnish.machine.disassemble import disassemble
 from burnish.pipeline.results import Result
+from burnish.recompile import Summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,17 @@ class ReasonCount:
 
 @dataclass(frozen=True, slots=True)
 class Coverage(Result):
-    """What lifts. Instructions are those between a function's bounds, refused functions included whole."""
+    """What can be rebuilt.
+
+    Instructions are those that control flow reaches; of a refused function, all between its bounds.
+    """
 
     verb: ClassVar[str] = "coverage"
     path: Path
     functions: int
-    lifted_functions: int
+    rebuildable_functions: int
     instructions: int
-    lifted_instructions: int
+    rebuildable_instructions: int
     reasons: tuple[ReasonCount, ...]
     """The most functions first."""
     rows: tuple[CoverageRow, ...]
@@ -43,7 +46,8 @@ class Coverage(Result):
 def coverage(file: str | os.PathLike[str]) -> Coverage:
     """Analyse every function of ``file``. Raises ``ImageError`` for what is not x86-64 ELF."""
     image = load_image(file)
-    return summarise(image, tuple(_row(image, bounds) for bounds in image.functions))
+    summaries = Summaries(image)
+    return summarise(image, tuple(_row(summaries, bounds) for bounds in image.functions))
 
 
 def summarise(image: Image, rows: tuple[CoverageRow, ...]) -> Coverage:
@@ -57,22 +61,21 @@ def summarise(image: Image, rows: tuple[CoverageRow, ...]) -> Coverage:
         for reason, refused in by_reason.items()
     ]
     reasons.sort(key=lambda count: (-count.functions, -count.instructions, count.reason.name))
-    lifted = [row for row in rows if row.refused is None]
+    rebuildable = [row for row in rows if row.refused is None]
     return Coverage(
         path=image.path,
         functions=len(rows),
-        lifted_functions=len(lifted),
+        rebuildable_functions=len(rebuildable),
         instructions=sum(row.instructions for row in rows),
-        lifted_instructions=sum(row.instructions for row in lifted),
+        rebuildable_instructions=sum(row.instructions for row in rebuildable),
         reasons=tuple(reasons),
         rows=rows,
     )
 
 
-def _row(image: Image, bounds: FunctionBounds) -> CoverageRow:
-    match control_flow(image, bounds):
-        case Function(instructions=instructions):
-            return CoverageRow(bounds, len(instructions), None)
-        case Refused() as refused:
-            code = image.read(bounds.address, bounds.size) or b""
-            return CoverageRow(bounds, len(disassemble(code, bounds.address)), refused)
+def _row(summaries: Summaries, bounds: FunctionBounds) -> CoverageRow:
+    plan = summaries.plan(bounds)
+    if not isinstance(plan, Refused):
+        return CoverageRow(bounds, len(plan.function.instructions), None)
+    code = summaries.image.read(bounds.address, bounds.size) or b""
+    return CoverageRow(bounds, len(disassemble(code, bounds.address)), plan)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
 
 from burnish.core.code import Branch, Function, Jump, Return, Switch, TailCall, Terminator, Unreachable
+from burnish.core.deployment import ObjectCode
 from burnish.core.image import Image
 from burnish.core.pcode import Operation, Space, Varnode
-from burnish.machine.disassemble import AssemblyLine
+from burnish.images.relocatable import SHF_EXECINSTR, read_object
+from burnish.machine.disassemble import AssemblyLine, Syntax, disassemble
 from burnish.machine.registers import cell_of
 
 _RAW_WIDTH = 3 * 8
@@ -20,7 +23,15 @@ class View(Enum):
     """What of a function is shown."""
 
     ASM = "asm"
+    """Its machine code."""
     PCODE = "pcode"
+    """What that means."""
+    EMITTED = "emitted"
+    """The LLVM IR that is made of it."""
+    LLVM = "llvm"
+    """The same after LLVM's pipeline."""
+    RECOMPILED = "recompiled"
+    """The new machine code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,8 @@ class ListingLine:
     refers_to: str = ""
 
     def __str__(self) -> str:
+        if self.address is None and not self.raw:
+            return self.text
         where = "" if self.address is None else f"{self.address:#x}"
         bytes_column = f"  {self.raw.hex(' '):<{_RAW_WIDTH}}" if self.raw else ""
         note = f"  # {self.refers_to}" if self.refers_to else ""
@@ -61,6 +74,30 @@ def pcode_listing(function: Function) -> Iterator[ListingLine]:
         for index, operation in enumerate(block.operations):
             yield ListingLine(f"  {operation_text(operation)}", begins.get(index))
         yield ListingLine(f"  {terminator_text(block.terminator)}")
+
+
+def object_listing(image: Image, code: ObjectCode, syntax: Syntax) -> Iterator[ListingLine]:
+    """The executable sections of a rebuilt function. Addresses count from the start of each section; what a
+    relocation fills in is named."""
+    content = read_object(code.data)
+    for section in content.sections:
+        if not section.flags & SHF_EXECINSTR or not section.data:
+            continue
+        yield ListingLine(f"section {section.name}")
+        symbols = {r.offset: content.symbols[r.symbol].name or "constants" for r in section.relocations}
+        for line in disassemble(section.data, 0, syntax):
+            places = range(line.address, line.address + len(line.raw))
+            names = [_symbol_text(image, symbols[place]) for place in places if place in symbols]
+            yield ListingLine(line.text, line.address, line.raw, ", ".join(names))
+
+
+def _symbol_text(image: Image, symbol: str) -> str:
+    """What a reader calls the symbol of a relocation: see ``ObjectCode``."""
+    place = re.fullmatch(r"__burnish_at_([0-9a-f]+)", symbol)
+    if place is None:
+        return symbol
+    address = int(place[1], 16)
+    return name_at(image, address) or f"{address:#x}"
 
 
 def name_at(image: Image, address: int) -> str | None:

@@ -1,7 +1,7 @@
 """Loaded images and their functions as a person meets them in Python.
 
-``burnish.load("libz.so.1").function("adler32")`` gives a function that shows its
-instructions, p-code and blocks.
+``burnish.load("libz.so.1").function("adler32")`` gives a function that shows its instructions, p-code and blocks,
+and that ``recompile`` builds again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,48 @@ from burnish.core.pcode import Operation
 from burnish.images import control_flow
 from burnish.images import load as load_image
 from burnish.machine.disassemble import AssemblyLine, Syntax, disassemble
+from burnish.pipeline.listing import ListingLine, object_listing
+from burnish.recompile import Rebuilt, Summaries, Target, rebuild
+
+
+@dataclass(frozen=True, slots=True)
+class RecompiledFunction:
+    """A function that LLVM has built again."""
+
+    image: Image = field(repr=False)
+    rebuilt: Rebuilt
+
+    @property
+    def name(self) -> str:
+        return self.rebuilt.bounds.name
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks that were rebuilt, the entry first."""
+        return self.rebuilt.function.blocks
+
+    @property
+    def pcode(self) -> tuple[Operation, ...]:
+        """All operations in the order of the blocks."""
+        return tuple(op for block in self.blocks for op in block.operations)
+
+    @property
+    def emitted_ir(self) -> str:
+        """The LLVM IR as it was emitted, before any optimisation."""
+        return self.rebuilt.llvm_ir
+
+    @property
+    def llvm_ir(self) -> str:
+        """The LLVM IR after LLVM's pipeline."""
+        return self.rebuilt.optimised_ir
+
+    def listing(self, syntax: Syntax = Syntax.ATT) -> tuple[ListingLine, ...]:
+        """The new machine code, with the names of what it refers to. Addresses are offsets in its section."""
+        return tuple(object_listing(self.image, self.rebuilt.object_code, syntax))
+
+    def assembly(self, syntax: Syntax = Syntax.ATT) -> str:
+        """``listing`` as text, one instruction a line."""
+        return "\n".join(map(str, self.listing(syntax)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +69,8 @@ class LoadedFunction:
 
     image: Image = field(repr=False)
     bounds: FunctionBounds
+    summaries: Summaries = field(repr=False, compare=False)
+    """What is known of the image's other functions; shared by all functions of one ``load``."""
 
     @property
     def name(self) -> str:
@@ -60,6 +104,16 @@ class LoadedFunction:
         """The disassembly of ``code``; works for refused functions too."""
         return disassemble(self.code, self.bounds.address, syntax)
 
+    def recompile(self, cpu: str = "native") -> RecompiledFunction:
+        """Build the function again for ``cpu`` (``native`` or a name that LLVM knows).
+
+        Raises ``RefusedError`` where that cannot be done, ``HostError`` for an unknown CPU.
+        """
+        rebuilt = rebuild(self.image, self.bounds, Target(cpu), self.summaries)
+        if isinstance(rebuilt, Refused):
+            raise RefusedError(rebuilt)
+        return RecompiledFunction(self.image, rebuilt)
+
     def _function(self) -> Function:
         found = self.analyse()
         if isinstance(found, Refused):
@@ -72,6 +126,7 @@ class LoadedImage:
     """A loaded file."""
 
     image: Image = field(repr=False)
+    summaries: Summaries = field(repr=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -80,17 +135,20 @@ class LoadedImage:
     @property
     def functions(self) -> tuple[LoadedFunction, ...]:
         """All functions, by address."""
-        return tuple(LoadedFunction(self.image, bounds) for bounds in self.image.functions)
+        return tuple(self._function(bounds) for bounds in self.image.functions)
 
     def function(self, which: str | int) -> LoadedFunction:
         """The function of that name (or alias), or that holds that address (an integer or ``"0x…"``).
 
         Raises ``FunctionNotFoundError``, which names those that are spelled alike.
         """
-        return LoadedFunction(self.image, find_function(self.image, which))
+        return self._function(find_function(self.image, which))
 
     def __iter__(self) -> Iterator[LoadedFunction]:
         return iter(self.functions)
+
+    def _function(self, bounds: FunctionBounds) -> LoadedFunction:
+        return LoadedFunction(self.image, bounds, self.summaries)
 
 
 def load(file: str | os.PathLike[str]) -> LoadedImage:
@@ -98,7 +156,8 @@ def load(file: str | os.PathLike[str]) -> LoadedImage:
 
     Raises ``ImageError`` for what is missing or is not x86-64 ELF.
     """
-    return LoadedImage(load_image(file))
+    image = load_image(file)
+    return LoadedImage(image, Summaries(image))
 
 
 def find_function(image: Image, which: str | int) -> FunctionBounds:

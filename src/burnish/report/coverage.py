@@ -19,7 +19,7 @@ def print_coverage(coverage: Coverage, each: bool) -> None:
     """Print the totals and the reasons; with ``each``, every refused function too."""
     functions, instructions = coverage.functions, coverage.instructions
     print_line(f"{coverage.path}: {functions} functions, {instructions} instructions")
-    rows = [("lifts", coverage.lifted_functions, coverage.lifted_instructions)]
+    rows = [("can be rebuilt", coverage.rebuildable_functions, coverage.rebuildable_instructions)]
     rows += [(count.reason.value, count.functions, count.instructions) for count in coverage.reasons]
     print_table(
         _REASON_COLUMNS,
