@@ -36,7 +36,7 @@ using SlackArgument = std::tuple<uint64_t, uint64_t>;
 constexpr uint64_t command_capacity = 1024;
 constexpr uint64_t default_buffer = uint64_t{4} << 20;
 constexpr uint64_t page = 4096;
-constexpr uint64_t stub_size = 14;
+constexpr uint64_t stub_size = 21;  // a jump, up to seven bytes, an address
 
 uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -273,10 +273,14 @@ Answer Executor::copy_in(uint64_t address, const uint8_t* data, uint64_t size) {
     return Answer::done;
 }
 
-// jmp *0(%rip), and the address: uses no register and no flag.
+// jmp *x(%rip), where x is the address, aligned: uses no register, no flag, and works under the alignment check.
 Answer Executor::copy_exit(uint64_t address) {
-    uint8_t stub[stub_size] = {0xff, 0x25, 0, 0, 0, 0};
-    std::memcpy(stub + 6, &process_.ready().exit_address, 8);
+    uint8_t stub[stub_size];
+    std::memset(stub, 0xcc, sizeof stub);
+    const uint32_t pointer = uint32_t(round_up(address + 6, 8) - address), displacement = pointer - 6;
+    stub[0] = 0xff, stub[1] = 0x25;
+    std::memcpy(stub + 2, &displacement, 4);
+    std::memcpy(stub + pointer, &process_.ready().exit_address, 8);
     return copy_in(address, stub, stub_size);
 }
 

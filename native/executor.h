@@ -16,7 +16,7 @@ struct Setup {
     uint64_t input_size;
     uint64_t output_size;
     uint64_t execution_nanoseconds;  // processor time that one execution may take
-    uint64_t memory_limit;           // bytes of address space
+    uint64_t memory_limit;           // bytes of address space for tested code
 };
 
 struct Ready {

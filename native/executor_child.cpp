@@ -315,8 +315,14 @@ void fill_slack(const Slack* slacks, uint64_t count) {
     for (uint64_t i = 0; i < count; ++i) memset(reinterpret_cast<void*>(slacks[i].address), slack_byte, slacks[i].size);
 }
 
-// Sixteen bytes at any address. (The compiler's own header for them wants a C library.)
-typedef uint64_t Vector __attribute__((vector_size(16), aligned(1), may_alias));
+// Sixteen bytes. (The compiler's own header for them wants a C library.)
+typedef uint64_t Vector __attribute__((vector_size(16)));
+
+Vector load_vector(const uint8_t* bytes) {
+    Vector value;
+    __builtin_memcpy(&value, bytes, sizeof value);
+    return value;
+}
 
 // The first byte that is not as filled, or `size`.
 uint64_t first_change(const uint8_t* bytes, uint64_t size) {
@@ -324,8 +330,9 @@ uint64_t first_change(const uint8_t* bytes, uint64_t size) {
     constexpr Vector pattern = {word, word};
     uint64_t position = 0;
     for (; position + 64 <= size; position += 64) {
-        const auto* v = reinterpret_cast<const Vector*>(bytes + position);
-        const Vector any = (v[0] ^ pattern) | (v[1] ^ pattern) | (v[2] ^ pattern) | (v[3] ^ pattern);
+        const uint8_t* block = bytes + position;
+        const Vector any = (load_vector(block) ^ pattern) | (load_vector(block + 16) ^ pattern) |
+                           (load_vector(block + 32) ^ pattern) | (load_vector(block + 48) ^ pattern);
         if ((any[0] | any[1]) != 0) break;
     }
     while (position < size && bytes[position] == slack_byte) ++position;
@@ -580,7 +587,8 @@ void prepare_context() {
 }
 
 bool confine(const Setup& setup) {
-    return limit(RLIMIT_AS, setup.memory_limit) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0) &&
+    const uint64_t own = setup.input_size + setup.output_size + (uint64_t{1} << 20);
+    return limit(RLIMIT_AS, setup.memory_limit + own) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0) &&
            limit(RLIMIT_MEMLOCK, 0) && arrange_signals() && start_clock(setup.execution_nanoseconds);
 }
 

@@ -83,8 +83,11 @@ void Process::start(const std::string& program, const Limits& limits, uint64_t i
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) fail("cannot make a socket pair", errno);
     Descriptor here(pair[0], "cannot make a socket pair");
-    Descriptor there(pair[1], "cannot make a socket pair");
-    spawn(program, there.get(), input.get(), output.get());
+    {
+        // Closed on this side before the greeting, so that the child's end is seen.
+        const Descriptor there(pair[1], "cannot make a socket pair");
+        spawn(program, there.get(), input.get(), output.get());
+    }
     channel_ = here.release();
     greet(limits);
 }

@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 struct Limits {
     double execution_seconds;  // processor time of one execution
     double batch_seconds;      // elapsed time of one call
-    uint64_t memory_limit;     // bytes of address space in the child
+    uint64_t memory_limit;     // bytes of address space for tested code
 };
 
 enum class Answer { done, failed, died, late };

@@ -39,7 +39,7 @@ DEFAULT_RETURN_ADDRESS = 0x200000
 
 _PAGE = 4096
 _TOP = 1 << 47
-_STUB = 14
+_STUB = 21
 """Bytes of the jump out of tested code that follows it and stands at the return address."""
 
 
@@ -55,8 +55,8 @@ class Status(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``execution_seconds`` is processor time for one execution (kept to within about 20 ms); ``batch_seconds`` is
-    elapsed time for all executions of one code, after which the rest is ``TimedOut``; ``memory_bytes`` bounds the
-    child's address space."""
+    elapsed time for all executions of one code, after which the rest is ``TimedOut``; ``memory_bytes`` bounds
+    the address space of tested code."""
 
     execution_seconds: float = 0.25
     batch_seconds: float = 60.0
