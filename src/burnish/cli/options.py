@@ -21,4 +21,7 @@ CpuOption = Annotated[
         "--cpu", metavar="NAME", help="Build for this processor: native, or a name that LLVM knows."
     ),
 ]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="OUTPUT", show_default=False, help="The file to write.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

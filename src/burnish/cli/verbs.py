@@ -20,5 +20,6 @@ class Verb:
 VERBS: dict[str, Verb] = {
     "coverage": Verb("coverage", "Count which functions of a file can be rebuilt, and why others cannot."),
     "show": Verb("show", "Show one function as assembly, p-code or LLVM IR, before and after."),
+    "revert": Verb("revert", "Give the original bytes of a patched copy back."),
     "doctor": Verb("doctor", "Say what this machine has and lacks, and what each lack costs."),
 }
