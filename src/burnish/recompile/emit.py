@@ -97,11 +97,12 @@ class _Emitter:
     def _initial(self, cell: Cell, offset: int, size: int) -> Value:
         fact = self.plan.layout.facts[self.label].get(cell.name)
         if fact is not None:
-            whole = (
-                Value("", FRAME, offset=fact.offset)
-                if isinstance(fact, FrameAddress)
-                else Value("poison", "i64")
-            )
+            if isinstance(fact, FrameAddress):
+                whole = Value("", FRAME, offset=fact.offset)
+            elif size == 8:
+                return Value("poison", "i64")  # it is only saved and restored
+            else:
+                whole = self.leaver.undefined(8)
             return whole if size == 8 else self.domain.extract(whole, 8, offset, size)
         if cell.size == 1:
             return self.b.emit("i1", f"load i1, ptr {self._slot(cell.name, 'i1')}")

@@ -122,14 +122,14 @@ class Leaver:
         result = self.b.emit(_RESULT, f"call {_RESULT} ({', '.join(types)}) {target}({', '.join(arguments)})")
         for cell, _ in cells_in(summary.clobbers):
             if cell.name not in RETURNS:
-                walker.write_cell(cell, 0, cell.size, self._undefined(cell.size))
+                walker.write_cell(cell, 0, cell.size, self.undefined(cell.size))
         for i, name in enumerate((*INTEGER_RETURNS, *VECTOR_RETURNS)):
             cell = CELLS[name]
             kind = "i64" if cell.size == 8 else _VECTOR
             value = self.b.emit(kind, f"extractvalue {_RESULT} {result.text}, {i}")
             walker.write_cell(cell, 0, cell.size, value)
 
-    def _undefined(self, size: int) -> Value:
+    def undefined(self, size: int) -> Value:
         """What a call leaves in a register that it may change: any one value, the same at every reading."""
         kind = {1: "i1", 8: "i64", 16: _VECTOR}[size]
         name = f"%undefined{size}"

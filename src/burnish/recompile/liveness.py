@@ -6,7 +6,7 @@ a write to EAX followed by its zero extension does not keep the old RAX alive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from burnish.core.code import Block, Branch, Function, Label, Return, Switch, TailCall, successors
@@ -25,12 +25,11 @@ Summarise = Callable[[Operation | TailCall], CallSummary]
 """What a call or tail call does; given the call's operation or the terminator."""
 
 _RESTORED = cells_mask(CALLEE_SAVED)
-_ZEROING = frozenset((OpCode.INT_XOR, OpCode.INT_SUB))
 
 
 def uses_and_defs(operation: Operation, summarise: Summarise) -> tuple[int, int, int]:
     """``(read for certain, read perhaps, written)`` as sets of register bytes."""
-    opcode, output, inputs, lane = operation
+    opcode, output, inputs, _ = operation
     match opcode:
         case OpCode.CALL | OpCode.CALLIND:
             summary = summarise(operation)
@@ -45,10 +44,6 @@ def uses_and_defs(operation: Operation, summarise: Summarise) -> tuple[int, int,
         case _:
             pass
     written = varnode_mask(output) if output is not None else 0
-    if opcode in _ZEROING and inputs[0] == inputs[1] and inputs[0].space is Space.REGISTER:
-        return 0, 0, written
-    if lane and opcode is OpCode.INT_EQUAL and inputs[0] == inputs[1]:
-        return 0, 0, written
     read = 0
     for node in inputs:
         read |= varnode_mask(node)
@@ -67,6 +62,7 @@ class Liveness:
 
     live_in: dict[Label, int]
     live_out: dict[Label, int]
+    certain_in: dict[Label, int]
     certain_out: dict[Label, int]
 
 
@@ -87,38 +83,71 @@ def terminator_uses(block: Block, summarise: Summarise) -> tuple[int, int]:
 
 
 def liveness(function: Function, summarise: Summarise) -> Liveness:
-    """Solve both analyses to their fixed points."""
-    transfer: dict[Label, tuple[int, int, int, int]] = {}
-    for block in function.blocks:
-        certain, perhaps = terminator_uses(block, summarise)
-        live, sure, kill = certain | perhaps, certain, 0
-        for operation in reversed(block.operations):
-            read, maybe, written = uses_and_defs(operation, summarise)
-            live = live & ~written | read | maybe
-            sure = sure & ~written | read
-            kill |= written
-        transfer[block.label] = (live, sure, kill, 0)
-    order = [block.label for block in reversed(function.blocks)]
+    """Solve both analyses to their fixed points. An operation reads its operands only if its own result is read:
+    flags that a shift by zero would keep do not keep each other alive."""
+    carried = carried_temporaries(function)
+    rows = {block.label: _rows(block, summarise) for block in function.blocks}
+    ends = {block.label: terminator_uses(block, summarise) for block in function.blocks}
     following = {block.label: successors(block.terminator) for block in function.blocks}
-    live_in = dict.fromkeys(order, 0)
-    sure_in = dict.fromkeys(order, 0)
-    live_out = dict.fromkeys(order, 0)
-    sure_out = dict.fromkeys(order, 0)
-    changed = True
-    while changed:
-        changed = False
-        for label in order:
-            out = sure = 0
-            for successor in following[label]:
-                out |= live_in[successor]
-                sure |= sure_in[successor]
-            live, certain, kill, _ = transfer[label]
-            live_out[label], sure_out[label] = out, sure
-            new, new_sure = live | out & ~kill, certain | sure & ~kill
-            if new != live_in[label] or new_sure != sure_in[label]:
-                live_in[label], sure_in[label] = new, new_sure
-                changed = True
-    return Liveness(live_in, live_out, sure_out)
+    before: dict[Label, list[Label]] = {label: [] for label in following}
+    for label, targets in following.items():
+        for target in targets:
+            before[target].append(label)
+    live_in = dict.fromkeys(following, 0)
+    live_out = dict.fromkeys(following, 0)
+    certain_in = dict.fromkeys(following, 0)
+    certain_out = dict.fromkeys(following, 0)
+    pending = dict.fromkeys(following)
+    while pending:
+        label, _ = pending.popitem()
+        out = certain = 0
+        for successor in following[label]:
+            out |= live_in[successor]
+            certain |= certain_in[successor]
+        live_out[label], certain_out[label] = out, certain
+        sure, perhaps = ends[label]
+        new = _backwards(rows[label], out | sure | perhaps, carried, perhaps=True)
+        new_certain = _backwards(rows[label], certain | sure, carried, perhaps=False)
+        if new != live_in[label] or new_certain != certain_in[label]:
+            live_in[label], certain_in[label] = new, new_certain
+            pending.update(dict.fromkeys(before[label]))
+    return Liveness(live_in, live_out, certain_in, certain_out)
+
+
+_Row = tuple[int, int, int, int | None, frozenset[int]]
+"""Of one operation: bytes read, perhaps read, written; the temporary written; the temporaries read. The
+temporary is -1 for an operation with an effect."""
+
+
+def _rows(block: Block, summarise: Summarise) -> list[_Row]:
+    """The operations of a block from the last to the first, as the analysis needs them."""
+    rows: list[_Row] = []
+    for operation in reversed(block.operations):
+        read, maybe, written = uses_and_defs(operation, summarise)
+        output = operation.output
+        temporary = -1 if output is None else output.offset if output.space is Space.UNIQUE else None
+        used = frozenset(n.offset for n in operation.inputs if n.space is Space.UNIQUE)
+        rows.append((read, maybe, written, temporary, used))
+    ends = frozenset(n.offset for n in _terminator_temporaries(block))
+    rows.insert(0, (0, 0, 0, -1, ends))
+    return rows
+
+
+def _backwards(rows: Iterable[_Row], live: int, carried: Mapping[int, int], *, perhaps: bool) -> int:
+    wanted: set[int] = set()
+    for read, maybe, written, temporary, used in rows:
+        if temporary is None:
+            if not written & live:
+                continue
+        elif temporary != -1:
+            if temporary not in wanted and temporary not in carried:
+                continue
+            wanted.discard(temporary)
+        live = live & ~written | read
+        if perhaps:
+            live |= maybe
+        wanted |= used
+    return live
 
 
 def carried_temporaries(function: Function) -> dict[int, int]:

@@ -6,7 +6,7 @@ on the way, each once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from burnish.core.code import Function, Label, Reason, Refused, TailCall
 from burnish.core.image import FunctionBounds, Image
@@ -130,26 +130,15 @@ def make_plan(
     layout = lay_out(function, operations, live.live_in, summarise)
     if isinstance(layout, Refused):
         return layout
-    refused = _kept_across_calls(function, live.certain_out, summarise)
+    refused = _kept_across_calls(function, operations, live.certain_out, summarise)
     if refused is not None:
         return refused
     has_value = defined(function, summarise)
     reached = {label: has_value.get(label, 0) for label in live.live_in}
     waits = loads_that_may_wait(function, operations, layout.facts)
     first = function.blocks[0].label
-    certain = _certain_at_entry(function, live.certain_out[first], summarise)
+    certain = live.certain_in[first]
     return Plan(function, operations, live.live_in, reached, layout, carried, summarise, waits, certain)
-
-
-def _certain_at_entry(
-    function: Function, certain_out: int, summarise: Callable[[Operation | TailCall], CallSummary]
-) -> int:
-    block = function.blocks[0]
-    sure = certain_out | terminator_uses(block, summarise)[0]
-    for operation in reversed(block.operations):
-        read, _, written = uses_and_defs(operation, summarise)
-        sure = sure & ~written | read
-    return sure
 
 
 def _returns_twice(function: Function, image: Image | None) -> Refused | None:
@@ -166,6 +155,7 @@ def _returns_twice(function: Function, image: Image | None) -> Refused | None:
 
 def _kept_across_calls(
     function: Function,
+    operations: Mapping[Label, Sequence[Operation]],
     certain_out: Mapping[Label, int],
     summarise: Callable[[Operation | TailCall], CallSummary],
 ) -> Refused | None:
@@ -173,7 +163,7 @@ def _kept_across_calls(
     the callee than the ABI promises."""
     for block in function.blocks:
         sure = certain_out[block.label] | terminator_uses(block, summarise)[0]
-        for operation in reversed(block.operations):
+        for operation in reversed(operations[block.label]):
             read, _, written = uses_and_defs(operation, summarise)
             if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
                 kept = sure & written & ~RETURN_VALUES

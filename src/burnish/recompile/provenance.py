@@ -119,9 +119,15 @@ class ProvenanceDomain:
         return Constant(value)
 
     def initial(self, cell: Cell, offset: int, size: int) -> Shape:
-        if size != 8 or cell.size != 8:
-            return self._partial(self.facts.get(cell.name, NUMBER)) if cell.size == 8 else NUMBER
-        return self.facts.get(cell.name) or Unknown((self.label, cell.name))
+        if cell.size != 8:
+            return NUMBER
+        fact = self.facts.get(cell.name)
+        if size == 8:
+            return fact or Unknown((self.label, cell.name))
+        if isinstance(fact, EntryValue) and offset:
+            # What lies above a byte that was written: compilers let it be carried along, and never look at it.
+            return NUMBER
+        return NUMBER if fact is None else self._partial(fact)
 
     def segment_base(self, name: str) -> Shape:
         return NUMBER
