@@ -1,0 +1,48 @@
+"""Cuts reached instructions into basic blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+from burnish.core.code import Block, Instruction, Jump, Label, Terminator
+from burnish.core.pcode import OpCode, Operation
+
+_CONTROL = (OpCode.BRANCH, OpCode.CBRANCH, OpCode.BRANCHIND, OpCode.RETURN)
+
+
+def cut_blocks(
+    entry: int,
+    instructions: Mapping[int, Instruction],
+    ends: Mapping[int, Terminator],
+    leaders: Set[int],
+) -> tuple[Block, ...]:
+    """The blocks that begin at ``leaders``, the entry's first and then by address.
+
+    ``instructions`` has all reached instructions by address, ``ends`` the terminator after each of those that
+    end a block. A leader that is no reached instruction is left out.
+    """
+    order = sorted(leaders & instructions.keys())
+    order.remove(entry)
+    return tuple(_block(start, instructions, ends, leaders) for start in (entry, *order))
+
+
+def _block(
+    start: int, instructions: Mapping[int, Instruction], ends: Mapping[int, Terminator], leaders: Set[int]
+) -> Block:
+    operations: list[Operation] = []
+    marks: list[tuple[int, int]] = []
+    address = start
+    while True:
+        instruction = instructions[address]
+        marks.append((address, len(operations)))
+        operations.extend(instruction.operations)
+        if operations and operations[-1].opcode in _CONTROL:
+            operations.pop()
+        terminator = ends.get(address)
+        if terminator is not None:
+            break
+        address = instruction.end
+        if address in leaders:
+            terminator = Jump(Label(address))
+            break
+    return Block(Label(start), tuple(operations), terminator, tuple(marks))
