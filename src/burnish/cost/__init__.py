@@ -1,0 +1,1 @@
+"""How long code takes: paired measurement with confidence intervals."""

@@ -12,7 +12,7 @@ from burnish.core.image import FunctionBounds, Image
 from burnish.core.profile import HotFunction, Method, Profile
 from burnish.record.attribution import Tally, tally
 from burnish.record.perf_event import PerfSampler
-from burnish.record.sigprof import collect, preloaded, shortest_period_ns
+from burnish.record.sigprof import Collector, preloaded, shortest_period_ns
 from burnish.runtime.command import Child, Command, CommandResult, Stream, start
 
 
@@ -79,8 +79,11 @@ def _sample_by_signal(
     with TemporaryDirectory(prefix="burnish-") as name:
         folder = Path(name)
         child = start(preloaded(command, folder, period_ns), stdout=stdout, stderr=stderr)
-        result = _watch(child, timeout_s)
-        trace, lost = collect(folder)
+        collector = Collector(folder)
+        try:
+            result = _watch(child, timeout_s)
+        finally:
+            trace, lost = collector.finish()
     return _profile(command, Method.SIGPROF, period_ns, tally(trace), None, lost, result)
 
 

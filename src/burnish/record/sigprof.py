@@ -4,11 +4,11 @@ For machines that do not permit ``perf_event_open``. The object (``native/sigpro
 instruction of each process into a file of a folder that this module gives it, and this module reads the
 files.
 
-What it cannot see: programs that are statically linked, set-user-ID or of another architecture (nothing can
-be preloaded); threads not made by ``pthread_create``; time in the kernel, which counts where the system call
-returns; a library loaded where another was unloaded before. A program that handles or blocks SIGPROF itself
-is not sampled while it does. Processor-time timers fire at the kernel's tick, so no period is shorter than
-that.
+What it cannot see: programs that are statically linked, set-user-ID or of another architecture (nothing can be
+preloaded); threads not made by ``pthread_create``; time in the kernel, which counts where the system call
+returns; a library loaded where another was unloaded before. A program that handles SIGPROF itself is not sampled
+while it does, one in a process namespace of its own not reliably. Processor-time timers fire at the kernel's tick,
+so no period is shorter than that.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import struct
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
@@ -30,6 +32,8 @@ from burnish.runtime.command import Command, find_executable
 
 _CLOCK_MONOTONIC_COARSE = 6  # of linux/time.h; advances at each tick
 _SLOTS = 1 << 14
+_COLLECT_S = 0.25
+_MAGIC = b"BURNSIG1"
 _HEADER = struct.Struct("<8sQQQ")
 _TEXT = 128 << 10
 _SIZE = _HEADER.size + 16 * _SLOTS + _TEXT
@@ -90,44 +94,68 @@ def _static_program(path: Path, depth: int = 0) -> Path | None:
         return None
 
 
-def collect(folder: Path) -> tuple[Trace, int]:
-    """All samples of the processes that wrote into ``folder``, and how many were lost.
+class Collector:
+    """Reads the files that the preloaded objects write into ``folder``.
 
-    Raises ``HostError`` if no process did.
+    A thread takes those of processes that have ended while others still run: a build or a shell script starts
+    thousands, and each file has its blocks allocated.
     """
-    pieces: list[np.ndarray[tuple[int, int], np.dtype[np.uint64]]] = []
-    events: list[Event] = []
-    lost = 0
-    files = sorted(file for file in folder.iterdir() if not file.is_symlink())
-    for process, file in enumerate(files):
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pieces: list[npt.NDArray[np.uint64]] = []
+        self._events: list[Event] = []
+        self._lost = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="burnish-sigprof", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_COLLECT_S):
+            for file in self._files():
+                process = file.name.partition("-")[0]
+                if not Path("/proc", process).exists():
+                    self._take(file)
+
+    def _files(self) -> list[Path]:
+        return sorted(file for file in self._folder.iterdir() if not file.is_symlink())
+
+    def _take(self, file: Path) -> None:
         data = file.read_bytes()
-        magic, _, dropped, used = _HEADER.unpack_from(data)
-        if len(data) != _SIZE or magic != b"BURNSIG1":
-            continue
+        file.unlink()
+        if len(data) != _SIZE or not data.startswith(_MAGIC):
+            return  # the process ended before it had filled the header
+        _, _, dropped, used = _HEADER.unpack_from(data)
         slots = np.frombuffer(data, dtype="<u8", count=2 * _SLOTS, offset=_HEADER.size).reshape(-1, 2)
         slots = slots[slots[:, 1] > 0]
-        columns = np.column_stack(
-            [
-                np.full(len(slots), process, dtype=np.uint64),
-                slots[:, 0] >> _ADDRESS_BITS,
-                slots[:, 0] & _ADDRESS_MASK,
-                slots[:, 1],
-            ]
+        # The number of the file stands for the process, that of the copy of the maps for the time.
+        process = len(self._pieces)
+        columns = [np.full(len(slots), process, dtype=np.uint64), slots[:, 0] >> _ADDRESS_BITS]
+        columns += [slots[:, 0] & _ADDRESS_MASK, slots[:, 1]]
+        self._pieces.append(np.column_stack(columns))
+        self._events += _events(process, data[_SIZE - _TEXT : _SIZE - _TEXT + used])
+        self._lost += dropped
+
+    def finish(self) -> tuple[Trace, int]:
+        """All samples, and how many were lost. To be called once, after the tree has ended.
+
+        Raises ``HostError`` if no process wrote a file.
+        """
+        self._stop.set()
+        self._thread.join()
+        for file in self._files():
+            self._take(file)
+        if not self._pieces:
+            raise HostError("The program could not be sampled: it did not load the preloaded object.")
+        rows = np.concatenate(self._pieces)
+        trace = Trace(
+            processes=rows[:, 0].astype(np.int64),
+            times=rows[:, 1],
+            pointers=rows[:, 2],
+            weights=rows[:, 3].astype(np.int64),
+            events=tuple(self._events),
         )
-        pieces.append(columns)
-        events += _events(process, data[_SIZE - _TEXT : _SIZE - _TEXT + used])
-        lost += dropped
-    if not pieces:
-        raise HostError("The program could not be sampled: it did not load the preloaded object.")
-    rows = np.concatenate(pieces)
-    trace = Trace(
-        processes=rows[:, 0].astype(np.int64),
-        times=rows[:, 1],
-        pointers=rows[:, 2],
-        weights=rows[:, 3].astype(np.int64),
-        events=tuple(events),
-    )
-    return trace, lost
+        return trace, self._lost
 
 
 def _events(process: int, text: bytes) -> list[Event]:
