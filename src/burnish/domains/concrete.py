@@ -99,7 +99,7 @@ class ConcreteDomain:
             raise ValueError("only rounding to nearest, with denormals kept, has a meaning here")
         self.memory = Memory(state.memory)
         self._state = state
-        self._cells = dict(zip(GPR_NAMES, state.gpr, strict=True))
+        self._cells: dict[str, int] = dict(zip(GPR_NAMES, state.gpr, strict=True))
         self._cells |= {f"xmm{k}": state.xmm[k] for k in range(VECTOR_COUNT)}
         self._cells |= {name: int(state.flags & bit != 0) for name, bit in FLAG_BITS.items()}
 

@@ -58,6 +58,11 @@ class Encoding(NamedTuple):
         return self.prefixes[last] if last >= 0 else 0x66 if 0x66 in self.prefixes else 0
 
     @property
+    def repeats(self) -> bool:
+        """True where a prefix repeats a string instruction."""
+        return 0xF2 in self.prefixes or 0xF3 in self.prefixes
+
+    @property
     def operand_size(self) -> int:
         """Bytes of a general operand: 8 with REX.W, 2 with the prefix 66, else 4. (Byte forms say so in the
         opcode.)"""

@@ -181,8 +181,8 @@ def _movbe(emitter: Emitter) -> bool:
 
 
 def _bit_scan(emitter: Emitter) -> bool:
-    """BSF, BSR, TZCNT and LZCNT. For a zero source BSF and BSR leave their destination as it was, which is what
-    AMD documents and every implementation does; TZCNT and LZCNT give the operand's width."""
+    """BSF, BSR, TZCNT and LZCNT. For a zero source BSF and BSR leave their destination as it was, all 64 bits of it,
+    which is what AMD documents (Intel: undefined); TZCNT and LZCNT give the operand's width."""
     encoding = emitter.encoding
     size, forward = encoding.operand_size, encoding.opcode == 0xBC
     bits = 8 * size
@@ -194,12 +194,11 @@ def _bit_scan(emitter: Emitter) -> bool:
         emitter.into(ZF, OpCode.INT_EQUAL, count, const(0, size))
         emitter.set_general(output, count)
         return True
-    if size == 2:  # processors differ in what a zero source leaves in bits 16 and up
-        emitter.operations.clear()
-        return False
     found = count if forward else emitter.new(size, OpCode.INT_SUB, const(bits - 1, size), count)
     emitter.into(ZF, OpCode.COPY, is_zero)
-    emitter.set_general(output, emitter.new(size, OpCode.SELECT, is_zero, output, found))
+    if size == 4:
+        output, found = emitter.reg(8), emitter.new(8, OpCode.INT_ZEXT, found)
+    emitter.into(output, OpCode.SELECT, is_zero, output, found)
     return True
 
 
@@ -236,7 +235,7 @@ def _advance(emitter: Emitter, register: Varnode, size: int) -> None:
 
 def _movs(emitter: Emitter) -> bool:
     size = _element(emitter.encoding)
-    if emitter.encoding.mandatory:
+    if emitter.encoding.repeats:
         emitter.into(None, OpCode.REP_MOVS, _RDI, _RSI, _RCX, const(size, 8))
         return True
     emitter.into(None, OpCode.STORE, _RDI, emitter.new(size, OpCode.LOAD, _RSI))
@@ -247,7 +246,7 @@ def _movs(emitter: Emitter) -> bool:
 
 def _stos(emitter: Emitter) -> bool:
     size = _element(emitter.encoding)
-    if emitter.encoding.mandatory:
+    if emitter.encoding.repeats:
         emitter.into(None, OpCode.REP_STOS, _RDI, _RAX, _RCX, const(size, 8))
         return True
     emitter.into(None, OpCode.STORE, _RDI, general(0, size))

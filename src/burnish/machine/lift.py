@@ -76,7 +76,9 @@ def _lift_one(code: bytes, offset: int, address: int) -> Instruction:
         return Instruction(address, size, (), Refused(template.reason, address, template.detail))
     operations = template.operations
     if raw == _CALL_NEXT:
-        return Instruction(address, size, (), Refused(Reason.CONVENTION, address, "calls the next instruction"))
+        return Instruction(
+            address, size, (), Refused(Reason.CONVENTION, address, "calls the next instruction")
+        )
     if template.moved:
         distance = encoding.immediate if encoding.modrm < 0 else encoding.displacement
         operations = _moved(operations, template.moved, (address + size + distance) & 0xFFFF_FFFF_FFFF_FFFF)

@@ -125,7 +125,7 @@ def _one_byte(encoding: Encoding) -> Row | None:
         return Reason.CONVENTION, "return that pops arguments"
     if opcode == 0xC8 and encoding.immediate >> 16 & 0xFF:
         return Reason.NO_MEANING, "enter with nesting"
-    if encoding.mandatory and opcode in (0xA6, 0xA7, 0xAC, 0xAD, 0xAE, 0xAF):
+    if encoding.repeats and opcode in (0xA6, 0xA7, 0xAC, 0xAD, 0xAE, 0xAF):
         return Reason.NO_MEANING, "a repeated string comparison or load"
     return None
 

@@ -1,0 +1,100 @@
+"""Every instruction form of real libraries and programs, lifted, against the processor.
+
+    python benchmarks/cosimulation.py [--states N] [--seed S] [FILE …]
+
+Prints forms, states, disagreements, and the refused forms by reason; exits with 1 where anything disagrees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+from cosim import CODE, Example, Form, disagreements, expected, forms, states, testable
+
+from burnish.core.code import Instruction
+from burnish.core.state import MachineState, Outcome
+from burnish.domains.concrete import run
+from burnish.images import load
+from burnish.machine.lift import lift_all
+from burnish.runtime.isolation import Executor
+
+_LIBRARIES = Path("/lib/x86_64-linux-gnu")
+_DEFAULT = ("libz.so.1", "libbz2.so.1.0", "liblzma.so.5", "gzip", "xz", "lua5.4")
+
+
+@lru_cache(maxsize=16)
+def _lifted(code: bytes) -> tuple[Instruction, ...]:
+    return lift_all(code, CODE)
+
+
+def concrete(example: Example, state: MachineState) -> Outcome:
+    """The example in the concrete domain."""
+    return run(_lifted(example.code), state)
+
+
+def collect(paths: list[Path], examples: int) -> dict[str, Form]:
+    """Forms of several files, merged by key."""
+    found: dict[str, Form] = {}
+    for path in paths:
+        for form in forms(load(path), examples):
+            known = found.setdefault(form.key, form)
+            if known is not form:
+                known.count += form.count
+    return found
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--states", type=int, default=100)
+    parser.add_argument("--examples", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    paths: list[Path] = arguments.files or [path for name in _DEFAULT if (path := _locate(name)) is not None]
+    began = time.perf_counter()
+    found = collect(paths, arguments.examples)
+    total = wrong_forms = 0
+    with Executor() as executor:
+        for form in found.values():
+            if not testable(form):
+                continue
+            bad = []
+            for example in form.examples:
+                batch = states(example, arguments.states, arguments.seed)
+                result = expected(executor, example, batch)
+                bad += disagreements(example, batch, result, concrete)
+                total += len(batch)
+            if bad:
+                wrong_forms += 1
+                print(f"{form.key}: {len(bad)} states differ; {bad[0]}")
+    refused = Counter(form.refused.reason.value for form in found.values() if form.refused)
+    lifted = sum(map(testable, found.values()))
+    print(f"files                {' '.join(path.name for path in paths)}")
+    print(f"forms                {len(found)}")
+    print(f"  run                {lifted}")
+    print(f"  refused            {sum(refused.values())}")
+    for reason, count in refused.most_common():
+        print(f"    {count:4} {reason}")
+    print(f"states               {total}")
+    print(f"forms that disagree  {wrong_forms}")
+    print(f"seconds              {time.perf_counter() - began:.1f}")
+    return 1 if wrong_forms else 0
+
+
+def _locate(name: str) -> Path | None:
+    library = _LIBRARIES / name
+    if library.exists():
+        return library
+    program = shutil.which(name)
+    return Path(program) if program else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
