@@ -182,9 +182,11 @@ class Child:
     def stop(self) -> None:
         """Ends the whole tree: SIGTERM, a moment to clean up, SIGKILL."""
         tree = _tree(self.pid)
-        _send(self.pid, tree, signal.SIGTERM)
-        self.wait(GRACE_S)
-        _send(self.pid, tree | _tree(self.pid), signal.SIGKILL)
+        try:
+            _send(self.pid, tree, signal.SIGTERM)
+            self.wait(GRACE_S)
+        finally:  # also at a second Ctrl-C
+            _send(self.pid, tree | _tree(self.pid), signal.SIGKILL)
         self.wait(None)
 
     def finish(self) -> CommandResult:
