@@ -22,11 +22,10 @@ class Reverted(Result):
 
 
 def revert(file: str | os.PathLike[str], output: str | os.PathLike[str]) -> Reverted:
-    """Give the original of a patched copy back, as another file.
+    """Give the original of a patched copy back. The two may be one path.
 
     Raises ``ImageError`` if ``file`` is not ELF, ``PatchError`` if Burnish did not write it or it was changed
-    since, ``HostError`` if ``output`` cannot be written or is
-    ``file``.
+    since, ``HostError`` if ``output`` cannot be written.
     """
     path, target = Path(file), Path(output)
     revert_image(path, target)
