@@ -43,7 +43,9 @@ test: lint
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 bench: setup
-	@set -e; for claim in benchmarks/bench_*.py; do echo "== $$claim"; $(BIN)/python "$$claim"; done
+	@set -e; for claim in $$(grep -l '__main__' benchmarks/*.py); do \
+		echo "== $$claim"; $(BIN)/python "$$claim"; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist out .pytest_cache .ruff_cache .import_linter_cache .hypothesis
