@@ -378,6 +378,7 @@ Answer Executor::run_chunk(Plan& plan, uint64_t start, uint64_t count) {
         std::memcpy(input + column.offset, column.host + start * column.row, count * column.row);
     }
     reinterpret_cast<Progress*>(process_.output())->started = 0;
+    std::memset(process_.output() + plan.result_offset, 0, count * sizeof(Result));  // nothing of before is believed
     pending_.assign(1, {CommandKind::run, 0, 0, 0, run_offset});
     return flush();
 }

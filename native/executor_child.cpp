@@ -27,6 +27,9 @@
 
 using namespace burnish::executor;
 
+// Nobody relocates this program: its symbols must be addressed relative to rip, and so be hidden.
+#pragma GCC visibility push(hidden)
+
 // ---- the only system calls ---------------------------------------------------------------------------------------
 
 extern "C" {
@@ -34,7 +37,7 @@ long gate(long number, long a, long b, long c, long d, long e, long f);
 void gate_end();
 void signal_return();
 void signal_return_end();
-[[gnu::visibility("hidden")]] extern const char __executable_start[], etext[], _end[];
+extern const char __executable_start[], etext[], _end[];
 }
 
 asm(R"(
@@ -126,8 +129,9 @@ struct Guarded {
 
 extern "C" {
 // Separate symbol: assembler text needs the name of the context itself.
-[[gnu::used, gnu::visibility("hidden")]] Guarded guarded;
+[[gnu::used]] Guarded guarded;
 void enter();
+void enter_store();
 void finish();
 [[noreturn]] void abandon();
 }
@@ -137,8 +141,8 @@ static_assert(offsetof(Guarded, context) == 64);
 asm(R"(
     .set context, guarded + 64
     .text
-    .globl enter, finish, abandon
-    .hidden enter, finish, abandon
+    .globl enter, enter_store, finish, abandon
+    .hidden enter, enter_store, finish, abandon
 enter:
     push %rbx
     push %rbp
@@ -152,6 +156,7 @@ enter:
     test %rcx, %rcx
     jz 1f
     mov context+576+32(%rip), %rax
+enter_store:
     mov %rcx, (%rax)
 1:  mov context+736(%rip), %rax
     test %rax, %rax
@@ -237,18 +242,26 @@ namespace {
 
 // ---- signals: faults, system calls, the clock ---------------------------------------------------------------------
 
-struct State {
+// Written once and then made read-only, so that no store of tested code changes where results go.
+struct alignas(4096) Fixed {
     uint8_t* input;
     uint8_t* output;
     uint64_t execution_nanoseconds;
+    uint64_t mark;     // value around the context
+    bool set_bases;    // WRFSBASE and WRGSBASE are there
+    uint8_t rest[4096 - 33];
+};
+
+static_assert(sizeof(Fixed) == 4096);
+
+struct State {
     uint64_t serial;          // of the execution under way
     uint64_t watched_serial;  // at the last tick
     uint64_t watched_since;   // processor time, nanoseconds
-    uint64_t mark;            // value around the context
-    bool set_bases;           // WRFSBASE and WRGSBASE are there
     Result result;
 };
 
+Fixed fixed;
 State state;
 
 uint64_t processor_time() {
@@ -263,9 +276,13 @@ void on_fault(int signal, siginfo_t* info, void* user) {
     if (!guarded.context.running) leave(exit_fault);
     const auto& registers = static_cast<ucontext*>(user)->uc_mcontext;
     const auto start = reinterpret_cast<uint64_t>(__executable_start), end = reinterpret_cast<uint64_t>(etext);
-    // A fault while the return address is stored belongs to the first instruction.
-    const bool ours = registers.rip >= start && registers.rip < end;
-    state.result.rip = ours ? guarded.context.entry : registers.rip;
+    if (registers.rip >= start && registers.rip < end) {
+        // Storing the return address belongs to tested code's first instruction. All else is our way in or out.
+        if (registers.rip != reinterpret_cast<uint64_t>(&enter_store)) leave(exit_corrupted);
+        state.result.rip = guarded.context.entry;
+    } else {
+        state.result.rip = registers.rip;
+    }
     if (signal == SIGSYS) {
         state.result.status = system_call;
         state.result.number = uint32_t(info->si_syscall);
@@ -286,7 +303,7 @@ void on_tick(int, siginfo_t*, void* user) {
     if (state.watched_serial != state.serial) {
         state.watched_serial = state.serial;
         state.watched_since = now;
-    } else if (now - state.watched_since >= state.execution_nanoseconds) {
+    } else if (now - state.watched_since >= fixed.execution_nanoseconds) {
         state.result = {timed_out, 0, 0, static_cast<ucontext*>(user)->uc_mcontext.rip};
         abandon();
     }
@@ -351,7 +368,7 @@ void check_slack(const Slack* slacks, uint64_t count) {
 }
 
 void set_segment_bases(uint64_t fs_base) {
-    if (state.set_bases) {
+    if (fixed.set_bases) {
         asm volatile("wrfsbase %0; wrgsbase %1" : : "r"(fs_base), "r"(uint64_t{0}));
     } else {
         call(SYS_arch_prctl, ARCH_SET_FS, fs_base);
@@ -361,37 +378,37 @@ void set_segment_bases(uint64_t fs_base) {
 
 void load_context(const Run& run, uint64_t index) {
     Context& context = guarded.context;
-    __builtin_memcpy(context.gpr, state.input + run.gpr + index * 128, 128);
-    __builtin_memcpy(context.image + 160, state.input + run.xmm + index * 256, 256);
-    __builtin_memcpy(context.image + 24, state.input + run.mxcsr + index * 4, 4);
-    context.flags = (at<uint64_t>(state.input, run.flags)[index] & flags_mask) | 0x202;
+    __builtin_memcpy(context.gpr, fixed.input + run.gpr + index * 128, 128);
+    __builtin_memcpy(context.image + 160, fixed.input + run.xmm + index * 256, 256);
+    __builtin_memcpy(context.image + 24, fixed.input + run.mxcsr + index * 4, 4);
+    context.flags = (at<uint64_t>(fixed.input, run.flags)[index] & flags_mask) | 0x202;
     context.entry = run.entry;
     context.return_address = run.return_address;
 }
 
 void store_context(const Run& run, uint64_t index) {
     const Context& context = guarded.context;
-    __builtin_memcpy(state.output + run.gpr_after + index * 128, context.gpr, 128);
-    __builtin_memcpy(state.output + run.xmm_after + index * 256, context.image + 160, 256);
-    at<uint64_t>(state.output, run.flags_after)[index] = context.flags & flags_mask;
-    at<uint32_t>(state.output, run.mxcsr_after)[index] = context.mxcsr;
+    __builtin_memcpy(fixed.output + run.gpr_after + index * 128, context.gpr, 128);
+    __builtin_memcpy(fixed.output + run.xmm_after + index * 256, context.image + 160, 256);
+    at<uint64_t>(fixed.output, run.flags_after)[index] = context.flags & flags_mask;
+    at<uint32_t>(fixed.output, run.mxcsr_after)[index] = context.mxcsr;
 }
 
 void check_marks() {
     for (int i = 0; i < 8; ++i) {
-        if (guarded.before[i] != state.mark || guarded.after[i] != state.mark) leave(exit_corrupted);
+        if (guarded.before[i] != fixed.mark || guarded.after[i] != fixed.mark) leave(exit_corrupted);
     }
 }
 
 void execute(const Run& run) {
-    const Window* windows = at<Window>(state.input, run.windows);
-    const Slack* slacks = at<Slack>(state.input, run.slacks);
-    auto* progress = at<Progress>(state.output, 0);
+    const Window* windows = at<Window>(fixed.input, run.windows);
+    const Slack* slacks = at<Slack>(fixed.input, run.slacks);
+    auto* progress = at<Progress>(fixed.output, 0);
     bool intact = false;  // the slack is as filled
     for (uint64_t i = 0; i < run.count; ++i) {
         for (uint64_t w = 0; w < run.window_count; ++w) {
             const Window& window = windows[w];
-            memcpy(reinterpret_cast<void*>(window.address), state.input + window.input + i * window.input_stride,
+            memcpy(reinterpret_cast<void*>(window.address), fixed.input + window.input + i * window.input_stride,
                    window.size);
         }
         if (!intact) fill_slack(slacks, run.slack_count);
@@ -410,11 +427,11 @@ void execute(const Run& run) {
             for (uint64_t w = 0; w < run.window_count; ++w) {
                 const Window& window = windows[w];
                 if (window.output == no_offset) continue;
-                memcpy(state.output + window.output + i * window.output_stride,
+                memcpy(fixed.output + window.output + i * window.output_stride,
                        reinterpret_cast<void*>(window.address), window.size);
             }
         }
-        at<Result>(state.output, run.result)[i] = state.result;
+        at<Result>(fixed.output, run.result)[i] = state.result;
     }
 }
 
@@ -433,10 +450,10 @@ long carry_out(const Command& command) {
         case CommandKind::protect:
             return call(SYS_mprotect, command.address, command.size, command.protection);
         case CommandKind::copy:
-            memcpy(reinterpret_cast<void*>(command.address), state.input + command.offset, command.size);
+            memcpy(reinterpret_cast<void*>(command.address), fixed.input + command.offset, command.size);
             return 0;
         case CommandKind::run:
-            execute(*at<Run>(state.input, command.offset));
+            execute(*at<Run>(fixed.input, command.offset));
             return 0;
     }
     return -EINVAL;
@@ -447,7 +464,7 @@ long carry_out(const Command& command) {
         Request request;
         if (!transfer(SYS_read, &request, sizeof request)) leave(0);
         Reply reply = {0, 0};
-        const Command* commands = at<Command>(state.input, 0);
+        const Command* commands = at<Command>(fixed.input, 0);
         for (; reply.done < request.count; ++reply.done) {
             const long result = carry_out(commands[reply.done]);
             if (failed(result)) {
@@ -557,6 +574,13 @@ bool install_filter() {
     return call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, uint64_t(&filter)) == 0;
 }
 
+// A second guard, where the kernel has it (5.11): it comes before the filter, which lets the kernel's own uprobe calls
+// through unseen. System calls from outside of this program's text become SIGSYS.
+void dispatch_system_calls() {
+    const auto start = reinterpret_cast<uint64_t>(__executable_start), end = reinterpret_cast<uint64_t>(etext);
+    call(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, start, end - start, 0);
+}
+
 // Everything but this program goes: the first stack with its strings, and the vDSO. A kernel that has sealed the vDSO
 // keeps it (nothing in it can be written, and its system calls do not pass the filter); the rest goes all the same.
 void unmap_the_rest(uint64_t vdso) {
@@ -570,8 +594,8 @@ void unmap_the_rest(uint64_t vdso) {
 }
 
 void map_buffers(const Setup& setup) {
-    state.input = map_somewhere(setup.input_size, PROT_READ, MAP_SHARED, input_descriptor);
-    state.output = map_somewhere(setup.output_size, PROT_READ | PROT_WRITE, MAP_SHARED, output_descriptor);
+    fixed.input = map_somewhere(setup.input_size, PROT_READ, MAP_SHARED, input_descriptor);
+    fixed.output = map_somewhere(setup.output_size, PROT_READ | PROT_WRITE, MAP_SHARED, output_descriptor);
     call(SYS_close, input_descriptor);
     call(SYS_close, output_descriptor);
 }
@@ -582,11 +606,12 @@ void prepare_context() {
     context.image[512] = 2;       // XSTATE_BV: only SSE is in the image, all else takes its initial value
     context.image[0] = 0x7f;      // for FXRSTOR: the x87 control word as after FNINIT
     context.image[1] = 0x03;
-    state.mark = random_number() | 1;
-    for (int i = 0; i < 8; ++i) guarded.before[i] = guarded.after[i] = state.mark;
+    fixed.mark = random_number() | 1;
+    for (int i = 0; i < 8; ++i) guarded.before[i] = guarded.after[i] = fixed.mark;
 }
 
 bool confine(const Setup& setup) {
+    if (call(SYS_mprotect, uint64_t(&fixed), sizeof fixed, PROT_READ) != 0) return false;
     const uint64_t own = setup.input_size + setup.output_size + (uint64_t{1} << 20);
     return limit(RLIMIT_AS, setup.memory_limit + own) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0) &&
            limit(RLIMIT_MEMLOCK, 0) && arrange_signals() && start_clock(setup.execution_nanoseconds);
@@ -596,9 +621,9 @@ bool confine(const Setup& setup) {
 
 extern "C" {
 
-[[gnu::used, gnu::visibility("hidden")]] alignas(64) uint8_t host_stack[stack_size];
+[[gnu::used]] alignas(64) uint8_t host_stack[stack_size];
 
-[[gnu::used, gnu::visibility("hidden"), noreturn]] void start(const uint64_t* initial_stack) {
+[[gnu::used, noreturn]] void start(const uint64_t* initial_stack) {
     const uint64_t* word = initial_stack + 1 + initial_stack[0] + 1;  // past argc and argv
     while (*word != 0) ++word;                                        // and the environment
     uint64_t vdso = 0, capabilities = 0;
@@ -606,15 +631,16 @@ extern "C" {
         if (word[0] == AT_SYSINFO_EHDR) vdso = word[1];
         if (word[0] == AT_HWCAP2) capabilities = word[1];
     }
-    state.set_bases = (capabilities & 2) != 0;  // HWCAP2_FSGSBASE
+    fixed.set_bases = (capabilities & 2) != 0;  // HWCAP2_FSGSBASE
     Setup setup;
     if (!transfer(SYS_read, &setup, sizeof setup)) leave(exit_channel);
-    state.execution_nanoseconds = setup.execution_nanoseconds;
+    fixed.execution_nanoseconds = setup.execution_nanoseconds;
     call(SYS_setsid);  // an interrupt at the terminal is for the parent
     unmap_the_rest(vdso);
     map_buffers(setup);
     prepare_context();
     if (!confine(setup)) leave(exit_setup);
+    dispatch_system_calls();
     if (!install_filter()) leave(exit_seccomp);
     Ready ready = {reinterpret_cast<uint64_t>(&finish), reinterpret_cast<uint64_t>(__executable_start),
                    reinterpret_cast<uint64_t>(_end)};
