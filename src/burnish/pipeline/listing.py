@@ -38,8 +38,8 @@ class View(Enum):
 class ListingLine:
     """One line of a listing.
 
-    ``address`` and ``raw`` are those of the instruction that begins on it, if one does; ``refers_to`` names what
-    its operand points to.
+    ``address`` is that of the instruction that it belongs to, if to one, and ``raw`` that instruction's bytes, in
+    assembly; ``refers_to`` names what its operand points to.
     """
 
     text: str
@@ -66,14 +66,16 @@ def assembly_listing(image: Image, lines: Iterable[AssemblyLine]) -> Iterator[Li
 def pcode_listing(function: Function) -> Iterator[ListingLine]:
     """Each block's label, its operations, and where it goes.
 
-    The first operation of a machine instruction carries the instruction's address.
+    Each operation carries the address of the machine instruction that it belongs to.
     """
     for block in function.blocks:
         yield ListingLine(f"block {block.label}")
         begins = {index: address for address, index in block.marks}
+        address = block.label.address
         for index, operation in enumerate(block.operations):
-            yield ListingLine(f"  {operation_text(operation)}", begins.get(index))
-        yield ListingLine(f"  {terminator_text(block.terminator)}")
+            address = begins.get(index, address)
+            yield ListingLine(operation_text(operation), address)
+        yield ListingLine(terminator_text(block.terminator), address)
 
 
 def object_listing(image: Image, code: ObjectCode, syntax: Syntax) -> Iterator[ListingLine]:
