@@ -18,6 +18,11 @@ class ImageKind(Enum):
     SHARED = "shared library"
     OBJECT = "relocatable object"
 
+    @property
+    def is_interposable(self) -> bool:
+        """True where another object may take the place of an exported function at run time."""
+        return self is ImageKind.SHARED
+
 
 class Access(IntFlag):
     """Memory protection, with the values of ELF ``p_flags``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from burnish.core.pcode import Space, Varnode
 from burnish.machine.registers import (
@@ -37,6 +38,7 @@ def cells_mask(names: Iterable[str]) -> int:
     return mask
 
 
+@lru_cache(maxsize=4096)
 def varnode_mask(node: Varnode) -> int:
     """The bytes that a varnode covers; 0 unless it is (part of) a cell."""
     if node.space is not Space.REGISTER:

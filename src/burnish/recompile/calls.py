@@ -75,10 +75,23 @@ _BY_ARITY: dict[tuple[int, int], str] = {
     (1, 1): "ldexp frexp modf ldexpf scalbn",
 }
 
-IMPORTS: dict[str, CallSummary] = {
-    name: fixed(*arity) for arity, names in _BY_ARITY.items() for name in names.split()
+_FIXED = {name: fixed(*arity) for arity, names in _BY_ARITY.items() for name in names.split()}
+
+_VARIADIC = {
+    1: "printf error_at_line syscall ulimit",
+    2: "fprintf sprintf open open64 fcntl ioctl sscanf fscanf syslog warn execl execlp",
+    3: "snprintf __printf_chk error openat openat64 __fprintf_chk",
+    4: "__snprintf_chk_unused __sprintf_chk",
+    5: "__snprintf_chk",
 }
-"""C library functions with a fixed number of register arguments (ISO C and POSIX)."""
+"""C library functions with a variable number of arguments, by the number that is always there."""
+
+IMPORTS: dict[str, CallSummary] = _FIXED | {
+    name: CallSummary(ARGUMENTS, CLOBBERED, cells_mask(INTEGER_ARGUMENTS[:count]))
+    for count, names in _VARIADIC.items()
+    for name in names.split()
+}
+"""What ISO C, POSIX and the LSB document of the C library's functions."""
 
 RETURNS_TWICE = frozenset(
     ("setjmp", "_setjmp", "__sigsetjmp", "sigsetjmp", "vfork", "getcontext", "swapcontext")

@@ -1,4 +1,5 @@
-"""Small rewrites before analysis, so that no analysis needs to know them: zeroing idioms become constants."""
+"""Small rewrites before analysis, so that no analysis needs to know them: ``xor x, x``, ``or x, -1`` and their like
+become the constants that they make."""
 
 from __future__ import annotations
 
@@ -23,7 +24,12 @@ def _canonical_block(block: Block) -> Block:
 
 def _rewritten(operation: Operation) -> Operation:
     opcode, output, inputs, lane = operation
-    if output is None or len(inputs) != 2 or inputs[0] != inputs[1] or inputs[0].space is Space.CONST:
+    if output is None or len(inputs) != 2:
+        return operation
+    constant = inputs[1]
+    if opcode is OpCode.INT_OR and constant == Varnode(Space.CONST, (1 << 8 * output.size) - 1, output.size):
+        return Operation(OpCode.COPY, output, (constant,))
+    if inputs[0] != inputs[1] or inputs[0].space is Space.CONST:
         return operation
     if opcode in _ZEROING:
         return Operation(OpCode.COPY, output, (Varnode(Space.CONST, 0, output.size),))

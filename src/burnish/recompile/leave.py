@@ -54,7 +54,7 @@ class Leaver:
             case OpCode.CALL | OpCode.CALLIND:
                 self._call(operation, walker, (label, index), defined)
             case OpCode.REP_MOVS | OpCode.REP_STOS:
-                self._string(operation, walker)
+                string_operation(self.b, self.convert, operation, walker)
             case _:
                 raise KeyError(operation.opcode.name)
 
@@ -166,30 +166,33 @@ class Leaver:
         made = self.convert.pointer(value) if kind == "ptr" else self.convert.integer(value)
         return f"{kind} {made.text}"
 
-    def _string(self, operation: Operation, walker: Walker[Value]) -> None:
-        """``rep movs`` and ``rep stos`` as themselves: the machine's own loop is the fast one."""
-        nodes = operation.inputs
-        suffix = {1: "b", 2: "w", 4: "l", 8: "q"}[nodes[3].offset]
-        target = self.convert.pointer(walker.read(nodes[0])).text
-        second = walker.read(nodes[1])
-        count = self.convert.integer(walker.read(nodes[2])).text
-        if operation.opcode is OpCode.REP_MOVS:
-            source = self.convert.pointer(second).text
-            kind = "{ ptr, ptr, i64 }"
-            made = self.b.emit(
-                kind,
-                f'call {kind} asm sideeffect "rep movs{suffix}", "={{di}},={{si}},={{cx}},0,1,2,~{{memory}}"'
-                f"(ptr {target}, ptr {source}, i64 {count})",
-            )
-            outputs = ((nodes[0], "ptr", 0), (nodes[1], "ptr", 1), (nodes[2], "i64", 2))
-        else:
-            kind = "{ ptr, i64 }"
-            value = self.convert.integer(second).text
-            made = self.b.emit(
-                kind,
-                f'call {kind} asm sideeffect "rep stos{suffix}", "={{di}},={{cx}},0,1,{{ax}},~{{memory}}"'
-                f"(ptr {target}, i64 {count}, i64 {value})",
-            )
-            outputs = ((nodes[0], "ptr", 0), (nodes[2], "i64", 1))
-        for node, part, i in outputs:
-            walker.write(node, self.b.emit(part, f"extractvalue {kind} {made.text}, {i}"))
+
+def string_operation(
+    builder: Builder, convert: Converter, operation: Operation, walker: Walker[Value]
+) -> None:
+    """``rep movs`` and ``rep stos`` as themselves: the machine's own loop is the fast one."""
+    nodes = operation.inputs
+    suffix = {1: "b", 2: "w", 4: "l", 8: "q"}[nodes[3].offset]
+    target = convert.pointer(walker.read(nodes[0])).text
+    second = walker.read(nodes[1])
+    count = convert.integer(walker.read(nodes[2])).text
+    if operation.opcode is OpCode.REP_MOVS:
+        source = convert.pointer(second).text
+        kind = "{ ptr, ptr, i64 }"
+        made = builder.emit(
+            kind,
+            f'call {kind} asm sideeffect "rep movs{suffix}", "={{di}},={{si}},={{cx}},0,1,2,~{{memory}}"'
+            f"(ptr {target}, ptr {source}, i64 {count})",
+        )
+        outputs = ((nodes[0], "ptr", 0), (nodes[1], "ptr", 1), (nodes[2], "i64", 2))
+    else:
+        kind = "{ ptr, i64 }"
+        value = convert.integer(second).text
+        made = builder.emit(
+            kind,
+            f'call {kind} asm sideeffect "rep stos{suffix}", "={{di}},={{cx}},0,1,{{ax}},~{{memory}}"'
+            f"(ptr {target}, i64 {count}, i64 {value})",
+        )
+        outputs = ((nodes[0], "ptr", 0), (nodes[2], "i64", 1))
+    for node, part, i in outputs:
+        walker.write(node, builder.emit(part, f"extractvalue {kind} {made.text}, {i}"))

@@ -28,7 +28,7 @@ from burnish.recompile.liveness import (
 from burnish.recompile.waits import loads_that_may_wait
 
 _DEPTH = 4
-"""How deep calls of calls are followed before a callee counts as unknown."""
+"""How deep calls of calls are followed before a callee counts as unreadable, which is always right."""
 _VECTOR_CLOBBERS = CLOBBERED & cells_mask(f"xmm{i}" for i in range(16))
 _UNREADABLE = CallSummary(
     ARGUMENTS, _VECTOR_CLOBBERS | RETURN_VALUES | cells_mask(("cf", "pf", "af", "zf", "sf", "of"))
@@ -55,11 +55,9 @@ class Summaries:
         if found is None:
             self._open.append(bounds.address)
             try:
-                found = self._plan(bounds)
+                found = self._plans[bounds.address] = self._plan(bounds)
             finally:
                 self._open.pop()
-            if not self._open or len(self._open) < _DEPTH:
-                self._plans[bounds.address] = found
         return found
 
     def _plan(self, bounds: FunctionBounds) -> Plan | Refused:
@@ -92,7 +90,11 @@ class Summaries:
             if address in self._open or len(self._open) >= _DEPTH:
                 return _UNREADABLE
             plan = self.plan(bounds)
-            summary = _UNREADABLE if isinstance(plan, Refused) else _summary(plan)
+            self._open.append(address)
+            try:
+                summary = _UNREADABLE if isinstance(plan, Refused) else _summary(plan)
+            finally:
+                self._open.pop()
         self._summaries[address] = summary
         return summary
 
