@@ -9,9 +9,10 @@ operands point and mixes random values with edge values; ``expected`` runs the e
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 
 import capstone
 import numpy as np
@@ -127,6 +128,28 @@ def forms_of(codes: Iterable[bytes], examples: int = 3) -> list[Form]:
     return sorted(found.values(), key=lambda form: form.key)
 
 
+def sweep() -> Iterator[bytes]:
+    """Encodings that exhaust the opcode maps: every opcode with each mandatory prefix, an address-size or ``fs`` prefix,
+    and several REX prefixes, for every middle field of ModRM, with another register, the same register and memory.
+    Many are no instructions."""
+    immediate = bytes.fromhex("9300000000000000")
+    escapes = (b"", b"\x0f", b"\x0f\x38", b"\x0f\x3a")
+    prefixes = (b"", b"\x66", b"\xf3", b"\xf2", b"\x67", b"\x64")
+    rexes = (b"", b"\x48", b"\x40", b"\x4d")
+    for escape, opcode, prefix, rex in product(escapes, range(256), prefixes, rexes):
+        head = prefix + rex + escape + bytes([opcode])
+        if decode(prefix + escape + bytes([opcode]) + bytes(12)) is None:
+            continue
+        for modrm in (*range(0xC3, 0x100, 8), *range(0x03, 0x40, 8)):
+            code = head + bytes([modrm]) + immediate
+            encoding = decode(code)
+            if encoding is None or encoding.opcode != opcode:
+                continue
+            yield code[: encoding.size]
+            if encoding.modrm < 0:
+                break
+
+
 def _classify(raw: bytes, encoding: Encoding, found: dict[str, Form], examples: int) -> Form | None:
     instruction = next(_disassembler().disasm(raw, 0), None)
     if instruction is None or instruction.size != len(raw):
@@ -146,7 +169,7 @@ def _classify(raw: bytes, encoding: Encoding, found: dict[str, Form], examples: 
                 kinds.append(_memory_kind(memory, registers))
     if len(registers) > len(set(registers)):
         kinds.append("same")
-    prefixes = (encoding.prefixes + (bytes([encoding.rex & 0x48]) if encoding.rex else b"")).hex()
+    prefixes = (encoding.prefixes + (bytes([encoding.rex]) if encoding.rex else b"")).hex()
     key = (
         f"{instruction.mnemonic} {', '.join(kinds)} "
         f"[{prefixes + ' ' if prefixes else ''}{encoding.map.name} {encoding.opcode:02x}]"
@@ -516,5 +539,5 @@ def testable(form: Form) -> bool:
 
 __all__ = [
     "CODE", "DATA", "STACK", "Disagreement", "Example", "Form", "Status", "disagreements", "expected", "forms",
-    "forms_of", "state_of", "states", "testable",
+    "forms_of", "state_of", "states", "states_differ", "sweep", "testable",
 ]  # fmt: skip

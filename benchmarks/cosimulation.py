@@ -15,14 +15,13 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
-from cosim import CODE, Example, Form, disagreements, expected, forms, states, testable
-
 from burnish.core.code import Instruction
 from burnish.core.state import MachineState, Outcome
 from burnish.domains.concrete import run
 from burnish.images import load
 from burnish.machine.lift import lift_all
 from burnish.runtime.isolation import Executor
+from cosim import CODE, Example, Form, disagreements, expected, forms, forms_of, states, sweep, testable
 
 _LIBRARIES = Path("/lib/x86_64-linux-gnu")
 _DEFAULT = ("libz.so.1", "libbz2.so.1.0", "liblzma.so.5", "gzip", "xz", "lua5.4")
@@ -56,10 +55,15 @@ def main() -> int:
     parser.add_argument("--states", type=int, default=100)
     parser.add_argument("--examples", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sweep", action="store_true", help="all encodings of the opcode maps, not files")
     arguments = parser.parse_args()
-    paths: list[Path] = arguments.files or [path for name in _DEFAULT if (path := _locate(name)) is not None]
     began = time.perf_counter()
-    found = collect(paths, arguments.examples)
+    paths: list[Path] = []
+    if arguments.sweep:
+        found = {form.key: form for form in forms_of(sweep(), arguments.examples)}
+    else:
+        paths = arguments.files or [path for name in _DEFAULT if (path := _locate(name)) is not None]
+        found = collect(paths, arguments.examples)
     total = wrong_forms = 0
     with Executor() as executor:
         for form in found.values():
@@ -76,7 +80,9 @@ def main() -> int:
                 print(f"{form.key}: {len(bad)} states differ; {bad[0]}")
     refused = Counter(form.refused.reason.value for form in found.values() if form.refused)
     lifted = sum(map(testable, found.values()))
-    print(f"files                {' '.join(path.name for path in paths)}")
+    print(
+        f"files                {' '.join(path.name for path in paths) or 'none: a sweep of the opcode maps'}"
+    )
     print(f"forms                {len(found)}")
     print(f"  run                {lifted}")
     print(f"  refused            {sum(refused.values())}")

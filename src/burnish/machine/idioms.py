@@ -161,16 +161,32 @@ def _cmov(emitter: Emitter) -> bool:
 def _bswap(emitter: Emitter) -> bool:
     encoding = emitter.encoding
     size = encoding.operand_size
-    if size == 2:  # undefined
-        return False
     register = general((encoding.opcode & 7) | (encoding.rex & 1) << 3, size)
     emitter.set_general(register, emitter.new(size, OpCode.BSWAP, register))
     return True
 
 
+def _xadd(emitter: Emitter) -> bool:
+    """XADD without LOCK: the sum goes to the second operand last, which matters where both are one register."""
+    size = emitter.encoding.operand_size if emitter.encoding.opcode & 1 else 1
+    register = emitter.reg(size)
+    value, old = emitter.rm(size), emitter.new(size, OpCode.COPY, register)
+    before = emitter.new(size, OpCode.COPY, value)
+    total = emitter.new(size, OpCode.INT_ADD, before, old)
+    emitter.into(CF, OpCode.INT_CARRY, before, old)
+    emitter.into(OF, OpCode.INT_SCARRY, before, old)
+    emitter.result_flags(total)
+    if not emitter.encoding.is_register:  # the address may use the register
+        emitter.set_rm(total)
+    emitter.set_general(register, before)
+    if emitter.encoding.is_register:
+        emitter.set_rm(total)
+    return True
+
+
 def _movbe(emitter: Emitter) -> bool:
     encoding = emitter.encoding
-    if encoding.mandatory == 0xF2 or encoding.is_register:  # CRC32
+    if encoding.is_register:
         return False
     size = encoding.operand_size
     if encoding.opcode == 0xF0:
@@ -297,6 +313,8 @@ _SPELLERS: dict[tuple[Map, int], Callable[[Emitter], bool]] = {
     **{(Map.ONE, opcode): _same_register(_zero) for opcode in (0x30, 0x31, 0x32, 0x33)},
     **{(Map.TWO, opcode): _cmov for opcode in range(0x40, 0x50)},
     **{(Map.TWO, opcode): _bswap for opcode in range(0xC8, 0xD0)},
+    (Map.TWO, 0xC0): _xadd,
+    (Map.TWO, 0xC1): _xadd,
     (Map.THREE_38, 0xF0): _movbe,
     (Map.THREE_38, 0xF1): _movbe,
     (Map.TWO, 0xBC): _bit_scan,

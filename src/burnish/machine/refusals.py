@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from burnish.core.code import Reason
-from burnish.machine.encoding import Encoding, Map
+from burnish.machine.encoding import Encoding, Map, decode
 
 Row = tuple[Reason, str]
 
@@ -25,6 +25,7 @@ _BY_OPCODE: dict[tuple[Map, int], Row] = {
     **_rows(_SYSTEM, Map.TWO, 0xA0, 0xA1, 0xA2, 0xA8, 0xA9, 0xAA, 0xB2, 0xB4, 0xB5, 0x78, 0x79),
     **_rows(_X87, Map.TWO, 0x77),
     **_rows(_ATOMIC, Map.TWO, 0xB0, 0xB1),
+    **_rows((Reason.NO_MEANING, "enter"), Map.ONE, 0xC8),
 }
 """Refused whatever the operands are."""
 
@@ -55,6 +56,20 @@ _MMX = frozenset(
 
 _MMX_WITH_PREFIX = {(0x66, 0x2A), (0x66, 0x2C), (0x66, 0x2D), (0xF2, 0xD6), (0xF3, 0xD6)}
 _BRANCHES = frozenset(((Map.ONE, 0xE8), (Map.ONE, 0xE9), (Map.ONE, 0xEB), (Map.ONE, 0xC3), (Map.ONE, 0xC2)))
+_UNDEFINED_WORDS = frozenset(
+    (
+        (Map.TWO, 0xA4),
+        (Map.TWO, 0xA5),
+        (Map.TWO, 0xAC),
+        (Map.TWO, 0xAD),
+        *((Map.TWO, k) for k in range(0xC8, 0xD0)),
+    )
+)
+"""SHLD, SHRD and BSWAP: with 16-bit operands their results are undefined."""
+
+_NO_REPEAT = frozenset(((Map.TWO, 0xC3), (Map.THREE_38, 0xF0), (Map.THREE_38, 0xF1)))
+"""MOVNTI and MOVBE. (CRC32, which shares MOVBE's opcodes, has no meaning in p-code.)"""
+
 _STRING = frozenset((*range(0xA4, 0xA8), *range(0xAA, 0xB0)))
 
 
@@ -112,6 +127,13 @@ def _prefixed(encoding: Encoding) -> Row | None:
     )
     if near and 0x66 in prefixes and not encoding.rex & 8:
         return Reason.NO_MEANING, "a branch with an operand-size prefix"
+    if opcode_map is Map.ONE and opcode & 0xFC == 0xE0 and (encoding.repeats or 0x67 in prefixes):
+        return Reason.NO_MEANING, "a loop instruction with a prefix"
+    key = (opcode_map, opcode)
+    if key in _UNDEFINED_WORDS and 0x66 in prefixes and not encoding.rex & 8:
+        return Reason.NO_MEANING, "undefined for 16-bit operands"
+    if key in _NO_REPEAT and (encoding.repeats or (opcode == 0xC3 and 0x66 in prefixes)):
+        return Reason.NO_MEANING, "a prefix that this instruction does not take"
     return None
 
 
@@ -123,13 +145,15 @@ def _one_byte(encoding: Encoding) -> Row | None:
         return Reason.ATOMIC, "pause"
     if opcode == 0xC2 and encoding.immediate != 0:
         return Reason.CONVENTION, "return that pops arguments"
-    if opcode == 0xC8 and encoding.immediate >> 16 & 0xFF:
-        return Reason.NO_MEANING, "enter with nesting"
     if encoding.repeats and opcode in (0xA6, 0xA7, 0xAC, 0xAD, 0xAE, 0xAF):
         return Reason.NO_MEANING, "a repeated string comparison or load"
     return None
 
 
+_TRAPS = frozenset(((Map.ONE, 0xCC), (Map.ONE, 0xF4), (Map.TWO, 0x0B), (Map.TWO, 0xB9), (Map.TWO, 0xFF)))
+
+
 def is_trap(raw: bytes) -> bool:
     """True for UD0, UD1, UD2, INT3 and HLT: in a user's program control never goes past them."""
-    return raw[:1] in (b"\xcc", b"\xf4") or (raw[:1] == b"\x0f" and raw[1:2] in (b"\x0b", b"\xb9", b"\xff"))
+    encoding = decode(raw)
+    return encoding is not None and (encoding.map, encoding.opcode) in _TRAPS

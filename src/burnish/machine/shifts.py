@@ -150,11 +150,9 @@ def _through_carry(emitter: Emitter, kind: int, source: Varnode) -> None:
 
 
 def double_shift(emitter: Emitter) -> bool:
-    """SHLD and SHRD of 32 and 64 bits. 16-bit ones have undefined results, and are left alone."""
+    """SHLD and SHRD of 32 and 64 bits. (16-bit ones have undefined results, and are refused.)"""
     encoding = emitter.encoding
     size = encoding.operand_size
-    if size == 2:
-        return False
     left = encoding.opcode in (0xA4, 0xA5)
     destination = emitter.new(size, OpCode.COPY, emitter.rm(size))
     source = emitter.reg(size)
