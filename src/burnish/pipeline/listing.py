@@ -75,7 +75,8 @@ def pcode_listing(function: Function) -> Iterator[ListingLine]:
         for index, operation in enumerate(block.operations):
             address = begins.get(index, address)
             yield ListingLine(operation_text(operation), address)
-        yield ListingLine(terminator_text(block.terminator), address)
+        last = block.marks[-1][0] if block.marks else address
+        yield ListingLine(terminator_text(block.terminator), last)
 
 
 def object_listing(image: Image, code: ObjectCode, syntax: Syntax) -> Iterator[ListingLine]:
