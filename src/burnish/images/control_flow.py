@@ -176,7 +176,7 @@ class _Explorer:
         if instruction.refused is not None:
             terminator = self._after_refused(instruction, instruction.refused)
         elif not instruction.operations:
-            terminator = None
+            terminator = Unreachable(trap=True) if self._is_trap(instruction) else None
         else:
             terminator = self._after(instruction, instruction.operations[-1])
         if isinstance(terminator, Branch | None) and not self._continues(instruction):
@@ -191,9 +191,11 @@ class _Explorer:
         """True if what follows the instruction is code of this function."""
         return self._territory.end_of(instruction.end) is not None
 
+    def _is_trap(self, instruction: Instruction) -> bool:
+        return is_trap(self._image.read(instruction.address, instruction.size) or b"")
+
     def _after_refused(self, instruction: Instruction, refused: Refused) -> Terminator | None:
-        raw = self._image.read(instruction.address, min(instruction.size + 1, 2)) or b""
-        if is_trap(raw):
+        if self._is_trap(instruction):
             return Unreachable(trap=True)
         if not self._keep_refused:
             raise _RefusalError(refused.reason, refused.address, refused.detail)
@@ -224,11 +226,6 @@ class _Explorer:
                 return None
 
     def _jump(self, instruction: Instruction, target: int) -> Terminator:
-        raw = self._image.read(instruction.address, instruction.size) or b""
-        if target == instruction.address and is_trap(raw):
-            return Unreachable(trap=True)
-        if raw[:1] == b"\xe8" and not self._keep_refused:
-            raise _RefusalError(Reason.CONVENTION, instruction.address, "a call that only pushes its address")
         match self._territory.classify(target):
             case Place.INSIDE:
                 return Jump(Label(target))

@@ -1,12 +1,25 @@
-"""Where indirect jumps lead."""
+"""Where indirect jumps lead: through a table, or out of the function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
-from burnish.core.code import Block, Reason, Refused, Switch, TailCall
-from burnish.core.image import FunctionBounds, Image
-from burnish.core.pcode import Varnode
+import numpy as np
+
+from burnish.core.code import Block, Label, Reason, Refused, Switch, TailCall
+from burnish.core.image import Access, FunctionBounds, Image
+from burnish.core.pcode import OpCode, Space, Varnode
+from burnish.images.intervals import Fact
+from burnish.images.jump_tables import Table, Tables
+from burnish.images.reaching import Reaching
+from burnish.images.slices import HEAVY, Slices
+from burnish.images.terms import Apply, Input, Memory, Sum, Term, weight
+
+Answer = Switch | TailCall | Refused
+
+_MAX_DISPATCHERS = 512
+"""Places at which the target of one shared jump may have been read from its table."""
 
 
 def resolve(
@@ -15,5 +28,136 @@ def resolve(
     blocks: Sequence[Block],
     jumps: Mapping[int, Varnode],
     holds: Callable[[int], bool],
-) -> dict[int, Switch | TailCall | Refused]:
-    return {address: Refused(Reason.UNRESOLVED_JUMP, address) for address in jumps}
+) -> dict[int, Answer]:
+    """What each jump of ``jumps`` (its address, and the varnode with its target) does, as far as ``blocks``, the
+    function's so far, tell. Unresolved jumps end their blocks with a ``Switch`` without targets or with the answer
+    of an earlier round. ``holds`` says whether an address may be code of the function."""
+    slices = Slices.of(blocks)
+    reaching = Reaching(slices)
+    tables = Tables(image, slices, reaching, holds)
+    ending = {block.marks[-1][0]: block for block in blocks if block.marks}
+    return {
+        address: _resolve(tables, bounds, ending[address], address, selector)
+        for address, selector in jumps.items()
+    }
+
+
+def _resolve(tables: Tables, bounds: FunctionBounds, block: Block, address: int, selector: Varnode) -> Answer:
+    target = tables.slices.at_end(block, selector)
+    table = tables.table(block, target)
+    if table is not None:
+        return _switch(tables, block, selector, table)
+    targets = _targets_of_dispatchers(tables, block, target)
+    if targets:
+        return Switch(selector, tuple(Label(t) for t in dict.fromkeys(targets)))
+    reason = _why_no_tail_call(tables, bounds, block, target)
+    return Refused(Reason.UNRESOLVED_JUMP, address, reason) if reason else TailCall(selector)
+
+
+def _switch(tables: Tables, block: Block, selector: Varnode, table: Table) -> Switch:
+    labels = [(value, Label(target)) for value, target in table.entries]
+    targets = tuple(dict.fromkeys(label for _, label in labels))
+    index = _holder(tables, block, table.index)
+    return Switch(selector, targets, index, tuple(labels) if index is not None else ())
+
+
+def _holder(tables: Tables, block: Block, index: Term) -> Varnode | None:
+    """A varnode that holds ``index`` where the block ends; a register if there is one."""
+    nodes = dict.fromkeys(
+        node
+        for op in reversed(block.operations)
+        for node in (op.output, *op.inputs)
+        if node is not None and node.size == index.size and node.space in (Space.REGISTER, Space.UNIQUE)
+    )
+    for node in sorted(nodes, key=lambda n: n.space):
+        if tables.reaching.resolved(tables.slices.at_end(block, node), block.label) == index:
+            return node
+    return None
+
+
+def _targets_of_dispatchers(tables: Tables, block: Block, target: Term) -> list[int]:
+    """The targets where the jump is shared: each way to it has read its target from a table before. Empty if any
+    way has not."""
+    if not _is_carried(target):
+        return []
+    targets: list[int] = []
+    seen: set[tuple[Label, Term]] = set()
+    waiting: list[tuple[Block, Term, tuple[Fact, ...]]] = [(block, target, ())]
+    while waiting:
+        here, term, facts = waiting.pop()
+        if here.label == tables.slices.entry or weight(term) > HEAVY:
+            return []
+        for before in tables.slices.predecessors[here.label]:
+            earlier = tables.slices.before(term, before)
+            if (before.label, earlier) in seen:
+                continue
+            seen.add((before.label, earlier))
+            table = tables.table(before, earlier)
+            if table is not None:
+                targets.extend(place for _, place in table.entries)
+            elif _is_carried(earlier) and len(seen) < _MAX_DISPATCHERS:
+                waiting.append((before, earlier, facts))
+            else:
+                return []
+    return targets
+
+
+def _is_carried(target: Term) -> bool:
+    """True for a target that the block did not compute itself."""
+    match target:
+        case Input():
+            return True
+        case Memory(moment=None):
+            return True
+        case _:
+            return False
+
+
+def _why_no_tail_call(tables: Tables, bounds: FunctionBounds, block: Block, target: Term) -> str:
+    """Why the jump may lead elsewhere than to another function; empty if it cannot.
+
+    Positive evidence is asked for: the stack is as on entry, the target is a pointer as it came from memory, a
+    register or a call, and no address inside this function is stored or computed anywhere, so that the pointer
+    cannot be one.
+    """
+    if isinstance(target, Sum) or (isinstance(target, Apply)):
+        return "a computed target"
+    if tables.reaching.stack_depth(block) != 0:
+        return "not with the stack as on entry"
+    if any(tables.holds(entry) and entry != bounds.address for entry in tables.first_entries(block, target)):
+        return "a table without a bound"
+    if _has_labels(tables, bounds):
+        return "addresses inside the function are taken"
+    return ""
+
+
+def _has_labels(tables: Tables, bounds: FunctionBounds) -> bool:
+    """True if an address in the middle of the function is in data or is computed by its code."""
+    low, high = bounds.address + 1, bounds.end
+    pointers = _code_pointers(tables.image)
+    start = int(np.searchsorted(pointers, low))
+    if start < len(pointers) and int(pointers[start]) < high:
+        return True
+    for block in tables.slices.blocks.values():
+        for op in block.operations:
+            if op.opcode in (OpCode.CALL, OpCode.LOAD):
+                continue
+            for node in op.inputs:
+                if node.space is Space.CONST and node.size >= 4 and low <= node.offset < high:
+                    return True
+    return False
+
+
+@lru_cache(maxsize=8)
+def _code_pointers(image: Image) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """All aligned words of data that are addresses of code, sorted."""
+    code = [s for s in image.segments if Access.EXECUTE in s.access]
+    found: list[np.ndarray[tuple[int], np.dtype[np.uint64]]] = [np.zeros(0, np.uint64)]
+    for segment in image.segments:
+        if Access.EXECUTE in segment.access:
+            continue
+        skip = -segment.address % 8
+        words = np.frombuffer(segment.data, np.uint64, (len(segment.data) - skip) // 8, skip)
+        for span in code:
+            found.append(words[(words >= span.address) & (words < span.end)])
+    return np.unique(np.concatenate(found))

@@ -1,0 +1,261 @@
+"""Jump tables, recognised by what the code computes and not by how it is spelled.
+
+The target of an indirect jump is a term over registers and memory. If everything in it is constant but one index,
+if that index is bounded on every path, and if memory is only read where nothing writes, then the targets are what
+the term gives for each value of the index. That covers the tables of gcc and clang, absolute and relative, with the
+index in a register or on the stack, and computed ``goto``.
+
+Bounds come from comparisons on the way, or from the width of the index (a byte, a masked value). Where there is no
+bound, or an entry is no code of the function, nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from burnish.core.code import Block, Label
+from burnish.core.image import Image
+from burnish.core.pcode import OpCode
+from burnish.images.intervals import Fact, Interval, interval
+from burnish.images.reaching import Reaching
+from burnish.images.slices import HEAVY, Slices
+from burnish.images.terms import (
+    Apply,
+    Const,
+    Input,
+    Memory,
+    Sum,
+    Term,
+    Unknown,
+    children,
+    leaves,
+    mask,
+    signed,
+    weight,
+)
+
+_MAX_ENTRIES = 1 << 14
+_MAX_STATES = 600
+"""Places that are looked at for a bound of one index."""
+
+_MAX_PATH = 24
+"""Blocks on the way from a bound to the jump."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``entries`` has the target for each value of ``index``; the index is a term over what held where the block
+    began that the jump was looked at from."""
+
+    index: Term
+    entries: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Finds the tables of one function, for control flow as known so far."""
+
+    image: Image
+    slices: Slices
+    reaching: Reaching
+    holds: Callable[[int], bool]
+    """Whether an address may be the target of a jump inside the function."""
+
+    def table(self, block: Block, target: Term, facts: tuple[Fact, ...] = ()) -> Table | None:
+        """The table that ``target``, over what held where ``block`` began, reads; None if it is none."""
+        target = self.reaching.resolved(target, block.label)
+        for index in _candidates(target):
+            if not _closed(target, index):
+                continue
+            bounds = self._bounds(block.label, index, facts)
+            if bounds is None or bounds.count > _MAX_ENTRIES:
+                continue
+            entries = self._entries(target, index, bounds)
+            if entries:
+                return Table(index, entries)
+        return None
+
+    def first_entries(self, block: Block, target: Term) -> list[int]:
+        """What the first elements of a possible table are, bounded or not."""
+        target = self.reaching.resolved(target, block.label)
+        found: list[int] = []
+        for index in _candidates(target):
+            if _closed(target, index):
+                values = (evaluate(self.image, target, index, i) for i in range(4))
+                found.extend(value for value in values if value is not None)
+        return found
+
+    def _entries(self, target: Term, index: Term, bounds: Interval) -> tuple[tuple[int, int], ...]:
+        """All entries, if each is code of the function. A table of pointers whose index is bounded by its width only
+        may be shorter than that: it ends where the pointers to the function's code do."""
+        found: list[tuple[int, int]] = []
+        ended = False
+        for value in range(bounds.low, bounds.high + 1):
+            place = evaluate(self.image, target, index, value)
+            valid = place is not None and self.holds(place)
+            if valid and ended:
+                return ()
+            if valid and place is not None:
+                found.append((value, place))
+            elif bounds.compared or not isinstance(target, Memory) or not found:
+                return ()
+            else:
+                ended = True
+        return tuple(found)
+
+    def _bounds(self, label: Label, index: Term, facts: tuple[Fact, ...]) -> Interval | None:
+        """An interval that holds ``index`` on every path to ``label``; None if there is none of use.
+
+        A depth-first search backwards. Each path ends at the first comparison that bounds the index, or where
+        nothing more can be learnt; there the index's width decides.
+        """
+        result: Interval | None = None
+        seen: set[tuple[Label, Term, tuple[Fact, ...]]] = set()
+        waiting: list[tuple[Label, Term, tuple[Fact, ...], int]] = [(label, index, facts, 0)]
+        while waiting:
+            state = waiting.pop()
+            label, term, facts, depth = state
+            if (label, term, facts) in seen:
+                continue
+            seen.add((label, term, facts))
+            if len(seen) > _MAX_STATES:
+                return None
+            found = interval(term, facts)
+            if not (found.compared and found.count <= _MAX_ENTRIES):
+                earlier = list(self._earlier(label, term, facts)) if depth < _MAX_PATH else []
+                if earlier:
+                    waiting.extend((*step, depth + 1) for step in earlier)
+                    continue
+            if found.count > _MAX_ENTRIES:
+                return None
+            result = found if result is None else _join(result, found)
+        return result
+
+    def _earlier(
+        self, label: Label, term: Term, facts: tuple[Fact, ...]
+    ) -> Iterator[tuple[Label, Term, tuple[Fact, ...]]]:
+        """The same question one block earlier, for each way to ``label``; nothing where there is no use in it."""
+        if label == self.slices.entry or not _is_open(term) or weight(term) > HEAVY:
+            return
+        for block in self.slices.predecessors[label]:
+            earlier_term = self.slices.before(term, block)
+            earlier = [Fact(self.slices.before(f.condition, block), f.holds) for f in facts]
+            new = self.slices.fact(block, label)
+            kept = (*earlier, new) if new is not None else tuple(earlier)
+            yield block.label, earlier_term, tuple(f for f in kept if _relevant(f, earlier_term))
+
+
+def _join(left: Interval, right: Interval) -> Interval:
+    compared = left.compared and right.compared
+    return Interval(min(left.low, right.low), max(left.high, right.high), compared)
+
+
+def _relevant(fact: Fact, term: Term) -> bool:
+    return weight(fact.condition) <= HEAVY and not leaves(fact.condition).isdisjoint(leaves(term))
+
+
+def _is_open(term: Term) -> bool:
+    """True if what held before the block has a say in the term."""
+    match term:
+        case Input():
+            return True
+        case Memory(address, _, moment):
+            return moment is None or _is_open(address)
+        case Const() | Unknown():
+            return False
+        case Sum() | Apply():
+            return any(map(_is_open, children(term)))
+
+
+def _candidates(target: Term) -> Iterator[Term]:
+    """The terms that may be the index, the most likely first: what is added to a table's address, before what it is
+    made of."""
+    match target:
+        case Memory(address):
+            yield from _indices(address)
+        case Sum() | Apply():
+            for child in children(target):
+                yield from _candidates(child)
+        case Const() | Input() | Unknown():
+            return
+
+
+def _indices(term: Term) -> Iterator[Term]:
+    match term:
+        case Const():
+            return
+        case Sum(parts=parts):
+            for part, _ in sorted(parts, key=lambda p: (-abs(signed(p[1], 8)), repr(p[0]))):
+                yield from _indices(part)
+            factors = {factor for _, factor in parts}
+            if len(parts) == 1 and factors == {1}:
+                yield term
+        case Memory(address):
+            yield term
+            yield from _indices(address)
+        case Apply(OpCode.INT_ZEXT | OpCode.INT_SEXT | OpCode.SUBPIECE, operands):
+            if not isinstance(operands[0], Sum) or _is_dense(operands[0]):
+                yield term
+            yield from _indices(operands[0])
+        case Input() | Unknown() | Apply():
+            yield term
+
+
+def _is_dense(term: Sum) -> bool:
+    """True if the sum is not a multiple of something."""
+    return any(factor in (1, mask(term.size)) for _, factor in term.parts)
+
+
+def _closed(target: Term, index: Term) -> bool:
+    """True if ``index`` occurs in ``target`` and nothing else in it is unknown."""
+    if target == index:
+        return True
+    match target:
+        case Const():
+            return True
+        case Input() | Unknown():
+            return False
+        case Memory(address, _, _):
+            return _closed(address, index)
+        case Sum() | Apply():
+            return all(_closed(child, index) for child in children(target))
+
+
+def evaluate(image: Image, term: Term, index: Term, value: int) -> int | None:
+    """``term`` for ``index = value``; None where it reads memory that is not constant or has an operation that no
+    table address needs."""
+    if term == index:
+        return value
+    match term:
+        case Const(number):
+            return number
+        case Input() | Unknown():
+            return None
+        case Memory(address, size, _):
+            place = evaluate(image, address, index, value)
+            if place is None or not image.is_constant(place, size) or place in image.got:
+                return None
+            content = image.read(place, size)
+            return None if content is None else int.from_bytes(content, "little")
+        case Sum(constant, parts, size):
+            total = constant
+            for part, factor in parts:
+                inner = evaluate(image, part, index, value)
+                if inner is None:
+                    return None
+                total += inner * factor
+            return total & mask(size)
+        case Apply(opcode, operands, size):
+            inner = evaluate(image, operands[0], index, value)
+            if inner is None:
+                return None
+            match opcode:
+                case OpCode.INT_ZEXT:
+                    return inner
+                case OpCode.INT_SEXT:
+                    return signed(inner, operands[0].size) & mask(size)
+                case OpCode.SUBPIECE if operands[1] == Const(0, 4):
+                    return inner & mask(size)
+                case _:
+                    return None
