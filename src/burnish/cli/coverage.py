@@ -18,8 +18,10 @@ def run(file: FileArgument, refused: RefusedOption = False, json: JsonOption = F
     """
     from burnish.pipeline.coverage import coverage
     from burnish.report.coverage import print_coverage
+    from burnish.report.progress import progress
 
-    found = coverage(file)
+    with progress() as say:
+        found = coverage(file, say)
     if json:
         print(found.to_json())
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -43,11 +44,19 @@ class Coverage(Result):
     rows: tuple[CoverageRow, ...]
 
 
-def coverage(file: str | os.PathLike[str]) -> Coverage:
-    """Analyse every function of ``file``. Raises ``ImageError`` for what is not x86-64 ELF."""
+def coverage(file: str | os.PathLike[str], say: Callable[[str], None] | None = None) -> Coverage:
+    """Analyse every function of ``file``; ``say`` is told how far that is.
+
+    Raises ``ImageError`` for what is not x86-64 ELF.
+    """
     image = load_image(file)
     summaries = Summaries(image)
-    return summarise(image, tuple(_row(summaries, bounds) for bounds in image.functions))
+    rows: list[CoverageRow] = []
+    for bounds in image.functions:
+        if say is not None:
+            say(f"{len(rows)} of {len(image.functions)} functions: {bounds.name}")
+        rows.append(_row(summaries, bounds))
+    return summarise(image, tuple(rows))
 
 
 def summarise(image: Image, rows: tuple[CoverageRow, ...]) -> Coverage:
