@@ -18,6 +18,7 @@ class Verb:
 
 
 VERBS: dict[str, Verb] = {
+    "recompile": Verb("recompile", "Lift functions of a file and build them again, into a patched copy."),
     "coverage": Verb("coverage", "Count which functions of a file can be rebuilt, and why others cannot."),
     "show": Verb("show", "Show one function as assembly, p-code or LLVM IR, before and after."),
     "revert": Verb("revert", "Give the original bytes of a patched copy back."),

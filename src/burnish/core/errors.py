@@ -13,6 +13,10 @@ class BurnishError(Exception):
     exit_code = 2
 
 
+class UsageError(BurnishError):
+    """The request itself makes no sense: options that exclude each other, or one that is missing."""
+
+
 class ImageError(BurnishError):
     """A file cannot be read as an image: missing, truncated, of another architecture, not ELF."""
 
