@@ -1,0 +1,439 @@
+"""A command that runs under observation: breakpoints at image addresses of its program and libraries, wherever they
+are loaded, in every process and thread of it; at a breakpoint the process can be copied.
+
+The command runs as without us: a breakpoint is one byte, which is taken out again; signals and stops are passed on;
+children that inherit our breakpoints are followed, so that none dies of one. The threads that share the memory are
+held while a breakpoint is stepped over or a copy is made.
+
+The program is looked at when it reaches its entry point (all libraries that it names are loaded then) and at each
+later ``dlopen`` (through ``r_debug`` of <link.h>). Code that runs before the entry point is not seen.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from burnish.images.elf_layout import ElfLayout, read_layout
+from burnish.runtime import ptrace
+from burnish.runtime.address_space import AT_ENTRY, auxiliary_vector, image_base, read_mappings
+from burnish.runtime.breakpoints import Space, loader_breakpoint
+from burnish.runtime.command import Child, Command, CommandResult, Stream, start
+from burnish.runtime.ptrace import Change, Ended, Event, GoneError, Memory, Options, Stopped
+from burnish.runtime.snapshot import Snapshot, UncapturableError, capture
+
+_OPTIONS = (
+    Options.SYSGOOD
+    | Options.FORK
+    | Options.VFORK
+    | Options.CLONE
+    | Options.EXEC
+    | Options.VFORK_DONE
+    | Options.EXITKILL
+)
+_SI_KERNEL = 0x80
+_GROUP_STOPS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_CLONE_VM, _CLONE_THREAD = 0x100, 0x10000
+_SYS_CLONE, _SYS_FORK, _SYS_CLONE3 = 56, 57, 435
+_LONG_MODE = 0x33
+"""The code segment of 64-bit programs."""
+_HOLD_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class CodePoint:
+    """An instruction to stop at: an image address of a file."""
+
+    path: Path
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A thread is about to execute ``points[point]``, which is at ``address``: image address plus ``base``."""
+
+    tid: int
+    point: int
+    address: int
+    base: int
+
+
+@dataclass(slots=True)
+class _Thread:
+    """A traced thread. ``change`` was reported and not yet dealt with; ``waits_for_child`` after a vfork: it
+    neither runs nor stops until the child has gone its own way."""
+
+    tid: int
+    pid: int
+    space: Space
+    running: bool = True
+    change: Change | None = None
+    waits_for_child: bool = False
+
+
+class TracedCommand:
+    """A command under observation. A context manager, within ``ptrace.child_signals_waited`` and one thread;
+    what still runs at its end is killed.
+
+    ``next_hit`` lets the command run until a thread is at a point that is armed; that thread then stands still
+    until ``proceed``.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        points: Sequence[CodePoint],
+        *,
+        stdout: Path | Stream = Stream.INHERIT,
+        stderr: Path | Stream = Stream.INHERIT,
+    ) -> None:
+        """Starts it, with all points armed. Raises ``TargetError`` if it cannot be started, ``HostError`` where
+        tracing is forbidden, ``ImageError`` for a point in what is no image."""
+        self._points = tuple(CodePoint(point.path.resolve(), point.address) for point in points)
+        self._layouts: dict[Path, ElfLayout] = {p.path: read_layout(p.path) for p in self._points}
+        self._armed = set(range(len(self._points)))
+        self._threads: dict[int, _Thread] = {}
+        self._ended = False
+        self._finished = False
+        self._child: Child = start(
+            command, stdout=stdout, stderr=stderr, before_exec=lambda pid: ptrace.seize(pid, _OPTIONS)
+        )
+        self._main = self._child.pid
+        self._threads[self._main] = _Thread(self._main, self._main, Space(self._main, Memory(self._main)))
+
+    @property
+    def pid(self) -> int:
+        """The process that was started."""
+        return self._main
+
+    @property
+    def ended(self) -> bool:
+        """True once the process that was started has ended; ``finish`` then has nothing to wait for."""
+        return self._ended
+
+    def next_hit(self, timeout_s: float) -> Hit | None:
+        """The next hit; None after ``timeout_s``, or when the process that was started has ended."""
+        deadline = time.monotonic() + timeout_s
+        while not self._ended:
+            busy = False
+            for thread in list(self._threads.values()):
+                if thread.tid not in self._threads:
+                    continue  # gone with an exec of another thread, in this very round
+                change = self._change(thread)
+                if change is None:
+                    continue
+                busy = True
+                with suppress(GoneError):  # killed meanwhile: its end is reported next
+                    hit = self._handle(thread, change)
+                    if hit is not None:
+                        return hit
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            if not busy:
+                ptrace.nap(left)
+        return None
+
+    def capture(self, hit: Hit) -> Snapshot:
+        """A copy of the process at a hit. Raises ``UncapturableError``, or ``GoneError`` if it was killed."""
+        thread = self._threads.get(hit.tid)
+        if thread is None:
+            raise GoneError(f"The traced process {hit.tid} is gone.")
+        space = thread.space
+        with self._held(space, hit.tid):
+            others = [t for t in self._threads.values() if t.space is space and t.running]
+            if others:
+                raise UncapturableError("other threads of the process could not be stopped")
+            hidden = {address: space.hidden[address] for address in space.placed}
+            return capture(hit.tid, thread.pid, space.memory, hidden, sibling=thread.pid == self._main)
+
+    def proceed(self, hit: Hit) -> None:
+        """Lets the thread of a hit go on, over its breakpoint if that is still armed."""
+        thread = self._threads.get(hit.tid)
+        if thread is None:
+            return
+        with suppress(GoneError):
+            self._over(thread, hit.address)
+
+    def arm(self, point: int) -> None:
+        """Stops at a point again from now on, in all processes."""
+        self._armed.add(point)
+        for space in self._spaces():
+            if point in space.points:
+                with suppress(GoneError):
+                    space.insert(space.points[point] + self._points[point].address)
+
+    def disarm(self, point: int) -> None:
+        """Stops at a point no more, in no process."""
+        self._armed.discard(point)
+        for space in self._spaces():
+            if point in space.points:
+                with suppress(GoneError):
+                    space.remove(space.points[point] + self._points[point].address)
+
+    def finish(self, timeout_s: float | None) -> CommandResult:
+        """Takes out all breakpoints, lets the command go and waits for its end. After ``timeout_s`` it is ended,
+        and the result says ``timed_out``."""
+        self._release()
+        try:
+            if not self._child.wait(timeout_s):
+                self._child.timed_out = True
+                self._child.stop()
+        except BaseException:
+            self._child.stop()
+            self._finished = True
+            self._child.finish()
+            raise
+        self._finished = True
+        return self._child.finish()
+
+    def close(self) -> None:
+        """Kills what still runs, and reaps it; harmless after ``finish`` and when done twice."""
+        pids = {thread.pid for thread in self._threads.values()}
+        if self._finished:
+            pids.discard(self._main)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for thread in list(self._threads.values()):
+            if thread.pid != self._main:
+                with suppress(GoneError):
+                    while not isinstance(ptrace.wait(thread.tid, 1.0), Ended | None):
+                        pass
+            self._forget(thread)
+        if not self._finished:
+            self._finished = True
+            self._child.wait(None)
+            self._child.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What the kernel reports
+
+    def _change(self, thread: _Thread) -> Change | None:
+        """What was reported of a thread and not dealt with yet."""
+        if thread.change is not None:
+            change, thread.change = thread.change, None
+            return change
+        if not thread.running:
+            return None
+        try:
+            change = ptrace.poll(thread.tid, keep_ended=thread.tid == self._main)
+        except GoneError:
+            change = Ended(0)
+        if change is not None:
+            thread.running = False
+        return change
+
+    def _handle(self, thread: _Thread, change: Change) -> Hit | None:
+        match change:
+            case Ended():
+                if thread.tid == self._main:
+                    self._ended = True
+                self._forget(thread)
+            case Stopped(event=Event.EXEC):
+                self._exec(thread)
+            case Stopped(event=Event.FORK | Event.VFORK | Event.CLONE as event):
+                self._adopt(thread, event)
+                self._resume(thread)
+            case Stopped(number, Event.STOP) if number in _GROUP_STOPS:
+                ptrace.listen(thread.tid)
+                thread.running = True
+            case Stopped(signal.SIGTRAP, Event.NONE):
+                return self._trap(thread)
+            case Stopped(number, Event.NONE):
+                self._resume(thread, number)
+            case Stopped(event=event):
+                thread.waits_for_child &= event is not Event.VFORK_DONE
+                self._resume(thread)
+        return None
+
+    def _trap(self, thread: _Thread) -> Hit | None:
+        """A SIGTRAP: one of our breakpoints, or the program's own business."""
+        registers = ptrace.get_registers(thread.tid)
+        address = registers.rip - 1
+        space = thread.space
+        if address not in space.hidden or ptrace.signal_info(thread.tid).code != _SI_KERNEL:
+            self._resume(thread, signal.SIGTRAP)
+            return None
+        registers.rip = address
+        ptrace.set_registers(thread.tid, registers)
+        if address in (space.entry, space.loader):
+            self._look(space)
+            self._over(thread, address)
+            return None
+        for point, base in space.points.items():
+            if point in self._armed and base + self._points[point].address == address:
+                return Hit(thread.tid, point, address, base)
+        self._over(thread, address)
+        return None
+
+    def _adopt(self, parent: _Thread, event: Event) -> None:
+        """Follows a new thread or process, whose first stop comes later."""
+        tid = ptrace.event_message(parent.tid)
+        registers = ptrace.get_registers(parent.tid)
+        flags = _CLONE_VM if event is Event.VFORK else 0
+        if registers.orig_rax == _SYS_CLONE:
+            flags = registers.rdi
+        elif registers.orig_rax == _SYS_CLONE3:
+            flags = parent.space.memory.word(registers.rdi) or 0
+        parent.waits_for_child = event is Event.VFORK
+        pid = parent.pid if flags & _CLONE_THREAD else tid
+        try:
+            space = parent.space if flags & _CLONE_VM else parent.space.copy(tid)
+        except GoneError:
+            space = Space(tid, parent.space.memory)  # killed before it ran: only its end is left to see
+        self._threads[tid] = _Thread(tid, pid, space)
+
+    def _exec(self, thread: _Thread) -> None:
+        """A process became another program: its other threads and all breakpoints are gone."""
+        for other in list(self._threads.values()):
+            if other.pid == thread.pid and other is not thread:
+                self._forget(other)
+        old = thread.space
+        thread.space = Space(thread.pid, Memory(thread.pid))
+        self._close_unused(old)
+        if ptrace.get_registers(thread.tid).cs == _LONG_MODE and self._points:
+            thread.space.entry = auxiliary_vector(thread.pid).get(AT_ENTRY, 0)
+            thread.space.insert(thread.space.entry)
+        self._resume(thread)
+
+    def _look(self, space: Space) -> None:
+        """Finds the points in what is loaded now, and where the loader says that more has come."""
+        mappings = read_mappings(space.pid)
+        for index, point in enumerate(self._points):
+            if index in space.points:
+                continue
+            base = image_base(mappings, point.path, self._layouts[point.path])
+            if base is not None:
+                space.points[index] = base
+                if index in self._armed:
+                    space.insert(base + point.address)
+        if len(space.points) < len(self._points) and not space.loader:
+            space.loader = loader_breakpoint(space)
+            if space.loader:
+                space.insert(space.loader)
+        if space.entry:
+            space.remove(space.entry)
+
+    # Holding and letting go
+
+    def _resume(self, thread: _Thread, number: int = 0) -> None:
+        ptrace.resume(thread.tid, number)
+        thread.running = True
+
+    def _over(self, thread: _Thread, address: int) -> None:
+        """Lets a thread that stands at ``address`` go on, over a breakpoint if there is one."""
+        space = thread.space
+        if address in space.placed:
+            with self._held(space, thread.tid):
+                space.remove(address)
+                with ptrace.signals_held(thread.tid):
+                    ptrace.step(thread.tid)
+                    change = ptrace.wait(thread.tid, _HOLD_S, keep_ended=thread.tid == self._main)
+                space.insert(address)
+            if change is None:
+                thread.running = True
+                return
+            if change != Stopped(signal.SIGTRAP, Event.NONE):
+                # A fault of the very instruction, a group's stop, or its end.
+                thread.change = change
+                return
+        self._resume(thread)
+
+    @contextmanager
+    def _held(self, space: Space, tid: int) -> Generator[None]:
+        """Keeps all other threads of a space from running. One that waits for its vfork child does not run."""
+        held: list[_Thread] = []
+        try:
+            for thread in list(self._threads.values()):
+                if thread.space is not space or thread.tid == tid or not thread.running:
+                    continue
+                if thread.waits_for_child:
+                    continue
+                with suppress(GoneError):
+                    ptrace.interrupt(thread.tid)
+                try:
+                    change = ptrace.wait(thread.tid, _HOLD_S, keep_ended=thread.tid == self._main)
+                except GoneError:
+                    change = Ended(0)
+                if change is None:
+                    continue
+                thread.running = False
+                if change == Stopped(signal.SIGTRAP, Event.STOP):
+                    held.append(thread)
+                else:
+                    thread.change = change
+            yield
+        finally:
+            for thread in held:
+                with suppress(GoneError):
+                    self._resume(thread)
+
+    def _release(self) -> None:
+        """Takes all breakpoints out and stops tracing; threads that stood at one are put back before it."""
+        for space in self._spaces():
+            with self._held(space, 0):
+                for address in list(space.placed):
+                    with suppress(GoneError):
+                        space.remove(address)
+        for thread in list(self._threads.values()):
+            with suppress(GoneError):
+                self._detach(thread)
+            self._forget(thread)
+
+    def _detach(self, thread: _Thread) -> None:
+        """Stops a thread and lets it go untraced. What was reported of it is dealt with first."""
+        deadline = time.monotonic() + _HOLD_S
+        while thread.tid in self._threads:
+            change = self._change(thread)
+            if change is None and thread.running:
+                ptrace.interrupt(thread.tid)
+                change = ptrace.wait(thread.tid, 0.05, keep_ended=thread.tid == self._main)
+                thread.running = change is None
+            match change:
+                case None if thread.running and time.monotonic() < deadline:
+                    continue
+                case None | Stopped(signal.SIGTRAP, Event.STOP):
+                    ptrace.detach(thread.tid)
+                    return
+                case Stopped(number, Event.STOP):
+                    ptrace.detach(thread.tid, number)
+                    return
+                case _:
+                    if isinstance(change, Stopped) and change.event is Event.NONE:
+                        self._detach_at_signal(thread, change.signal)
+                        return
+                    self._handle(thread, change)
+
+    def _detach_at_signal(self, thread: _Thread, number: int) -> None:
+        registers = ptrace.get_registers(thread.tid)
+        if number == signal.SIGTRAP and registers.rip - 1 in thread.space.hidden:
+            registers.rip -= 1
+            ptrace.set_registers(thread.tid, registers)
+            number = 0
+        ptrace.detach(thread.tid, number)
+
+    def _spaces(self) -> list[Space]:
+        return list({id(thread.space): thread.space for thread in self._threads.values()}.values())
+
+    def _forget(self, thread: _Thread) -> None:
+        if self._threads.pop(thread.tid, None) is not None:
+            self._close_unused(thread.space)
+
+    def _close_unused(self, space: Space) -> None:
+        if all(thread.space is not space for thread in self._threads.values()):
+            space.memory.close()
