@@ -307,12 +307,10 @@ Answer Executor::lay_out(const Code& code, const char* data, uint64_t size) {
         all(mapped_, [&](const MapArgument& map) {
             return add({CommandKind::unmap, 0, std::get<0>(map), std::get<1>(map), 0});
         });
-        if (answer == Answer::done) answer = flush();
         mapped_ = maps_;
         all(maps_, [&](const MapArgument& map) {
             return add({CommandKind::map, PROT_READ | PROT_WRITE, std::get<0>(map), std::get<1>(map), 0});
         });
-        if (answer == Answer::done) answer = flush();
         all(loads_, [&](const LoadArgument& load) {
             return copy_in(std::get<0>(load), std::get<1>(load).data(), std::get<1>(load).size());
         });
@@ -321,14 +319,10 @@ Answer Executor::lay_out(const Code& code, const char* data, uint64_t size) {
             if (std::get<2>(map) == (PROT_READ | PROT_WRITE)) return Answer::done;
             return add({CommandKind::protect, std::get<2>(map), std::get<0>(map), std::get<1>(map), 0});
         });
-        if (answer == Answer::done) answer = flush();
-        laid_out_ = answer == Answer::done;
     }
-    if (answer == Answer::done && !code_placed_) {
-        answer = place_code(code, data, size);
-        if (answer == Answer::done) answer = flush();
-        code_placed_ = answer == Answer::done;
-    }
+    if (answer == Answer::done && !code_placed_) answer = place_code(code, data, size);
+    if (answer == Answer::done) answer = flush();
+    laid_out_ = code_placed_ = answer == Answer::done;
     return answer;
 }
 

@@ -111,7 +111,7 @@ struct alignas(64) Context {
     uint64_t entry;      // 712
     uint64_t return_address;  // 720
     uint64_t host_rsp;        // 728
-    uint64_t feature_mask;    // 736: what XRSTOR sets; 0 where there is only FXRSTOR
+    uint64_t feature_mask;    // 736: what XRSTOR brings to a known value; 0 where there is only FXRSTOR
     uint32_t running;         // 744
     uint32_t mxcsr;           // 748
 };
@@ -248,14 +248,16 @@ struct alignas(4096) Fixed {
     uint8_t* output;
     uint64_t execution_nanoseconds;
     uint64_t mark;     // value around the context
-    bool set_bases;    // WRFSBASE and WRGSBASE are there
-    uint8_t rest[4096 - 33];
+    uint64_t feature_mask;
+    bool set_bases;  // WRFSBASE and WRGSBASE are there
+    uint8_t rest[4096 - 41];
 };
 
 static_assert(sizeof(Fixed) == 4096);
 
 struct State {
     uint64_t serial;          // of the execution under way
+    uint64_t begun;           // executions of the run: kept apart from the loop's own count, to notice a change
     uint64_t watched_serial;  // at the last tick
     uint64_t watched_since;   // processor time, nanoseconds
     Result result;
@@ -377,7 +379,12 @@ void set_segment_bases(uint64_t fs_base) {
 }
 
 void load_context(const Run& run, uint64_t index) {
+    // All of it, each time: what tested code may have written there must not reach a later execution.
     Context& context = guarded.context;
+    __builtin_memset(context.image, 0, sizeof context.image);
+    context.image[512] = 2;  // XSTATE_BV: only SSE is in the image, all else takes its initial value
+    context.image[0] = 0x7f, context.image[1] = 0x03;  // for FXRSTOR: the x87 control word as after FNINIT
+    context.feature_mask = fixed.feature_mask;
     __builtin_memcpy(context.gpr, fixed.input + run.gpr + index * 128, 128);
     __builtin_memcpy(context.image + 160, fixed.input + run.xmm + index * 256, 256);
     __builtin_memcpy(context.image + 24, fixed.input + run.mxcsr + index * 4, 4);
@@ -405,6 +412,7 @@ void execute(const Run& run) {
     const Slack* slacks = at<Slack>(fixed.input, run.slacks);
     auto* progress = at<Progress>(fixed.output, 0);
     bool intact = false;  // the slack is as filled
+    state.begun = 0;
     for (uint64_t i = 0; i < run.count; ++i) {
         for (uint64_t w = 0; w < run.window_count; ++w) {
             const Window& window = windows[w];
@@ -420,6 +428,7 @@ void execute(const Run& run) {
         enter();
         asm volatile("" ::: "memory");
         check_marks();
+        if (++state.begun != i + 1) leave(exit_corrupted);
         check_slack(slacks, state.result.status == finished ? run.slack_count : 0);
         intact = state.result.status == finished;
         if (state.result.status == finished) {
@@ -600,12 +609,8 @@ void map_buffers(const Setup& setup) {
     call(SYS_close, output_descriptor);
 }
 
-void prepare_context() {
-    Context& context = guarded.context;
-    context.feature_mask = extended_features();
-    context.image[512] = 2;       // XSTATE_BV: only SSE is in the image, all else takes its initial value
-    context.image[0] = 0x7f;      // for FXRSTOR: the x87 control word as after FNINIT
-    context.image[1] = 0x03;
+void prepare_marks() {
+    fixed.feature_mask = extended_features();
     fixed.mark = random_number() | 1;
     for (int i = 0; i < 8; ++i) guarded.before[i] = guarded.after[i] = fixed.mark;
 }
@@ -638,7 +643,7 @@ extern "C" {
     call(SYS_setsid);  // an interrupt at the terminal is for the parent
     unmap_the_rest(vdso);
     map_buffers(setup);
-    prepare_context();
+    prepare_marks();
     if (!confine(setup)) leave(exit_setup);
     dispatch_system_calls();
     if (!install_filter()) leave(exit_seccomp);

@@ -186,7 +186,8 @@ Answer Process::request(uint64_t count, Clock::time_point deadline, const std::f
         !receive(&reply_, sizeof reply_, deadline, interrupted, late)) {
         return late ? Answer::late : Answer::died;
     }
-    return reply_.error == 0 ? Answer::done : Answer::failed;
+    if (reply_.error != 0) return Answer::failed;
+    return reply_.done == count ? Answer::done : Answer::died;  // a child that has lost count is as good as dead
 }
 
 }  // namespace burnish::executor

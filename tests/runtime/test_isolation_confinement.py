@@ -167,11 +167,12 @@ def test_code_that_overwrites_the_childs_own_memory(executor: Executor, assemble
         assert outcome == Finished(MachineState(registers(rdi=end, rax=0x41))) or isinstance(outcome, Faulted)
         faults += isinstance(outcome, Faulted)
         assert executor.run(b"", MachineState()) == NOTHING
-    places = [
-        (index, offset) for index, (a, b) in enumerate(own_data(executor)) for offset in range(0, b - a, 8)
-    ]
     assert faults >= 1
-    for index, offset in source.sample(places, 3000):
+    areas = enumerate(own_data(executor))
+    places = [(index, offset) for index, (a, b) in areas for offset in range(0, b - a, 8)]
+    # What lies between is an unused stack; at its end are its frames and all other state.
+    busy = [place for place in places if place[1] < 0x400 or place[1] >= 0x1FF00]
+    for index, offset in [*busy, *source.sample(places, 500)]:
         assert executor.run(b"", MachineState()) == NOTHING
         address = own_data(executor)[index][0] + offset
         value = source.choice([0, 1, address, source.getrandbits(64)])
@@ -179,7 +180,7 @@ def test_code_that_overwrites_the_childs_own_memory(executor: Executor, assemble
         outcome = executor.run(store, state)
         assert outcome == Finished(state) or isinstance(outcome, Faulted), (index, hex(offset), hex(value))
         faults += isinstance(outcome, Faulted)
-    assert 0 < faults < 1500, faults
+    assert 10 < faults < 500, faults
 
 
 def test_code_that_writes_over_results(executor: Executor, assemble: Assemble) -> None:
