@@ -348,7 +348,7 @@ def _place(
     scale = np.uint64(memory.scale)
     if memory.fs:
         if memory.base >= 0:
-            gpr[:, memory.base] = (rng.integers(0, 64, len(gpr)) * 8).astype(np.uint64)
+            gpr[:, memory.base] = (rng.integers(0, 64, len(gpr)) * 16).astype(np.uint64)
         if memory.index >= 0:
             gpr[:, memory.index] = rng.integers(0, 64, len(gpr)).astype(np.uint64)
         return (DATA + WINDOW // 2 - memory.displacement) & ((1 << 47) - 1)
@@ -407,6 +407,9 @@ def _shape_control(
     if encoding.opcode == 0xFF and encoding.extension in (2, 4):
         if encoding.is_register:
             gpr[:, encoding.rm] = example.end
+        elif example.memory is not None and example.memory.fs:
+            gpr[:, max(example.memory.base, 0)] = 0
+            _put(data, targets - np.uint64(DATA), end)
         elif example.memory is not None and example.memory.base == 4:
             offset = gpr[:, 4] + np.uint64(example.memory.displacement & (1 << 64) - 1) - np.uint64(STACK)
             if example.memory.index >= 0:

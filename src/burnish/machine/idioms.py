@@ -1,8 +1,9 @@
 """Better spellings of scalar instructions than SLEIGH's.
 
-``spell`` writes an instruction from its encoding alone, without SLEIGH: where SLEIGH loops (bit scans, ``rep``),
-jumps inside the instruction (``cmov``), tears a 128-bit dividend together, gets flags wrong or spells them at great
-length (shifts). What it does not know is left to SLEIGH, and ``normalise`` brings that into the house's form:
+``spell`` writes an instruction from its encoding alone, without SLEIGH: where that is faster (``scalars``), and where
+SLEIGH loops (bit scans, ``rep``), jumps inside the instruction (``cmov``), puts a 128-bit dividend together, is wrong
+(``xadd``) or spells flags at great length (``shifts``). What it does not know is left to SLEIGH, and ``normalise``
+brings that into the house's form:
 
 * a memory operand is one ``LOAD``; a fixed address is the constant input of a ``LOAD``, ``STORE`` or ``ADDRESS``;
 * a call is one ``CALL`` or ``CALLIND``, and the push of the return address is implied; a return is one ``RETURN``,
@@ -12,13 +13,15 @@ length (shifts). What it does not know is left to SLEIGH, and ``normalise`` brin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
-from burnish.machine.emit import CF, OF, PF, SF, ZF, Emitter, const, general
+from burnish.machine.emit import CF, OF, ZF, Emitter, const, general
 from burnish.machine.encoding import Encoding, Map
 from burnish.machine.memory_operands import explicit_memory, single_loads
+from burnish.machine.refusals import TRAPS
 from burnish.machine.registers import RIP_OFFSET, gpr
+from burnish.machine.scalars import SCALAR_SPELLERS, Speller, unary_group
 from burnish.machine.shifts import DOUBLE_SHIFTS, SHIFTS, double_shift, shift
 
 _RSP, _RAX, _RCX, _RDX, _RSI, _RDI = (gpr(n) for n in ("rsp", "rax", "rcx", "rdx", "rsi", "rdi"))
@@ -83,81 +86,6 @@ def _prefetch_by_extension(emitter: Emitter) -> bool:
     return not emitter.encoding.is_register
 
 
-def _lea(emitter: Emitter) -> bool:
-    """LEA of a fixed place is ``ADDRESS``, so that addresses can be told from numbers."""
-    encoding = emitter.encoding
-    if encoding.is_register:
-        return False
-    size = encoding.operand_size
-    if not encoding.is_rip_relative:
-        return False
-    where = const(emitter.next_address + encoding.displacement, 8)
-    if size == 8:
-        emitter.into(emitter.reg(8), OpCode.ADDRESS, where)
-        return True
-    whole = emitter.new(8, OpCode.ADDRESS, where)
-    emitter.set_general(emitter.reg(size), emitter.new(size, OpCode.SUBPIECE, whole, const(0, 4)))
-    return True
-
-
-def _same_register(result: Callable[[Emitter, Varnode], None]) -> Callable[[Emitter], bool]:
-    """``xor r, r`` and ``sub r, r``: a constant, so that nothing reads the register."""
-
-    def speller(emitter: Emitter) -> bool:
-        encoding = emitter.encoding
-        if not encoding.is_register or encoding.reg != encoding.rm:
-            return False
-        size = 1 if encoding.opcode & 1 == 0 else encoding.operand_size
-        result(emitter, emitter.reg(size))
-        return True
-
-    return speller
-
-
-def _call_relative(emitter: Emitter) -> bool:
-    """SLEIGH spells a call of the next instruction as a jump, and that is what the template is lifted from."""
-    target = Varnode(Space.RAM, emitter.next_address, 8)
-    emitter.operations.append(Operation(OpCode.CALL, None, (target,)))
-    return True
-
-
-def _zero(emitter: Emitter, register: Varnode) -> None:
-    emitter.constant_flags(cf=0, of=0, sf=0, zf=1, pf=1)
-    emitter.set_general(register, const(0, register.size))
-
-
-def condition(emitter: Emitter, code: int) -> Varnode:
-    """The even one of a pair of conditions (``code & ~1``), as a boolean."""
-    match code >> 1:
-        case 0:
-            return OF
-        case 1:
-            return CF
-        case 2:
-            return ZF
-        case 3:
-            return emitter.new(1, OpCode.BOOL_OR, CF, ZF)
-        case 4:
-            return SF
-        case 5:
-            return PF
-        case 6:
-            return emitter.new(1, OpCode.INT_NOTEQUAL, SF, OF)
-        case _:
-            less = emitter.new(1, OpCode.INT_NOTEQUAL, SF, OF)
-            return emitter.new(1, OpCode.BOOL_OR, less, ZF)
-
-
-def _cmov(emitter: Emitter) -> bool:
-    """CMOVcc. The load, and the zero extension of a 32-bit destination, happen whatever the condition is."""
-    size, code = emitter.encoding.operand_size, emitter.encoding.opcode & 15
-    source, old = emitter.rm(size), emitter.reg(size)
-    test = condition(emitter, code)
-    arms = (old, source) if code & 1 else (source, old)
-    emitter.set_general(old, emitter.new(size, OpCode.SELECT, test, *arms))
-    return True
-
-
 def _bswap(emitter: Emitter) -> bool:
     encoding = emitter.encoding
     size = encoding.operand_size
@@ -218,11 +146,12 @@ def _bit_scan(emitter: Emitter) -> bool:
     return True
 
 
-def _divide(emitter: Emitter) -> bool:
-    """DIV and IDIV: a dividend of twice the operand's width. Other members of the group are SLEIGH's."""
+def _group3(emitter: Emitter) -> bool:
+    """DIV and IDIV: a dividend of twice the operand's width. Of the group's other members, the multiplications are
+    SLEIGH's."""
     encoding = emitter.encoding
     if encoding.extension < 6:
-        return False
+        return unary_group(emitter)
     size = encoding.operand_size if encoding.opcode & 1 else 1
     low = general(0, size)
     high = general(4, 1, rex=0) if size == 1 else general(2, size)
@@ -293,25 +222,18 @@ def _cmps(emitter: Emitter) -> bool:
     return True
 
 
-def _pairs(
-    opcode: int, speller: Callable[[Emitter], bool]
-) -> dict[tuple[Map, int], Callable[[Emitter], bool]]:
+def _pairs(opcode: int, speller: Speller) -> dict[tuple[Map, int], Speller]:
     """The byte form and the wider form of a one-byte opcode."""
     return {(Map.ONE, opcode): speller, (Map.ONE, opcode + 1): speller}
 
 
-_SPELLERS: dict[tuple[Map, int], Callable[[Emitter], bool]] = {
+_SPELLERS: dict[tuple[Map, int], Speller] = {
+    **SCALAR_SPELLERS,
     **{(Map.TWO, opcode): _nothing for opcode in range(0x19, 0x20)},
     (Map.TWO, 0x0D): _prefetch_by_extension,
     (Map.TWO, 0x18): _prefetch_by_extension,
-    **dict.fromkeys(((Map.TWO, 11), (Map.TWO, 185), (Map.TWO, 255)), _nothing),  # traps
-    **dict.fromkeys(((Map.ONE, 204), (Map.ONE, 244)), _nothing),
+    **dict.fromkeys(TRAPS, _nothing),
     (Map.ONE, 0x90): _nop,
-    (Map.ONE, 0x8D): _lea,
-    (Map.ONE, 0xE8): _call_relative,
-    **{(Map.ONE, opcode): _same_register(_zero) for opcode in (0x28, 0x29, 0x2A, 0x2B)},
-    **{(Map.ONE, opcode): _same_register(_zero) for opcode in (0x30, 0x31, 0x32, 0x33)},
-    **{(Map.TWO, opcode): _cmov for opcode in range(0x40, 0x50)},
     **{(Map.TWO, opcode): _bswap for opcode in range(0xC8, 0xD0)},
     (Map.TWO, 0xC0): _xadd,
     (Map.TWO, 0xC1): _xadd,
@@ -319,7 +241,7 @@ _SPELLERS: dict[tuple[Map, int], Callable[[Emitter], bool]] = {
     (Map.THREE_38, 0xF1): _movbe,
     (Map.TWO, 0xBC): _bit_scan,
     (Map.TWO, 0xBD): _bit_scan,
-    **_pairs(0xF6, _divide),
+    **_pairs(0xF6, _group3),
     **_pairs(0xA4, _movs),
     **_pairs(0xA6, _cmps),
     **_pairs(0xAA, _stos),

@@ -150,10 +150,11 @@ def _one_byte(encoding: Encoding) -> Row | None:
     return None
 
 
-_TRAPS = frozenset(((Map.ONE, 0xCC), (Map.ONE, 0xF4), (Map.TWO, 0x0B), (Map.TWO, 0xB9), (Map.TWO, 0xFF)))
+TRAPS = frozenset(((Map.ONE, 0xCC), (Map.ONE, 0xF4), (Map.TWO, 0x0B), (Map.TWO, 0xB9), (Map.TWO, 0xFF)))
+"""INT3, HLT, UD2, UD1 and UD0."""
 
 
 def is_trap(raw: bytes) -> bool:
     """True for UD0, UD1, UD2, INT3 and HLT: in a user's program control never goes past them."""
     encoding = decode(raw)
-    return encoding is not None and (encoding.map, encoding.opcode) in _TRAPS
+    return encoding is not None and (encoding.map, encoding.opcode) in TRAPS
