@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -85,6 +87,13 @@ struct Code {
     uint64_t fs_base;
 };
 
+// Memory that stays from one execution to the next, and what is done once to set it up.
+struct Layout {
+    std::vector<MapArgument> maps;
+    std::vector<LoadArgument> loads;
+    std::vector<uint64_t> exits;  // where a jump out of tested code is to be placed
+};
+
 // How one call is cut into chunks: `fixed` bytes at the start of the input memory, then the columns.
 struct Plan {
     std::vector<Column> before, after;
@@ -108,15 +117,9 @@ public:
     Executor(std::string program, double execution_seconds, double batch_seconds, uint64_t memory_limit)
         : program_(std::move(program)), limits_{execution_seconds, batch_seconds, memory_limit} {}
 
-    void prepare(std::vector<MapArgument> maps, std::vector<LoadArgument> loads, std::vector<uint64_t> exits) {
-        const Use use(*this);
-        maps_ = std::move(maps);
-        loads_ = std::move(loads);
-        exits_ = std::move(exits);
-        laid_out_ = false;
-    }
-
-    void run(const Code& code, const StatesBefore& before, const StatesAfter& after);
+    // Successive runs with one and the same layout set its memory up once.
+    void run(std::shared_ptr<const Layout> layout, const Code& code, const StatesBefore& before,
+             const StatesAfter& after);
 
     void close() {
         const Use use(*this);
@@ -151,9 +154,7 @@ private:
     Limits limits_;
     bool used_ = false;
     Process process_;
-    std::vector<MapArgument> maps_;
-    std::vector<LoadArgument> loads_;
-    std::vector<uint64_t> exits_;  // where a jump out of tested code is to be placed
+    std::shared_ptr<const Layout> layout_;
     std::vector<MapArgument> mapped_;
     bool laid_out_ = false;
     bool code_placed_ = false;
@@ -307,15 +308,15 @@ Answer Executor::lay_out(const Code& code, const char* data, uint64_t size) {
         all(mapped_, [&](const MapArgument& map) {
             return add({CommandKind::unmap, 0, std::get<0>(map), std::get<1>(map), 0});
         });
-        mapped_ = maps_;
-        all(maps_, [&](const MapArgument& map) {
+        mapped_ = layout_->maps;
+        all(layout_->maps, [&](const MapArgument& map) {
             return add({CommandKind::map, PROT_READ | PROT_WRITE, std::get<0>(map), std::get<1>(map), 0});
         });
-        all(loads_, [&](const LoadArgument& load) {
+        all(layout_->loads, [&](const LoadArgument& load) {
             return copy_in(std::get<0>(load), std::get<1>(load).data(), std::get<1>(load).size());
         });
-        all(exits_, [&](uint64_t address) { return copy_exit(address); });
-        all(maps_, [&](const MapArgument& map) {
+        all(layout_->exits, [&](uint64_t address) { return copy_exit(address); });
+        all(layout_->maps, [&](const MapArgument& map) {
             if (std::get<2>(map) == (PROT_READ | PROT_WRITE)) return Answer::done;
             return add({CommandKind::protect, std::get<2>(map), std::get<0>(map), std::get<1>(map), 0});
         });
@@ -421,7 +422,8 @@ uint64_t Executor::settle(const Plan& plan, const StatesAfter& after, uint64_t s
     return done + 1;
 }
 
-void Executor::run(const Code& code, const StatesBefore& before, const StatesAfter& after) {
+void Executor::run(std::shared_ptr<const Layout> layout, const Code& code, const StatesBefore& before,
+                   const StatesAfter& after) {
     const Use use(*this);
     if (process_.running() && !process_.owned()) fail("the executor belongs to the process that this one was forked from");
     const uint64_t total = before.flags.size();
@@ -429,6 +431,8 @@ void Executor::run(const Code& code, const StatesBefore& before, const StatesAft
     Plan plan(code, before, after);
     const char* data = code.data.c_str();
     const uint64_t size = code.data.size();
+    if (layout != layout_) laid_out_ = false;
+    layout_ = std::move(layout);
     const nb::gil_scoped_release released;
     code_placed_ = false;
     retried_ = no_offset;
@@ -456,6 +460,13 @@ void register_executor(nb::module_& module) {
                  new (self) Code{std::move(data), address, room, entry, return_address, fs_base};
              },
              "data"_a, "address"_a, "room"_a, "entry"_a, "return_address"_a, "fs_base"_a);
+    nb::class_<Layout>(module, "ExecutorLayout")
+        .def("__init__",
+             [](Layout* self, std::vector<MapArgument> maps, std::vector<LoadArgument> loads,
+                std::vector<uint64_t> exits) {
+                 new (self) Layout{std::move(maps), std::move(loads), std::move(exits)};
+             },
+             "maps"_a, "loads"_a, "exits"_a);
     nb::class_<StatesBefore>(module, "ExecutorStates")
         .def("__init__",
              [](StatesBefore* self, decltype(StatesBefore::gpr) gpr, decltype(StatesBefore::xmm) xmm,
@@ -478,8 +489,7 @@ void register_executor(nb::module_& module) {
     nb::class_<Executor>(module, "Executor")
         .def(nb::init<std::string, double, double, uint64_t>(), "program"_a, "execution_seconds"_a, "batch_seconds"_a,
              "memory_limit"_a)
-        .def("prepare", &Executor::prepare, "maps"_a, "loads"_a, "exits"_a)
-        .def("run", &Executor::run, "code"_a, "before"_a, "after"_a)
+        .def("run", &Executor::run, "layout"_a, "code"_a, "before"_a, "after"_a)
         .def("close", &Executor::close)
         .def_prop_ro("pid", &Executor::pid);
 }

@@ -14,6 +14,17 @@ class ExecutorCode:
         self, data: bytes, address: int, room: int, entry: int, return_address: int, fs_base: int
     ) -> None: ...
 
+class ExecutorLayout:
+    """Memory to be mapped: ``maps`` are ``(address, size, PROT_*)`` of whole pages, ``loads`` what is put there once,
+    ``exits`` where a jump out of tested code is placed."""
+
+    def __init__(
+        self,
+        maps: Sequence[tuple[int, int, int]],
+        loads: Sequence[tuple[int, NDArray[np.uint8]]],
+        exits: Sequence[int],
+    ) -> None: ...
+
 class ExecutorStates:
     """States before: C-contiguous arrays; windows are ``(address, contents (1 or N, size), after (N, size))``."""
 
@@ -48,15 +59,11 @@ class Executor:
     def __init__(
         self, program: str, execution_seconds: float, batch_seconds: float, memory_limit: int
     ) -> None: ...
-    def prepare(
-        self,
-        maps: Sequence[tuple[int, int, int]],
-        loads: Sequence[tuple[int, NDArray[np.uint8]]],
-        exits: Sequence[int],
+    def run(
+        self, layout: ExecutorLayout, code: ExecutorCode, before: ExecutorStates, after: ExecutorResults
     ) -> None:
-        """``maps`` are ``(address, size, PROT_*)``, whole pages."""
+        """Memory is set up again unless ``layout`` is the object of the run before."""
 
-    def run(self, code: ExecutorCode, before: ExecutorStates, after: ExecutorResults) -> None: ...
     def close(self) -> None: ...
     @property
     def pid(self) -> int: ...

@@ -8,7 +8,7 @@ execution that ends the child is tried again in a new one, and ``Faulted`` if it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import pairwise
@@ -238,21 +238,16 @@ class Executor:
     ) -> tuple[BatchResult, ...]:
         """Runs each of several codes (an original and its rewrites) on each state, all at the same address. Memory is
         laid out once. Raises as ``run`` does."""
-        return tuple(self.each_batch(codes, states, placement))
-
-    def each_batch(
-        self, codes: Sequence[bytes], states: StateBatch, placement: Placement | None = None
-    ) -> Iterator[BatchResult]:
-        """As ``run_batches``, one result at a time. The executor is not to be used for anything else until the last."""
         layout = _Layout.of(codes, states, placement or Placement())
+        results = tuple(_empty_result(states) for _ in codes)
         try:
-            self._native.prepare(layout.maps, layout.loads, layout.exits)
-            for code in codes:
-                result = _empty_result(states)
-                self._native.run(layout.code(code), layout.before(states, result), _after(result))
-                yield result
+            for code, result in zip(codes, results, strict=True):
+                self._native.run(
+                    layout.memory, layout.code(code), layout.before(states, result), _after(result)
+                )
         except RuntimeError as error:
             raise HostError(str(error)) from error
+        return results
 
 
 def _batch_of(state: MachineState, windows: tuple[Window, ...]) -> StateBatch:
@@ -344,9 +339,7 @@ class _Piece:
 class _Layout:
     """Memory of one batch as the native executor wants it."""
 
-    maps: list[tuple[int, int, int]]
-    loads: list[tuple[int, NDArray[np.uint8]]]
-    exits: list[int]
+    memory: _native.ExecutorLayout
     slacks: list[tuple[int, int]]
     placement: Placement
     room: int
@@ -371,13 +364,15 @@ class _Layout:
         _check_pieces(pieces)
         pages = _pages(pieces)
         return cls(
-            maps=_maps(pages),
-            loads=[
-                (window.address, np.ascontiguousarray(window.contents))
-                for window in states.windows
-                if Access.WRITE not in window.access
-            ],
-            exits=[] if placement.return_address is None else [placement.return_address],
+            memory=_native.ExecutorLayout(
+                _maps(pages),
+                [
+                    (window.address, np.ascontiguousarray(window.contents))
+                    for window in states.windows
+                    if Access.WRITE not in window.access
+                ],
+                [] if placement.return_address is None else [placement.return_address],
+            ),
             slacks=_gaps(pieces, pages),
             placement=placement,
             room=longest + _STUB if placed else 0,
