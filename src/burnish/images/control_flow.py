@@ -151,7 +151,9 @@ class _Explorer:
                     address = instruction.end
                     continue
                 self._ends[address] = terminator
-                targets = [label.address for label in successors(terminator) if label.address not in self._tails]
+                targets = [
+                    label.address for label in successors(terminator) if label.address not in self._tails
+                ]
                 self._leaders.update(targets)
                 waiting.extend(targets)
                 break

@@ -6,15 +6,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from burnish.core.pcode import OpCode
-from burnish.images.terms import Apply, Const, Input, Memory, Sum, Term, Unknown, mask, signed
+from burnish.images.terms import Apply, Const, Input, Memory, Sum, Term, Unknown, difference, mask, signed
 
 
 class Interval(NamedTuple):
-    """Unsigned and inclusive. ``compared`` says that a condition took part in it."""
+    """Unsigned and inclusive. ``compared`` says that a condition took part in it, ``masked`` that the term is cut to
+    its size (a mask, a shift, a remainder): neither is true of a bound that is just the width."""
 
     low: int
     high: int
     compared: bool = False
+    masked: bool = False
+
+    @property
+    def is_deliberate(self) -> bool:
+        return self.compared or self.masked
 
     @property
     def count(self) -> int:
@@ -36,7 +42,7 @@ def interval(term: Term, facts: Sequence[Fact]) -> Interval:
         if bounds is not None:
             low, high = max(found.low, bounds[0]), min(found.high, bounds[1])
             if low <= high and (low, high) != (found.low, found.high):
-                found = Interval(low, high, True)
+                found = Interval(low, high, True, found.masked)
     return _signed_facts(term, found, facts)
 
 
@@ -83,14 +89,14 @@ def _by_shape(term: Term, facts: Sequence[Fact]) -> Interval:
         case Apply(OpCode.INT_AND, (left, right)):
             highs = [interval(left, facts), interval(right, facts)]
             best = min(highs, key=lambda i: i.high)
-            return Interval(0, best.high, best.compared)
+            return Interval(0, best.high, best.compared, masked=True)
         case Apply(OpCode.INT_RIGHT, (inner, Const(count))):
             found = interval(inner, facts)
-            return Interval(found.low >> count, found.high >> count, found.compared)
+            return Interval(found.low >> count, found.high >> count, found.compared, masked=True)
         case Apply(OpCode.INT_REM, (_, Const(divisor))) if divisor:
-            return Interval(0, divisor - 1)
+            return Interval(0, divisor - 1, masked=True)
         case Apply(OpCode.SELECT, (condition, left, right)):
-            return _hull(
+            return hull(
                 interval(left, (*facts, Fact(condition, True))),
                 interval(right, (*facts, Fact(condition, False))),
             )
@@ -108,18 +114,22 @@ _BOOLEAN = frozenset((
 def _of_sum(term: Sum, facts: Sequence[Fact]) -> Interval:
     """Exact as long as nothing wraps around."""
     low = high = signed(term.constant, term.size)
-    compared = False
+    inner: list[Interval] = []
     for part, factor in term.parts:
-        inner, times = interval(part, facts), signed(factor, term.size)
-        ends = (inner.low * times, inner.high * times)
-        low, high, compared = low + min(ends), high + max(ends), compared or inner.compared
+        found, times = interval(part, facts), signed(factor, term.size)
+        ends = (found.low * times, found.high * times)
+        low, high = low + min(ends), high + max(ends)
+        inner.append(found)
     if low >= 0 and high <= mask(term.size):
-        return Interval(low, high, compared)
+        return Interval(low, high, any(i.compared for i in inner), all(i.masked for i in inner))
     return Interval(0, mask(term.size))
 
 
-def _hull(left: Interval, right: Interval) -> Interval:
-    return Interval(min(left.low, right.low), max(left.high, right.high), left.compared or right.compared)
+def hull(left: Interval, right: Interval) -> Interval:
+    """The least interval that holds both."""
+    low, high = min(left.low, right.low), max(left.high, right.high)
+    deliberate = left.is_deliberate and right.is_deliberate
+    return Interval(low, high, left.compared and right.compared, deliberate)
 
 
 Bounds = tuple[int, int] | None
@@ -136,14 +146,18 @@ def _implied(term: Term, condition: Term, holds: bool) -> Bounds:
             return _meet(*both) if holds == (opcode is OpCode.BOOL_AND) else _join(*both)
         case Apply(OpCode.INT_EQUAL | OpCode.INT_NOTEQUAL as opcode, (left, right)):
             if holds != (opcode is OpCode.INT_EQUAL):
-                return _implied_by_difference(term, left, right)
+                # Not zero: all that "not equal" ever says on the way to a table.
+                zero = isinstance(right, Const) and right.value == 0
+                return _solve(term, left, 1, mask(left.size)) if zero else None
             return _solve(term, left, *_point(right)) or _solve(term, right, *_point(left))
         case Apply(OpCode.INT_LESS, (left, right)):
             return _less(term, left, right) if holds else _less_equal(term, right, left)
         case Apply(OpCode.INT_LESSEQUAL, (left, right)):
             return _less_equal(term, left, right) if holds else _less(term, right, left)
         case Apply(OpCode.INT_SLESS, (left, right)):
-            return _signed_at_least(term, left, right) if not holds else _signed_at_least(term, right, left, 1)
+            return (
+                _signed_at_least(term, left, right) if not holds else _signed_at_least(term, right, left, 1)
+            )
         case _:
             return None
 
@@ -178,19 +192,15 @@ def _signed_at_least(term: Term, left: Term, right: Term, more: int = 0) -> Boun
     return _solve(term, left, least, mask(left.size) >> 1) if least >= 0 else None
 
 
-def _implied_by_difference(term: Term, left: Term, right: Term) -> Bounds:
-    """``left != right``: cuts zero off, which is all that is ever tested so on the way to a table."""
-    if right == Const(0, right.size):
-        return _solve(term, left, 1, mask(left.size))
-    return None
-
-
 def _solve(term: Term, known: Term, low: int, high: int) -> Bounds:
     """Bounds of ``term`` from ``low <= known <= high``."""
     if low > high:
         return None
-    if known == term:
-        return low, high
+    gap = difference(term, known) if term.size == known.size else None
+    if gap is not None:
+        low, high = low + gap, high + gap
+        wrapped = low < 0 <= high or low <= mask(term.size) < high
+        return None if wrapped else (low & mask(term.size), high & mask(term.size))
     match known:
         case Apply(OpCode.INT_ZEXT, (inner,)):
             return _solve(term, inner, low, min(high, mask(inner.size)))
@@ -221,5 +231,3 @@ def _join(left: Bounds, right: Bounds) -> Bounds:
     if left is None or right is None:
         return None
     return min(left[0], right[0]), max(left[1], right[1])
-
-

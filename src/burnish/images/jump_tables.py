@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from burnish.core.code import Block, Label
 from burnish.core.image import Image
 from burnish.core.pcode import OpCode
-from burnish.images.intervals import Fact, Interval, interval
+from burnish.images.intervals import Fact, Interval, hull, interval
 from burnish.images.reaching import Reaching
 from burnish.images.slices import HEAVY, Slices
 from burnish.images.terms import (
@@ -29,24 +29,26 @@ from burnish.images.terms import (
     Term,
     Unknown,
     children,
-    leaves,
     mask,
     signed,
     weight,
 )
 
 _MAX_ENTRIES = 1 << 14
-_MAX_STATES = 600
+_MAX_STATES = 200
 """Places that are looked at for a bound of one index."""
 
-_MAX_PATH = 24
+_MAX_PATH = 8
 """Blocks on the way from a bound to the jump."""
+
+_MAX_FACTS = 6
+"""Conditions that are kept on that way: those of the last blocks looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``entries`` has the target for each value of ``index``; the index is a term over what held where the block
-    began that the jump was looked at from."""
+    """``entries`` has the target for each value of ``index``, a term over what held where the block began that the
+    jump was looked at from; a constant where the target is constant."""
 
     index: Term
     entries: tuple[tuple[int, int], ...]
@@ -65,6 +67,10 @@ class Tables:
     def table(self, block: Block, target: Term, facts: tuple[Fact, ...] = ()) -> Table | None:
         """The table that ``target``, over what held where ``block`` began, reads; None if it is none."""
         target = self.reaching.resolved(target, block.label)
+        nothing = Const(0, 1)
+        if _closed(target, nothing):  # as far as is known, one path leads here
+            place = evaluate(self.image, target, nothing, 0)
+            return Table(nothing, ((0, place),)) if place is not None and self.holds(place) else None
         for index in _candidates(target):
             if not _closed(target, index):
                 continue
@@ -122,14 +128,14 @@ class Tables:
             if len(seen) > _MAX_STATES:
                 return None
             found = interval(term, facts)
-            if not (found.compared and found.count <= _MAX_ENTRIES):
+            if not (found.is_deliberate and found.count <= _MAX_ENTRIES):
                 earlier = list(self._earlier(label, term, facts)) if depth < _MAX_PATH else []
                 if earlier:
                     waiting.extend((*step, depth + 1) for step in earlier)
                     continue
             if found.count > _MAX_ENTRIES:
                 return None
-            result = found if result is None else _join(result, found)
+            result = found if result is None else hull(result, found)
         return result
 
     def _earlier(
@@ -142,17 +148,9 @@ class Tables:
             earlier_term = self.slices.before(term, block)
             earlier = [Fact(self.slices.before(f.condition, block), f.holds) for f in facts]
             new = self.slices.fact(block, label)
-            kept = (*earlier, new) if new is not None else tuple(earlier)
-            yield block.label, earlier_term, tuple(f for f in kept if _relevant(f, earlier_term))
-
-
-def _join(left: Interval, right: Interval) -> Interval:
-    compared = left.compared and right.compared
-    return Interval(min(left.low, right.low), max(left.high, right.high), compared)
-
-
-def _relevant(fact: Fact, term: Term) -> bool:
-    return weight(fact.condition) <= HEAVY and not leaves(fact.condition).isdisjoint(leaves(term))
+            kept = (*earlier, new) if new is not None else earlier
+            useful = [f for f in dict.fromkeys(kept) if weight(f.condition) <= HEAVY]
+            yield block.label, earlier_term, tuple(useful[-_MAX_FACTS:])
 
 
 def _is_open(term: Term) -> bool:

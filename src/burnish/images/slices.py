@@ -49,7 +49,9 @@ class Slices:
     blocks: dict[Label, Block]
     entry: Label
     predecessors: dict[Label, list[Block]]
-    _values: dict[tuple[Label, int, Varnode], Term] = field(default_factory=dict[tuple[Label, int, Varnode], Term])
+    _values: dict[tuple[Label, int, Varnode], Term] = field(
+        default_factory=dict[tuple[Label, int, Varnode], Term]
+    )
 
     @staticmethod
     def of(blocks: Sequence[Block]) -> Slices:
@@ -86,10 +88,10 @@ class Slices:
                 if not _overlap(output, node):
                     continue
                 if not _covers(output, node):
-                    return Unknown(_instant(block, i), node)
+                    return _unknown(_instant(block, i), node)
                 return subpiece(self._result(block, i, op, depth), node.offset - output.offset, node.size)
             if op.opcode in _OPAQUE and _changes(op, node):
-                return Unknown(_instant(block, i), node)
+                return _unknown(_instant(block, i), node)
         cell = cell_of(node) if node.space is Space.REGISTER else None
         if cell is None:
             # Temporaries live within one instruction; registers that we do not model are never of interest.
@@ -150,6 +152,14 @@ class Slices:
                 return Fact(self.at_end(block, condition), successor == taken)
             case _:
                 return None
+
+
+def _unknown(moment: Instant, node: Varnode) -> Term:
+    """What a register holds since ``moment``: the same unknown for each of its parts."""
+    cell = cell_of(node) if node.space is Space.REGISTER else None
+    if cell is None:
+        return Unknown(moment, node)
+    return subpiece(Unknown(moment, cell.varnode), node.offset - cell.offset, node.size)
 
 
 def _instant(block: Block, index: int) -> Instant:

@@ -276,14 +276,3 @@ def children(term: Term) -> tuple[Term, ...]:
             return operands
         case Const() | Input() | Unknown():
             return ()
-
-
-def leaves(term: Term) -> frozenset[Term]:
-    """The inputs, unknowns and memory that a term depends on; memory stands for its address too."""
-    match term:
-        case Input() | Unknown() | Memory():
-            return frozenset((term,))
-        case Const():
-            return frozenset()
-        case Sum() | Apply():
-            return frozenset().union(*map(leaves, children(term)))
