@@ -10,7 +10,6 @@ import numpy as np
 from burnish.core.code import Block, Label, Reason, Refused, Switch, TailCall
 from burnish.core.image import Access, FunctionBounds, Image
 from burnish.core.pcode import OpCode, Space, Varnode
-from burnish.images.intervals import Fact
 from burnish.images.jump_tables import Table, Tables
 from burnish.images.reaching import Reaching
 from burnish.images.slices import HEAVY, Slices
@@ -19,7 +18,10 @@ from burnish.images.terms import Apply, Input, Memory, Sum, Term, weight
 Answer = Switch | TailCall | Refused
 
 _MAX_DISPATCHERS = 512
-"""Places at which the target of one shared jump may have been read from its table."""
+"""Places at which the target of one shared jump may have been read from its table …"""
+
+_MAX_WAY = 6
+"""… and blocks between such a place and the jump."""
 
 
 def resolve(
@@ -82,9 +84,9 @@ def _targets_of_dispatchers(tables: Tables, block: Block, target: Term) -> list[
         return []
     targets: list[int] = []
     seen: set[tuple[Label, Term]] = set()
-    waiting: list[tuple[Block, Term, tuple[Fact, ...]]] = [(block, target, ())]
+    waiting = [(block, target, 0)]
     while waiting:
-        here, term, facts = waiting.pop()
+        here, term, distance = waiting.pop()
         if here.label == tables.slices.entry or weight(term) > HEAVY:
             return []
         for before in tables.slices.predecessors[here.label]:
@@ -95,8 +97,8 @@ def _targets_of_dispatchers(tables: Tables, block: Block, target: Term) -> list[
             table = tables.table(before, earlier)
             if table is not None:
                 targets.extend(place for _, place in table.entries)
-            elif _is_carried(earlier) and len(seen) < _MAX_DISPATCHERS:
-                waiting.append((before, earlier, facts))
+            elif _is_carried(earlier) and distance < _MAX_WAY and len(seen) < _MAX_DISPATCHERS:
+                waiting.append((before, earlier, distance + 1))
             else:
                 return []
     return targets
@@ -120,7 +122,7 @@ def _why_no_tail_call(tables: Tables, bounds: FunctionBounds, block: Block, targ
     register or a call, and no address inside this function is stored or computed anywhere, so that the pointer
     cannot be one.
     """
-    if isinstance(target, Sum) or (isinstance(target, Apply)):
+    if isinstance(target, Sum | Apply):
         return "a computed target"
     if tables.reaching.stack_depth(block) != 0:
         return "not with the stack as on entry"

@@ -23,7 +23,7 @@ class Interval(NamedTuple):
         return self.compared or self.masked
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return self.high - self.low + 1
 
 

@@ -75,7 +75,7 @@ class Tables:
             if not _closed(target, index):
                 continue
             bounds = self._bounds(block.label, index, facts)
-            if bounds is None or bounds.count > _MAX_ENTRIES:
+            if bounds is None or bounds.size > _MAX_ENTRIES:
                 continue
             entries = self._entries(target, index, bounds)
             if entries:
@@ -128,12 +128,12 @@ class Tables:
             if len(seen) > _MAX_STATES:
                 return None
             found = interval(term, facts)
-            if not (found.is_deliberate and found.count <= _MAX_ENTRIES):
+            if not (found.is_deliberate and found.size <= _MAX_ENTRIES):
                 earlier = list(self._earlier(label, term, facts)) if depth < _MAX_PATH else []
                 if earlier:
                     waiting.extend((*step, depth + 1) for step in earlier)
                     continue
-            if found.count > _MAX_ENTRIES:
+            if found.size > _MAX_ENTRIES:
                 return None
             result = found if result is None else hull(result, found)
         return result

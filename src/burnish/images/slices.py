@@ -136,10 +136,11 @@ class Slices:
                 return self.at_end(block, node)
             case Unknown(moment, node):
                 return Unknown(_older(moment), node)
-            case Memory(address, size, None):
-                return self._loaded(block, len(block.operations), self.before(address, block), size, 0)
-            case Memory(address, size, Instant() as moment):
-                return Memory(self.before(address, block), size, _older(moment))
+            case Memory(address, size, moment):
+                earlier = self.before(address, block)
+                if moment is None:
+                    return self._loaded(block, len(block.operations), earlier, size, 0)
+                return Memory(earlier, size, _older(moment))
             case Sum(constant, parts, size):
                 return add(size, constant, [(self.before(part, block), factor) for part, factor in parts])
             case Apply(opcode, operands, size):

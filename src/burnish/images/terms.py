@@ -220,6 +220,8 @@ def bit_and(left: Term, right: Term) -> Term:
             for width in (1, 2, 4, 8):
                 if bits == mask(width) and width <= size:
                     return zero_extend(truncate(left, width), size)
+        case _:
+            pass
     return Apply(OpCode.INT_AND, (left, right), size)
 
 

@@ -117,10 +117,9 @@ def _reads_beyond_convention(code: bytes, address: int) -> bool:
         for op in instruction.operations:
             if op.opcode in _LEAVING:
                 return False
-            for node in op.inputs:
-                if node.space is Space.REGISTER and (cell := cell_of(node)) is not None:
-                    if cell.name not in written and cell.name not in _PASSED and not _ignores_inputs(op):
-                        return True
+            read = {c.name for n in op.inputs if n.space is Space.REGISTER and (c := cell_of(n)) is not None}
+            if not _ignores_inputs(op) and not read <= written | _PASSED:
+                return True
             if op.output is not None and op.output.space is Space.REGISTER:
                 cell = cell_of(op.output)
                 if cell is not None:
