@@ -1,5 +1,6 @@
 // Runs machine code on given machine states in a child process, many states at a call. Native because a state costs
 // less than a microsecond, and because what runs may do anything: see executor_child.cpp for what holds it.
+#include "executor_plan.h"
 #include "executor_process.h"
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 #include <cstring>
 #include <memory>
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
@@ -15,32 +15,15 @@
 #include <nanobind/stl/vector.h>
 #include <stdexcept>
 #include <sys/mman.h>
-#include <tuple>
 #include <vector>
 
-namespace nb = nanobind;
-using namespace nb::literals;
+using namespace nanobind::literals;
 
 namespace burnish::executor {
 
 namespace {
 
-template <typename Value, typename... Shape>
-using Array = nb::ndarray<Value, Shape..., nb::c_contig, nb::device::cpu>;
-using Bytes = Array<const uint8_t, nb::ndim<1>>;
-using Rows = Array<const uint8_t, nb::ndim<2>>;
-
-using MapArgument = std::tuple<uint64_t, uint64_t, uint32_t>;  // address, size, PROT_*
-using LoadArgument = std::tuple<uint64_t, Bytes>;
-using WindowArgument = std::tuple<uint64_t, Rows, std::optional<Array<uint8_t, nb::ndim<2>>>>;
-using SlackArgument = std::tuple<uint64_t, uint64_t>;
-
-constexpr uint64_t command_capacity = 1024;
-constexpr uint64_t default_buffer = uint64_t{4} << 20;
-constexpr uint64_t page = 4096;
 constexpr uint64_t stub_size = 21;  // a jump, up to seven bytes, an address
-
-uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
@@ -49,68 +32,7 @@ void check_signals() {
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
 }
 
-// An array with one row a state: where it is here, and where a chunk of it lies in the shared memory.
-struct Column {
-    uint8_t* host;
-    uint64_t row;     // bytes
-    uint64_t offset;  // in the shared memory
-};
-
 }  // namespace
-
-struct StatesBefore {
-    Array<const uint64_t, nb::shape<-1, 16>> gpr;
-    Array<const uint64_t, nb::shape<-1, 16, 2>> xmm;
-    Array<const uint64_t, nb::ndim<1>> flags;
-    Array<const uint32_t, nb::ndim<1>> mxcsr;
-    std::vector<WindowArgument> windows;  // contents of one row serve all states
-    std::vector<SlackArgument> slacks;
-};
-
-struct StatesAfter {
-    Array<uint64_t, nb::shape<-1, 16>> gpr;
-    Array<uint64_t, nb::shape<-1, 16, 2>> xmm;
-    Array<uint64_t, nb::ndim<1>> flags;
-    Array<uint32_t, nb::ndim<1>> mxcsr;
-    Array<uint8_t, nb::ndim<1>> status;
-    Array<uint32_t, nb::ndim<1>> number;
-    Array<uint64_t, nb::ndim<1>> address;
-    Array<uint64_t, nb::ndim<1>> rip;
-};
-
-struct Code {
-    nb::bytes data;
-    uint64_t address;
-    uint64_t room;            // bytes of the mapping that hold code and nothing else; 0: no code is placed
-    uint64_t entry;
-    uint64_t return_address;  // 0: none is stored
-    uint64_t fs_base;
-};
-
-// Memory that stays from one execution to the next, and what is done once to set it up.
-struct Layout {
-    std::vector<MapArgument> maps;
-    std::vector<LoadArgument> loads;
-    std::vector<uint64_t> exits;  // where a jump out of tested code is to be placed
-};
-
-// How one call is cut into chunks: `fixed` bytes at the start of the input memory, then the columns.
-struct Plan {
-    std::vector<Column> before, after;
-    uint64_t result_offset = 0;
-    uint64_t fixed = 0;
-    uint64_t chunk = 0;
-    uint64_t input_size = 0, output_size = 0;
-    std::vector<Window> windows;
-    std::vector<Slack> slacks;
-    std::vector<std::pair<uint64_t, std::pair<const uint8_t*, uint64_t>>> shared;  // offset, contents
-    Run run = {};
-
-    Plan(const Code& code, const StatesBefore& states, const StatesAfter& results);
-
-private:
-    void place(uint64_t count);
-};
 
 class Executor {
 public:
@@ -163,77 +85,6 @@ private:
     uint64_t retried_ = no_offset;  // the execution that is being tried a second time
     Clock::time_point deadline_;
 };
-
-Plan::Plan(const Code& code, const StatesBefore& states, const StatesAfter& results) {
-    const uint64_t total = states.flags.shape(0);
-    const auto host = [](const auto& array) {
-        return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(array.data()));
-    };
-    run.entry = code.entry;
-    run.return_address = code.return_address;
-    run.fs_base = code.fs_base;
-    before = {{host(states.gpr), 128, 0}, {host(states.xmm), 256, 0}, {host(states.flags), 8, 0},
-              {host(states.mxcsr), 4, 0}};
-    after = {{host(results.gpr), 128, 0}, {host(results.xmm), 256, 0}, {host(results.flags), 8, 0},
-             {host(results.mxcsr), 4, 0}};
-    fixed = command_capacity * sizeof(Command) + sizeof(Run);
-    run.windows = fixed;
-    fixed += states.windows.size() * sizeof(Window);
-    run.slacks = fixed;
-    fixed = round_up(fixed + states.slacks.size() * sizeof(Slack), 64);
-    for (const auto& [address, size] : states.slacks) slacks.push_back({address, size});
-    for (const auto& [address, contents, observed] : states.windows) {
-        Window window = {address, contents.shape(1), 0, 0, no_offset, 0};
-        if (contents.shape(0) == total && total != 1) {
-            window.input_stride = window.size;
-            before.push_back({host(contents), window.size, 0});
-        } else {
-            window.input = fixed;
-            shared.push_back({fixed, {contents.data(), window.size}});
-            fixed = round_up(fixed + window.size, 64);
-        }
-        if (observed) {
-            window.output_stride = window.size;
-            after.push_back({host(*observed), window.size, 0});
-        }
-        windows.push_back(window);
-    }
-    run.window_count = windows.size();
-    run.slack_count = slacks.size();
-    place(total);
-}
-
-// Chooses the size of a chunk and the places of its columns.
-void Plan::place(uint64_t count) {
-    uint64_t row_before = 0, row_after = sizeof(Result);
-    for (const Column& column : before) row_before += column.row;
-    for (const Column& column : after) row_after += column.row;
-    const uint64_t spare_before = fixed + 64 * before.size(), spare_after = output_header + 64 * (after.size() + 1);
-    input_size = round_up(std::max(default_buffer, spare_before + row_before), page);
-    output_size = round_up(std::max(default_buffer, spare_after + row_after), page);
-    chunk = std::min({count, (input_size - spare_before) / row_before, (output_size - spare_after) / row_after});
-    uint64_t offset = fixed;
-    for (Column& column : before) {
-        column.offset = offset;
-        offset = round_up(offset + column.row * chunk, 64);
-    }
-    result_offset = output_header;
-    offset = round_up(output_header + sizeof(Result) * chunk, 64);
-    for (Column& column : after) {
-        column.offset = offset;
-        offset = round_up(offset + column.row * chunk, 64);
-    }
-    run.gpr = before[0].offset, run.xmm = before[1].offset;
-    run.flags = before[2].offset, run.mxcsr = before[3].offset;
-    run.result = result_offset;
-    run.gpr_after = after[0].offset, run.xmm_after = after[1].offset;
-    run.flags_after = after[2].offset, run.mxcsr_after = after[3].offset;
-    uint64_t next_before = 4, next_after = 4;
-    for (Window& window : windows) {
-        if (window.input_stride != 0) window.input = before[next_before++].offset;
-        if (window.output_stride != 0) window.output = after[next_after++].offset;
-    }
-}
 
 // ---- the child's memory --------------------------------------------------------------------------------------------
 

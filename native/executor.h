@@ -21,8 +21,6 @@ struct Setup {
 
 struct Ready {
     uint64_t exit_address;  // tested code that jumps here has finished
-    uint64_t code_start;    // the child's own instructions
-    uint64_t code_end;
 };
 
 enum ExitCode : int {

@@ -57,7 +57,8 @@ class Faulted:
 
     ``address`` is the address accessed (SIGSEGV, SIGBUS) or of the instruction; 0 where the CPU does not tell
     (a non-canonical address, a privileged instruction). ``rip`` is the faulting instruction (SIGTRAP: the one after
-    ``int3``); 0 where it is not known.
+    ``int3``); 0 where it is not known. Code that ended its process, twice, has the signal that ended it
+    (``SIGKILL`` where the process gave up because its own state was overwritten), and 0 for both addresses.
     """
 
     signal: int
