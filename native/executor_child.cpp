@@ -3,10 +3,10 @@
 // heap of Python's. Tested code may use every register and may do anything that it likes to them.
 //
 // What holds it: a seccomp filter that lets through only system calls made at this program's own two `syscall`
-// instructions, and syscall user dispatch where the kernel has it (all others become SIGSYS and are never carried out);
-// no descriptor but the channel, resource limits,
-// a timer on processor time, an own signal stack, stacks and shared memory at random addresses between guard pages,
-// and marks around its state that are compared after every execution.
+// instructions, and syscall user dispatch where the kernel has it (all others become SIGSYS and are never carried
+// out); no descriptor but the channel; resource limits; a timer on processor time; an own signal stack and shared
+// memory at random addresses; a read-only page for what decides where results go, and marks around the rest of its
+// state that are compared after every execution.
 #include "executor_child.h"
 
 #include <asm/prctl.h>

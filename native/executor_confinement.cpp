@@ -48,7 +48,10 @@ uint8_t* map_somewhere(uint64_t size, int protection, int flags, int descriptor)
 constexpr uint64_t stack_size = 1 << 17;
 
 bool limit(int resource, uint64_t value) {
-    const rlimit64 limits = {value, value};
+    rlimit64 limits = {};
+    if (call(SYS_prlimit64, 0, uint64_t(resource), 0, uint64_t(&limits)) != 0) return false;
+    if (value > limits.rlim_max) value = limits.rlim_max;  // only a privileged process may raise it
+    limits = {value, value};
     return call(SYS_prlimit64, 0, uint64_t(resource), uint64_t(&limits), 0) == 0;
 }
 
