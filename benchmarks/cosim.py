@@ -129,9 +129,9 @@ def forms_of(codes: Iterable[bytes], examples: int = 3) -> list[Form]:
 
 
 def sweep() -> Iterator[bytes]:
-    """Encodings that exhaust the opcode maps: every opcode with each mandatory prefix, an address-size or ``fs`` prefix,
-    and several REX prefixes, for every middle field of ModRM, with another register, the same register and memory.
-    Many are no instructions."""
+    """Encodings that exhaust the opcode maps: every opcode with each mandatory prefix, an address-size or ``fs``
+    prefix, and several REX prefixes, for every middle field of ModRM, with another register, the same register and
+    memory. Many are no instructions."""
     immediate = bytes.fromhex("9300000000000000")
     escapes = (b"", b"\x0f", b"\x0f\x38", b"\x0f\x3a")
     prefixes = (b"", b"\x66", b"\xf3", b"\xf2", b"\x67", b"\x64")
@@ -310,9 +310,11 @@ def _wants_alignment(example: Example) -> bool:
 
 
 def _put(window: NDArray[np.uint8], offsets: NDArray[np.uint64], values: NDArray[np.uint8]) -> None:
-    rows = np.arange(len(window))[:, None]
-    columns = offsets.astype(np.int64)[:, None] + np.arange(values.shape[1])
-    window[rows, columns] = values
+    """Write one value in each row, where its offset lies in the window."""
+    inside = offsets <= np.uint64(WINDOW - values.shape[1])
+    rows = np.flatnonzero(inside)[:, None]
+    columns = offsets[inside].astype(np.int64)[:, None] + np.arange(values.shape[1])
+    window[rows, columns] = values[inside]
 
 
 def _shape_operands(

@@ -64,6 +64,11 @@ class Emitter:
             self._address = self._effective_address()
         return self._address
 
+    def address_value(self) -> Varnode:
+        """The address of the memory operand as a value to compute with."""
+        address = self.address()
+        return self.new(8, OpCode.ADDRESS, address) if address.space is Space.CONST else address
+
     def load(self, size: int) -> Varnode:
         """``size`` bytes of the memory operand."""
         return self.new(size, OpCode.LOAD, self.address())

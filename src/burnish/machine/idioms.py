@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
-from burnish.machine.emit import CF, OF, ZF, Emitter, const, general
+from burnish.machine.bits import BIT_SPELLERS
+from burnish.machine.emit import CF, OF, Emitter, const, general
 from burnish.machine.encoding import Encoding, Map
 from burnish.machine.memory_operands import explicit_memory, single_loads
 from burnish.machine.refusals import TRAPS
@@ -86,14 +87,6 @@ def _prefetch_by_extension(emitter: Emitter) -> bool:
     return not emitter.encoding.is_register
 
 
-def _bswap(emitter: Emitter) -> bool:
-    encoding = emitter.encoding
-    size = encoding.operand_size
-    register = general((encoding.opcode & 7) | (encoding.rex & 1) << 3, size)
-    emitter.set_general(register, emitter.new(size, OpCode.BSWAP, register))
-    return True
-
-
 def _xadd(emitter: Emitter) -> bool:
     """XADD without LOCK: the sum goes to the second operand last, which matters where both are one register."""
     size = emitter.encoding.operand_size if emitter.encoding.opcode & 1 else 1
@@ -121,28 +114,6 @@ def _movbe(emitter: Emitter) -> bool:
         emitter.set_general(emitter.reg(size), emitter.new(size, OpCode.BSWAP, emitter.load(size)))
     else:
         emitter.set_rm(emitter.new(size, OpCode.BSWAP, emitter.reg(size)))
-    return True
-
-
-def _bit_scan(emitter: Emitter) -> bool:
-    """BSF, BSR, TZCNT and LZCNT. For a zero source BSF and BSR leave their destination as it was, all 64 bits of it,
-    which is what AMD documents (Intel: undefined); TZCNT and LZCNT give the operand's width."""
-    encoding = emitter.encoding
-    size, forward = encoding.operand_size, encoding.opcode == 0xBC
-    bits = 8 * size
-    source, output = emitter.rm(size), emitter.reg(size)
-    count = emitter.new(size, OpCode.TZCOUNT if forward else OpCode.LZCOUNT, source)
-    is_zero = emitter.new(1, OpCode.INT_EQUAL, source, const(0, size))
-    if encoding.mandatory == 0xF3:
-        emitter.into(CF, OpCode.COPY, is_zero)
-        emitter.into(ZF, OpCode.INT_EQUAL, count, const(0, size))
-        emitter.set_general(output, count)
-        return True
-    found = count if forward else emitter.new(size, OpCode.INT_SUB, const(bits - 1, size), count)
-    emitter.into(ZF, OpCode.COPY, is_zero)
-    if size == 4:
-        output, found = emitter.reg(8), emitter.new(8, OpCode.INT_ZEXT, found)
-    emitter.into(output, OpCode.SELECT, is_zero, output, found)
     return True
 
 
@@ -229,18 +200,16 @@ def _pairs(opcode: int, speller: Speller) -> dict[tuple[Map, int], Speller]:
 
 _SPELLERS: dict[tuple[Map, int], Speller] = {
     **SCALAR_SPELLERS,
+    **BIT_SPELLERS,
     **{(Map.TWO, opcode): _nothing for opcode in range(0x19, 0x20)},
     (Map.TWO, 0x0D): _prefetch_by_extension,
     (Map.TWO, 0x18): _prefetch_by_extension,
     **dict.fromkeys(TRAPS, _nothing),
     (Map.ONE, 0x90): _nop,
-    **{(Map.TWO, opcode): _bswap for opcode in range(0xC8, 0xD0)},
     (Map.TWO, 0xC0): _xadd,
     (Map.TWO, 0xC1): _xadd,
     (Map.THREE_38, 0xF0): _movbe,
     (Map.THREE_38, 0xF1): _movbe,
-    (Map.TWO, 0xBC): _bit_scan,
-    (Map.TWO, 0xBD): _bit_scan,
     **_pairs(0xF6, _group3),
     **_pairs(0xA4, _movs),
     **_pairs(0xA6, _cmps),

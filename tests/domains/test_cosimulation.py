@@ -1,0 +1,111 @@
+"""Instruction forms against the processor: a seeded sample of what ``benchmarks/cosimulation.py`` does in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from burnish.core.code import Instruction
+from burnish.core.state import Finished, MachineState, Outcome
+from burnish.domains.concrete import run
+from burnish.images import load
+from burnish.machine.lift import lift_all
+from burnish.runtime.isolation import Executor, Status
+from cosim import CODE, Example, disagreements, expected, forms, forms_of, states, sweep
+from cosim import testable as can_run
+
+LIBRARIES = Path("/lib/x86_64-linux-gnu")
+
+
+@lru_cache(maxsize=16)
+def _lifted(code: bytes) -> tuple[Instruction, ...]:
+    return lift_all(code, CODE)
+
+
+def concrete(example: Example, state: MachineState) -> Outcome:
+    return run(_lifted(example.code), state)
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with Executor() as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", ["libz.so.1", "libbz2.so.1.0"])
+def test_every_form_of_the_libraries_agrees(name: str, executor: Executor) -> None:
+    if not (LIBRARIES / name).exists():
+        pytest.skip(f"{name} is not installed")
+    found = forms(load(LIBRARIES / name), examples=1)
+    assert len(found) > 200
+    assert [form.key for form in found if form.refused is not None] == []
+    wrong: list[str] = []
+    finished = 0
+    for form in filter(can_run, found):
+        (example,) = form.examples
+        batch = states(example, 12, seed=7)
+        result = expected(executor, example, batch)
+        finished += int((result.status == Status.FINISHED).sum())
+        wrong += map(str, disagreements(example, batch, result, concrete)[:1])
+    assert wrong == []
+    assert finished > 0.95 * 12 * sum(map(can_run, found))
+
+
+@pytest.mark.parametrize("start", range(3))
+def test_a_sample_of_all_opcodes_agrees(start: int, executor: Executor) -> None:
+    """Every 29th encoding of the sweep of the opcode maps."""
+    found = forms_of(islice(sweep(), 9 * start, None, 29), examples=1)
+    wrong: list[str] = []
+    checked = 0
+    for form in filter(can_run, found):
+        (example,) = form.examples
+        batch = states(example, 6, seed=start)
+        wrong += map(str, disagreements(example, batch, expected(executor, example, batch), concrete)[:1])
+        checked += 1
+    assert wrong == []
+    assert checked > 400
+
+
+def _spoiled(change: str) -> object:
+    def meaning(example: Example, state: MachineState) -> Outcome:
+        outcome = concrete(example, state)
+        assert isinstance(outcome, Finished)
+        after = outcome.state
+        match change:
+            case "register":
+                after = replace(after, gpr=(after.gpr[0] ^ 1, *after.gpr[1:]))
+            case "flag":
+                after = replace(after, flags=after.flags ^ 0x40)
+            case "vector":
+                after = replace(after, xmm=(*after.xmm[:15], after.xmm[15] ^ 1 << 127))
+            case _:
+                region = after.memory[1]
+                changed = replace(region, data=region.data[:-1] + bytes([region.data[-1] ^ 0x80]))
+                after = replace(after, memory=(after.memory[0], changed))
+        return Finished(after)
+
+    return meaning
+
+
+@pytest.mark.parametrize("change", ["register", "flag", "vector", "memory"])
+def test_one_wrong_bit_is_seen(change: str, executor: Executor) -> None:
+    (form,) = forms_of([bytes.fromhex("01 d8")])
+    (example,) = form.examples
+    batch = states(example, 5, seed=1)
+    result = expected(executor, example, batch)
+    assert disagreements(example, batch, result, concrete) == []
+    assert len(disagreements(example, batch, result, _spoiled(change))) == 5  # type: ignore[arg-type]
+
+
+def test_the_same_seed_gives_the_same_states() -> None:
+    (form,) = forms_of([bytes.fromhex("48 03 44 8b 10")])
+    (example,) = form.examples
+    one, two, other = states(example, 4, 1), states(example, 4, 1), states(example, 4, 2)
+    assert (one.gpr == two.gpr).all()
+    assert (one.windows[0].contents == two.windows[0].contents).all()
+    assert (one.gpr != other.gpr).any()
