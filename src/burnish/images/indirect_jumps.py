@@ -13,7 +13,7 @@ from burnish.core.pcode import OpCode, Space, Varnode
 from burnish.images.jump_tables import Table, Tables
 from burnish.images.reaching import Reaching
 from burnish.images.slices import HEAVY, Slices
-from burnish.images.terms import Apply, Input, Memory, Sum, Term, weight
+from burnish.images.terms import Input, Memory, Sum, Term, weight
 
 Answer = Switch | TailCall | Refused
 
@@ -119,10 +119,10 @@ def _why_no_tail_call(tables: Tables, bounds: FunctionBounds, block: Block, targ
     """Why the jump may lead elsewhere than to another function; empty if it cannot.
 
     Positive evidence is asked for: the stack is as on entry, the target is a pointer as it came from memory, a
-    register or a call, and no address inside this function is stored or computed anywhere, so that the pointer
-    cannot be one.
+    register or a call (mangled at most, as ``atexit`` handlers are), and no address inside this function is stored
+    or computed anywhere, so that the pointer cannot be one.
     """
-    if isinstance(target, Sum | Apply):
+    if isinstance(target, Sum):
         return "a computed target"
     if tables.reaching.stack_depth(block) != 0:
         return "not with the stack as on entry"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from burnish.core.code import Block, Label
 from burnish.core.image import Image
@@ -29,6 +30,8 @@ from burnish.images.terms import (
     Term,
     Unknown,
     children,
+    is_open,
+    leaves,
     mask,
     signed,
     weight,
@@ -54,6 +57,14 @@ class Table:
     entries: tuple[tuple[int, int], ...]
 
 
+class _State(NamedTuple):
+    """What may ``term`` be where the block ``label`` begins, if ``facts`` hold?"""
+
+    label: Label
+    term: Term
+    facts: tuple[Fact, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """Finds the tables of one function, for control flow as known so far."""
@@ -64,7 +75,7 @@ class Tables:
     holds: Callable[[int], bool]
     """Whether an address may be the target of a jump inside the function."""
 
-    def table(self, block: Block, target: Term, facts: tuple[Fact, ...] = ()) -> Table | None:
+    def table(self, block: Block, target: Term) -> Table | None:
         """The table that ``target``, over what held where ``block`` began, reads; None if it is none."""
         target = self.reaching.resolved(target, block.label)
         nothing = Const(0, 1)
@@ -74,12 +85,11 @@ class Tables:
         for index in _candidates(target):
             if not _closed(target, index):
                 continue
-            bounds = self._bounds(block.label, index, facts)
-            if bounds is None or bounds.size > _MAX_ENTRIES:
-                continue
-            entries = self._entries(target, index, bounds)
-            if entries:
-                return Table(index, entries)
+            for related in (True, False):
+                bounds = self._bounds(block.label, index, related)
+                entries = () if bounds is None else self._entries(target, index, bounds)
+                if entries:
+                    return Table(index, entries)
         return None
 
     def first_entries(self, block: Block, target: Term) -> list[int]:
@@ -110,60 +120,53 @@ class Tables:
                 ended = True
         return tuple(found)
 
-    def _bounds(self, label: Label, index: Term, facts: tuple[Fact, ...]) -> Interval | None:
+    def _bounds(self, label: Label, index: Term, related: bool) -> Interval | None:
         """An interval that holds ``index`` on every path to ``label``; None if there is none of use.
 
         A depth-first search backwards. Each path ends at the first comparison that bounds the index, or where
-        nothing more can be learnt; there the index's width decides.
+        nothing more can be learnt; there the index's width decides. With ``related`` conditions count only if they
+        read what the index reads: it misses an index that was copied before it was compared, but comes to an end
+        in a loop that leaves the index alone.
         """
         result: Interval | None = None
-        seen: set[tuple[Label, Term, tuple[Fact, ...]]] = set()
-        waiting: list[tuple[Label, Term, tuple[Fact, ...], int]] = [(label, index, facts, 0)]
+        seen: set[_State] = set()
+        waiting = [(_State(label, index, ()), 0)]
         while waiting:
-            state = waiting.pop()
-            label, term, facts, depth = state
-            if (label, term, facts) in seen:
+            state, depth = waiting.pop()
+            if state in seen:
                 continue
-            seen.add((label, term, facts))
+            seen.add(state)
             if len(seen) > _MAX_STATES:
                 return None
-            found = interval(term, facts)
-            if not (found.is_deliberate and found.size <= _MAX_ENTRIES):
-                earlier = list(self._earlier(label, term, facts)) if depth < _MAX_PATH else []
+            found = interval(state.term, state.facts)
+            if not found.is_deliberate or found.size > _MAX_ENTRIES:
+                earlier = self._earlier(state, related) if depth < _MAX_PATH else []
                 if earlier:
-                    waiting.extend((*step, depth + 1) for step in earlier)
+                    waiting.extend((step, depth + 1) for step in earlier)
                     continue
             if found.size > _MAX_ENTRIES:
                 return None
             result = found if result is None else hull(result, found)
-        return result
+        return result if result is not None and result.size <= _MAX_ENTRIES else None
 
-    def _earlier(
-        self, label: Label, term: Term, facts: tuple[Fact, ...]
-    ) -> Iterator[tuple[Label, Term, tuple[Fact, ...]]]:
-        """The same question one block earlier, for each way to ``label``; nothing where there is no use in it."""
-        if label == self.slices.entry or not _is_open(term) or weight(term) > HEAVY:
-            return
-        for block in self.slices.predecessors[label]:
-            earlier_term = self.slices.before(term, block)
-            earlier = [Fact(self.slices.before(f.condition, block), f.holds) for f in facts]
-            new = self.slices.fact(block, label)
-            kept = (*earlier, new) if new is not None else earlier
-            useful = [f for f in dict.fromkeys(kept) if weight(f.condition) <= HEAVY]
-            yield block.label, earlier_term, tuple(useful[-_MAX_FACTS:])
-
-
-def _is_open(term: Term) -> bool:
-    """True if what held before the block has a say in the term."""
-    match term:
-        case Input():
-            return True
-        case Memory(address, _, moment):
-            return moment is None or _is_open(address)
-        case Const() | Unknown():
-            return False
-        case Sum() | Apply():
-            return any(map(_is_open, children(term)))
+    def _earlier(self, state: _State, related: bool) -> list[_State]:
+        """The same question one block earlier, for each way there; nothing where there is no use in it."""
+        slices, term = self.slices, state.term
+        if state.label == slices.entry or not is_open(term) or weight(term) > HEAVY:
+            return []
+        found: list[_State] = []
+        for block in slices.predecessors[state.label]:
+            earlier = slices.before(term, block)
+            facts = [Fact(slices.before(f.condition, block), f.holds) for f in state.facts]
+            new = slices.fact(block, state.label)
+            if new is not None:
+                facts.append(new)
+            if related:
+                own = leaves(earlier)
+                facts = [f for f in facts if not own.isdisjoint(leaves(f.condition))]
+            useful = [f for f in dict.fromkeys(facts) if weight(f.condition) <= HEAVY]
+            found.append(_State(block.label, earlier, tuple(useful[-_MAX_FACTS:])))
+        return found
 
 
 def _candidates(target: Term) -> Iterator[Term]:

@@ -25,6 +25,7 @@ from burnish.images.terms import (
     add,
     apply,
     difference,
+    piece,
     subpiece,
     weight,
 )
@@ -38,7 +39,7 @@ _STRING_REGISTERS = frozenset(gpr(name).offset for name in ("rdi", "rsi", "rcx")
 _DEPTH = 48
 """Operations in a row that a term may stand for; beyond that a value is unknown."""
 
-HEAVY = 96
+HEAVY = 64
 """Nodes of a term beyond which it is of no use for an address."""
 
 
@@ -87,9 +88,13 @@ class Slices:
             if output is not None:
                 if not _overlap(output, node):
                     continue
-                if not _covers(output, node):
+                if _covers(output, node):
+                    return subpiece(self._result(block, i, op, depth), node.offset - output.offset, node.size)
+                if output.offset != node.offset or not _covers(node, output):
                     return _unknown(_instant(block, i), node)
-                return subpiece(self._result(block, i, op, depth), node.offset - output.offset, node.size)
+                whole = self.value(block, i, node, depth + 1)
+                low, high = output.size, node.size - output.size
+                return piece(subpiece(whole, low, high), self._result(block, i, op, depth))
             if op.opcode in _OPAQUE and _changes(op, node):
                 return _unknown(_instant(block, i), node)
         cell = cell_of(node) if node.space is Space.REGISTER else None

@@ -184,7 +184,9 @@ def truncate(term: Term, size: int) -> Term:
             return zero_extend(inner, size) if opcode is OpCode.INT_ZEXT else sign_extend(inner, size)
         case Apply(OpCode.INT_AND, (inner, Const(value))):
             return bit_and(truncate(inner, size), Const(value & mask(size), size))
-        case Apply(OpCode.SUBPIECE, (inner, Const(0))):
+        case Apply(OpCode.SUBPIECE, (inner, Const(0))) | Apply(OpCode.PIECE, (_, inner)) if (
+            size <= inner.size
+        ):
             return truncate(inner, size)
         case _:
             return Apply(OpCode.SUBPIECE, (term, Const(0, 4)), size)
@@ -201,6 +203,13 @@ def subpiece(term: Term, skip: int, size: int) -> Term:
             return Memory(add(8, skip, ((address, 1),)), size, moment)
         case _:
             return Apply(OpCode.SUBPIECE, (term, Const(skip, 4)), size)
+
+
+def piece(high: Term, low: Term) -> Term:
+    """``high`` and ``low`` side by side."""
+    if isinstance(high, Const) and high.value == 0:
+        return zero_extend(low, high.size + low.size)
+    return Apply(OpCode.PIECE, (high, low), high.size + low.size)
 
 
 def bit_and(left: Term, right: Term) -> Term:
@@ -248,6 +257,8 @@ def apply(opcode: OpCode, operands: tuple[Term, ...], size: int) -> Term:
             return subpiece(value, skip, size)
         case OpCode.INT_AND, (left, right):
             return bit_and(left, right)
+        case OpCode.PIECE, (high, low):
+            return piece(high, low)
         case OpCode.INT_EQUAL | OpCode.INT_NOTEQUAL, (left, right):
             return _compared(opcode, left, right)
         case _:
@@ -278,3 +289,29 @@ def children(term: Term) -> tuple[Term, ...]:
             return operands
         case Const() | Input() | Unknown():
             return ()
+
+
+def leaves(term: Term) -> frozenset[Term]:
+    """The registers, memory and unknown values that a term depends on."""
+    match term:
+        case Input() | Unknown():
+            return frozenset((term,))
+        case Memory(address):
+            return leaves(address) | {term}
+        case Const():
+            return frozenset()
+        case Sum() | Apply():
+            return frozenset[Term]().union(*map(leaves, children(term)))
+
+
+def is_open(term: Term) -> bool:
+    """True if what held where the block begins has a say in the term."""
+    match term:
+        case Input():
+            return True
+        case Memory(address, _, moment):
+            return moment is None or is_open(address)
+        case Const() | Unknown():
+            return False
+        case Sum() | Apply():
+            return any(map(is_open, children(term)))
