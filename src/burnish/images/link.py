@@ -167,7 +167,9 @@ class Layout:
             for symbol in source.content.symbols:
                 if symbol.name == source.code.symbol and symbol.section in source.offsets:
                     place = address + source.offsets[symbol.section] + symbol.value
-                    found.append(LinkedFunction(symbol.name, source.code.address, place, symbol.size))
+                    # All code of the object is this function's: helpers that it alone calls stand behind it.
+                    size = source.content.sections[symbol.section].size - symbol.value
+                    found.append(LinkedFunction(symbol.name, source.code.address, place, size))
                     break
         return found
 

@@ -2,7 +2,8 @@
 
 An ELF note of owner ``Burnish`` whose content is JSON in UTF-8, with the fields of ``note_content``. Every
 change to the original bytes is in it; all else was appended, so the original is the beginning of the file,
-undone."""
+undone.
+"""
 
 from __future__ import annotations
 
@@ -74,9 +75,10 @@ def burnish_note(layout: ElfLayout) -> Mapping[str, object] | None:
 def revert(path: Path, output: Path) -> None:
     """Writes the file that ``path`` was patched from to ``output``, byte for byte.
 
-    A file that was patched twice loses its second patch. Raises ``ImageError`` if ``path`` is not an ELF
-    file, ``PatchError`` if Burnish did not write it or it was changed since, and ``HostError`` if ``output``
-    cannot be written."""
+    The two may be one path. A file that was patched twice loses its second patch. Raises ``ImageError`` if
+    ``path`` is not an ELF file, ``PatchError`` if Burnish did not write it or it was changed since, and
+    ``HostError`` if ``output`` cannot be written.
+    """
     layout = read_layout(path)
     note = burnish_note(layout)
     if note is None:
@@ -84,7 +86,7 @@ def revert(path: Path, output: Path) -> None:
     original = _original(layout.data, note)
     if original is None:
         raise PatchError(f"{path} was changed after Burnish wrote it; its original bytes cannot be restored.")
-    with output_file(output, path) as file:
+    with output_file(output, path, in_place=True) as file:
         file.write(original)
 
 

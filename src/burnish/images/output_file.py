@@ -14,14 +14,16 @@ from burnish.core.errors import HostError
 
 
 @contextmanager
-def output_file(path: Path, source: Path) -> Generator[BinaryIO]:
+def output_file(path: Path, source: Path, *, in_place: bool = False) -> Generator[BinaryIO]:
     """A file to write that becomes ``path`` when the block ends without an exception.
 
     It is written under a temporary name in the same directory, flushed to the disk and renamed; on any
     exception, Ctrl-C included, the temporary is removed and ``path`` is as it was. The permissions are those
     of ``source`` without set-user-id and set-group-id (see ``dropped_privileges``), and so is the owner where
-    that is permitted. Raises ``HostError`` with one sentence where the file cannot be written."""
-    _refuse_unsuitable(path, source)
+    that is permitted. Only with ``in_place`` may ``path`` be ``source``. Raises ``HostError`` with one
+    sentence where the file cannot be written.
+    """
+    _refuse_unsuitable(path, None if in_place else source)
     temporary: str | None = None
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -55,13 +57,13 @@ def dropped_privileges(source: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _refuse_unsuitable(path: Path, source: Path) -> None:
+def _refuse_unsuitable(path: Path, source: Path | None) -> None:
     if path.is_dir():
         raise HostError(f"{path} is a directory; name the file to write.")
     if not path.parent.is_dir():
         raise HostError(f"The directory {path.parent} does not exist.")
     if path.exists():
-        if path.samefile(source):
+        if source is not None and path.samefile(source):
             raise HostError(f"{path} is the input; name another file to write.")
         if not path.is_file():
             raise HostError(f"{path} is not a regular file; name another file to write.")

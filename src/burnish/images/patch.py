@@ -1,9 +1,8 @@
-"""Writes a patched copy of an ELF file: rebuilt functions in a segment of their own, the old entries jump
-there.
+"""Writes a patched copy of an ELF file: rebuilt functions in a new segment, and jumps to them at the old entries.
 
 Only three things in the original bytes change: the ELF header's pointers to its tables, the first bytes of
 each replaced function and, where asked for, the library search path. All else is appended, so
-``images.revert`` can give the original back from the copy. What is appended, in file order::
+``images.note.revert`` can give the original back from the copy. What is appended, in file order::
 
     a hole, where the file's zero-initialised data is larger than what follows its bytes
     new segment (read and execute):
@@ -16,7 +15,8 @@ each replaced function and, where asked for, the library search path. All else i
 
 The new segment lies at the same distance from its file offset as the first one. Kernels before 5.18 tell a
 program where its program headers are as load address plus ``e_phoff``, whatever PT_PHDR says; so both must
-agree."""
+agree.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def patch_image(
     ``images.output_file``.
 
     Raises ``ImageError`` if ``path`` is not a complete x86-64 executable or library, ``HostError`` if
-    ``output`` cannot be written, and ``PatchError`` if the file leaves no room for what is to be done."""
+    ``output`` cannot be written, and ``PatchError`` if the file leaves no room for what is to be done.
+    """
     layout = read_layout(path)
     plan = _plan(layout, path, replacements, search_path)
     functions = tuple(_patched(plan.linked, r) for r in plan.replacements)

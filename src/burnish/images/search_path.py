@@ -6,6 +6,7 @@ table is only read; a longer copy of it goes into the new segment. Rules of the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from burnish.images.elf_layout import (
@@ -20,19 +21,26 @@ from burnish.images.elf_layout import (
 )
 
 _ENTRY = 16
+_ORIGIN = re.compile(r"\$(?:ORIGIN(?![A-Za-z0-9_])|\{ORIGIN\})")
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """A folder that is searched before all others.
+    """A folder that is searched before all others; none if it is empty.
+
+    ``origin`` is written for ``$ORIGIN`` in the folders that are searched already: the copy of a file that
+    finds its libraries relative to itself must go on finding them where they are. Where it is empty they stay
+    as they are.
 
     ``inherited`` makes it a ``DT_RPATH``: it then also serves the libraries that the program's own libraries
     need, and comes before LD_LIBRARY_PATH. A ``DT_RUNPATH`` does neither, and the loader ignores every
     ``DT_RPATH`` of a file that has one; so ``inherited`` turns an existing ``DT_RUNPATH`` into a
-    ``DT_RPATH``."""
+    ``DT_RPATH``.
+    """
 
     folder: str
     inherited: bool
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,11 @@ def dynamic_change(layout: ElfLayout, path: SearchPath) -> DynamicChange | None:
         return None
     kind = DT_RUNPATH if DT_RUNPATH in tags else DT_RPATH
     old = layout.dynamic_texts(kind)
-    text = ":".join([path.folder, *(part for part in old[-1:] if part)])
+    text = ":".join(
+        part for part in (path.folder, *(_anchored(part, path.origin) for part in old[-1:])) if part
+    )
+    if not text:
+        return None  # an empty folder in a search path is the current one
     # An existing DT_RPATH is inherited already, and stays what it is.
     written = DT_RPATH if path.inherited or (old and kind == DT_RPATH) else DT_RUNPATH
     offset = len(strings)
@@ -77,6 +89,16 @@ def dynamic_change(layout: ElfLayout, path: SearchPath) -> DynamicChange | None:
         changed = [(len(entries), written, offset)]
     changed.append((tags.index(DT_STRSZ), DT_STRSZ, len(strings)))
     return DynamicChange(strings, tuple(changed), tags.index(DT_STRTAB))
+
+
+def relative_search_path(layout: ElfLayout) -> bool:
+    """True where the libraries of a file are searched relative to itself."""
+    texts = layout.dynamic_texts(DT_RPATH) + layout.dynamic_texts(DT_RUNPATH)
+    return any(_ORIGIN.search(text) for text in texts)
+
+
+def _anchored(text: str, origin: str) -> str:
+    return _ORIGIN.sub(lambda _: origin, text) if origin else text
 
 
 def entry_offset(layout: ElfLayout, index: int) -> int:

@@ -62,7 +62,8 @@ def section_tail(
     ``moved`` gives loaded sections, by name, a new ``(address, offset, size)``. ``functions`` become symbols
     (with ``SUFFIX``);
     they lie in ``added[0]``. ``frames`` is the
-    ``.debug_frame`` of the new code. None if the file has no section headers, or too many."""
+    ``.debug_frame`` of the new code. None if the file has no section headers, or too many.
+    """
     if not layout.sections or len(layout.sections) + len(added) + 2 >= SHN_LORESERVE:
         return None
     tables = _Tables(layout, offset)

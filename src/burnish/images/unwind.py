@@ -1,7 +1,8 @@
 """Unwind records (``.eh_frame``) of rebuilt code, and the search table (``.eh_frame_hdr``) that finds them.
 
 Formats: Linux Standard Base Core 5.0, sections 10.6.1 and 10.6.2, pointer encodings in 10.5.1; DWARF 3,
-section 6.4.1, for ``.debug_frame``."""
+section 6.4.1, for ``.debug_frame``.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def debug_frame(records: bytes, address: int) -> bytes:
     """The same descriptions as a ``.debug_frame`` section.
 
     gdb reads one ``.eh_frame`` and one ``.debug_frame`` from a file. The original code has the first, so the
-    new code gets the second."""
+    new code gets the second.
+    """
     out = bytearray()
     places: dict[int, int] = {}
     for found in _descriptions(records, address):
