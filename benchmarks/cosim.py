@@ -150,6 +150,20 @@ def sweep() -> Iterator[bytes]:
                 break
 
 
+def sweep_immediates() -> Iterator[bytes]:
+    """Every instruction with a one-byte immediate, in its register form, with some sixty values of it."""
+    values = sorted({*range(36), *range(0, 256, 9), 63, 64, 65, 0x1B, 0x72, 0xE4, 0xFF})
+    escapes = (b"", b"\x0f", b"\x0f\x38", b"\x0f\x3a")
+    prefixes = (b"", b"\x66", b"\xf3", b"\xf2")
+    for escape, opcode, prefix, rex in product(escapes, range(256), prefixes, (b"", b"\x48")):
+        for extension in range(8):
+            head = prefix + rex + escape + bytes([opcode, 0xC2 | extension << 3])
+            encoding = decode(head + bytes(8))
+            if encoding is None or encoding.modrm < 0 or encoding.immediate_size != 1:
+                continue
+            yield from (head + bytes([value]) for value in values)
+
+
 def _classify(raw: bytes, encoding: Encoding, found: dict[str, Form], examples: int) -> Form | None:
     instruction = next(_disassembler().disasm(raw, 0), None)
     if instruction is None or instruction.size != len(raw):
@@ -170,13 +184,15 @@ def _classify(raw: bytes, encoding: Encoding, found: dict[str, Form], examples: 
     if len(registers) > len(set(registers)):
         kinds.append("same")
     prefixes = (encoding.prefixes + (bytes([encoding.rex]) if encoding.rex else b"")).hex()
+    refused = lift(raw, CODE).refused
     key = (
         f"{instruction.mnemonic} {', '.join(kinds)} "
         f"[{prefixes + ' ' if prefixes else ''}{encoding.map.name} {encoding.opcode:02x}]"
+        f"{'' if refused is None else ' ' + refused.reason.name}"
     )
     form = found.get(key)
     if form is None:
-        form = found[key] = Form(key, refused=lift(raw, CODE).refused)
+        form = found[key] = Form(key, refused=refused)
     if len(form.examples) < examples:
         text = f"{instruction.mnemonic} {instruction.op_str}"
         form.examples.append(Example(raw, text, encoding, memory, _runnable(raw, encoding)))
@@ -544,5 +560,6 @@ def testable(form: Form) -> bool:
 
 __all__ = [
     "CODE", "DATA", "STACK", "Disagreement", "Example", "Form", "Status", "disagreements", "expected", "forms",
-    "forms_of", "state_of", "states", "states_differ", "sweep", "testable",
+    "forms_of", "state_of", "states", "states_differ", "sweep", "sweep_immediates",
+    "testable",
 ]  # fmt: skip

@@ -21,7 +21,19 @@ from burnish.domains.concrete import run
 from burnish.images import load
 from burnish.machine.lift import lift_all
 from burnish.runtime.isolation import Executor
-from cosim import CODE, Example, Form, disagreements, expected, forms, forms_of, states, sweep, testable
+from cosim import (
+    CODE,
+    Example,
+    Form,
+    disagreements,
+    expected,
+    forms,
+    forms_of,
+    states,
+    sweep,
+    sweep_immediates,
+    testable,
+)
 
 _LIBRARIES = Path("/lib/x86_64-linux-gnu")
 _DEFAULT = ("libz.so.1", "libbz2.so.1.0", "liblzma.so.5", "gzip", "xz", "lua5.4")
@@ -61,6 +73,7 @@ def main() -> int:
     paths: list[Path] = []
     if arguments.sweep:
         found = {form.key: form for form in forms_of(sweep(), arguments.examples)}
+        found |= {f"{form.key}, immediates": form for form in forms_of(sweep_immediates(), 1000)}
     else:
         paths = arguments.files or [path for name in _DEFAULT if (path := _locate(name)) is not None]
         found = collect(paths, arguments.examples)
