@@ -1,4 +1,5 @@
-"""Writes a patched copy of an ELF file: rebuilt functions in a new segment, and jumps to them at the old entries.
+"""Writes a patched copy of an ELF file: rebuilt functions in a new segment, and jumps to them at the old
+entries.
 
 Only three things in the original bytes change: the ELF header's pointers to its tables, the first bytes of
 each replaced function and, where asked for, the library search path. All else is appended, so
@@ -15,8 +16,8 @@ each replaced function and, where asked for, the library search path. All else i
 
 The new segment lies at the same distance from its file offset as the first one. Kernels before 5.18 tell a
 program where its program headers are as load address plus ``e_phoff``, whatever PT_PHDR says; so both must
-agree.
-"""
+agree. GNU strip moves a table that does not follow the ELF header, and so breaks the copy (as it does what
+patchelf writes): strip before, not after."""
 
 from __future__ import annotations
 
