@@ -1,8 +1,7 @@
-"""What a varnode holds, by looking backwards from a place in the code.
+"""What varnodes hold where a block ends, and what that means for the blocks before.
 
-``Slices.value`` looks back to the start of a block and gives a term over what held there; ``Slices.before`` rewrites
-such a term for one of the blocks before. Calls are taken to follow the System V convention: they keep RSP and the
-callee-saved registers.
+``Slices.at_end`` gives a term over what held where the block began; ``Slices.before`` rewrites a term for one of the
+blocks before. Calls are taken to follow the System V convention: they keep RSP and the callee-saved registers.
 """
 
 from __future__ import annotations
@@ -29,15 +28,11 @@ from burnish.images.terms import (
     subpiece,
     weight,
 )
-from burnish.machine.registers import CALLEE_SAVED, cell_of, gpr
+from burnish.machine.registers import CALLEE_SAVED, CELLS, Cell, cell_of
 
-_CALLS = (OpCode.CALL, OpCode.CALLIND)
-_STRINGS = (OpCode.REP_MOVS, OpCode.REP_STOS)
-_OPAQUE = (OpCode.CALLOTHER, OpCode.REP_MOVS, OpCode.REP_STOS, *_CALLS)
-_KEPT = frozenset((*CALLEE_SAVED, "rsp"))
-_STRING_REGISTERS = frozenset(gpr(name).offset for name in ("rdi", "rsi", "rcx"))
-_DEPTH = 48
-"""Operations in a row that a term may stand for; beyond that a value is unknown."""
+_CALLS = (OpCode.CALL, OpCode.CALLIND, OpCode.CALLOTHER)
+_KEPT = tuple(CELLS[name].offset for name in (*CALLEE_SAVED, "rsp"))
+_STRING_REGISTERS = tuple(CELLS[name] for name in ("rdi", "rsi", "rcx"))
 
 HEAVY = 64
 """Nodes of a term beyond which it is of no use for an address."""
@@ -45,14 +40,12 @@ HEAVY = 64
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """Answers about the blocks of one function. Terms are remembered."""
+    """Answers about the blocks of one function; each block is evaluated once, when it is first asked about."""
 
     blocks: dict[Label, Block]
     entry: Label
     predecessors: dict[Label, list[Block]]
-    _values: dict[tuple[Label, int, Varnode], Term] = field(
-        default_factory=dict[tuple[Label, int, Varnode], Term]
-    )
+    _evaluations: dict[Label, _Evaluation] = field(default_factory=lambda: dict[Label, _Evaluation]())
 
     @staticmethod
     def of(blocks: Sequence[Block]) -> Slices:
@@ -65,91 +58,11 @@ class Slices:
 
     def at_end(self, block: Block, node: Varnode) -> Term:
         """The value of ``node`` where ``block`` ends, over what held where it began."""
-        return self.value(block, len(block.operations), node)
-
-    def value(self, block: Block, index: int, node: Varnode, depth: int = 0) -> Term:
-        """The value of ``node`` before operation ``index`` of ``block``."""
-        if node.space is Space.CONST:
-            return Const(node.offset, node.size)
-        key = (block.label, index, node)
-        found = self._values.get(key)
-        if found is None:
-            found = self._value(block, index, node, depth)
-            if depth == 0:
-                self._values[key] = found
-        return found
-
-    def _value(self, block: Block, index: int, node: Varnode, depth: int) -> Term:
-        if node.space is Space.RAM or depth > _DEPTH:
-            return Unknown(_instant(block, index), node)
-        for i in range(index - 1, -1, -1):
-            op = block.operations[i]
-            output = op.output
-            if output is not None:
-                if not _overlap(output, node):
-                    continue
-                if _covers(output, node):
-                    return subpiece(self._result(block, i, op, depth), node.offset - output.offset, node.size)
-                if output.offset != node.offset or not _covers(node, output):
-                    return _unknown(_instant(block, i), node)
-                whole = self.value(block, i, node, depth + 1)
-                low, high = output.size, node.size - output.size
-                return piece(subpiece(whole, low, high), self._result(block, i, op, depth))
-            if op.opcode in _OPAQUE and _changes(op, node):
-                return _unknown(_instant(block, i), node)
-        cell = cell_of(node) if node.space is Space.REGISTER else None
-        if cell is None:
-            # Temporaries live within one instruction; registers that we do not model are never of interest.
-            return Unknown(_instant(block, 0), node)
-        return subpiece(Input(cell.varnode), node.offset - cell.offset, node.size)
-
-    def _result(self, block: Block, index: int, op: Operation, depth: int) -> Term:
-        """The value of the output of the operation at ``index``."""
-        assert op.output is not None
-        if op.lane or op.opcode in _OPAQUE:
-            return Unknown(_instant(block, index), op.output)
-        operands = tuple(self.value(block, index, node, depth + 1) for node in op.inputs)
-        if op.opcode is OpCode.LOAD:
-            return self._loaded(block, index, operands[0], op.output.size, depth)
-        found = apply(op.opcode, operands, op.output.size)
-        return found if weight(found) <= HEAVY else Unknown(_instant(block, index), op.output)
-
-    def _loaded(self, block: Block, index: int, address: Term, size: int, depth: int) -> Term:
-        """What ``size`` bytes of memory at ``address`` hold before operation ``index``."""
-        for i in range(index - 1, -1, -1):
-            op = block.operations[i]
-            if op.opcode is OpCode.STORE:
-                stored_size = op.inputs[1].size
-                gap = difference(address, self.value(block, i, op.inputs[0], depth + 1))
-                if gap is None:
-                    return Memory(address, size, _instant(block, i))
-                if gap >= stored_size or -gap >= size:
-                    continue
-                if gap >= 0 and gap + size <= stored_size:
-                    return subpiece(self.value(block, i, op.inputs[1], depth + 1), gap, size)
-                return Memory(address, size, _instant(block, i))
-            if op.opcode in _OPAQUE:
-                return Memory(address, size, _instant(block, i))
-        return Memory(address, size)
+        return self._evaluation(block).read(node)
 
     def before(self, term: Term, block: Block) -> Term:
         """``term``, over what held after ``block``, as a term over what held before it."""
-        match term:
-            case Const():
-                return term
-            case Input(node):
-                return self.at_end(block, node)
-            case Unknown(moment, node):
-                return Unknown(_older(moment), node)
-            case Memory(address, size, moment):
-                earlier = self.before(address, block)
-                if moment is None:
-                    return self._loaded(block, len(block.operations), earlier, size, 0)
-                return Memory(earlier, size, _older(moment))
-            case Sum(constant, parts, size):
-                return add(size, constant, [(self.before(part, block), factor) for part, factor in parts])
-            case Apply(opcode, operands, size):
-                return apply(opcode, tuple(self.before(operand, block) for operand in operands), size)
+        return self._evaluation(block).before(term)
 
     def fact(self, block: Block, successor: Label) -> Fact | None:
         """What the way from ``block`` to ``successor`` says about a condition, over what held before ``block``."""
@@ -159,41 +72,165 @@ class Slices:
             case _:
                 return None
 
-
-def _unknown(moment: Instant, node: Varnode) -> Term:
-    """What a register holds since ``moment``: the same unknown for each of its parts."""
-    cell = cell_of(node) if node.space is Space.REGISTER else None
-    if cell is None:
-        return Unknown(moment, node)
-    return subpiece(Unknown(moment, cell.varnode), node.offset - cell.offset, node.size)
+    def _evaluation(self, block: Block) -> _Evaluation:
+        found = self._evaluations.get(block.label)
+        if found is None:
+            found = self._evaluations[block.label] = _Evaluation(block)
+        return found
 
 
-def _instant(block: Block, index: int) -> Instant:
-    return Instant(block.label.address, index)
+class _Evaluation:
+    """The state where a block ends, by evaluating its operations in order."""
+
+    __slots__ = ("_block", "_cells", "_clobbered", "_count", "_stores", "_temporaries")
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._cells: dict[int, Term] = {}
+        """By offset of the register; one that is absent has not changed since ``_clobbered``."""
+        self._clobbered: Instant | None = None
+        self._temporaries: dict[Varnode, Term] = {}
+        self._stores: list[tuple[Term, Term] | None] = []
+        """Address and value, in order; None for what may write anywhere."""
+        self._count = 0
+        starts = {index for _, index in block.marks}
+        for index, op in enumerate(block.operations):
+            if index in starts:
+                self._temporaries.clear()  # they live within one instruction
+            self._count = index + 1
+            self._execute(op)
+
+    def _execute(self, op: Operation) -> None:
+        match op.opcode:
+            case OpCode.STORE:
+                self._stores.append((self.read(op.inputs[0]), self.read(op.inputs[1])))
+            case OpCode.CALL | OpCode.CALLIND | OpCode.CALLOTHER:
+                kept = {offset: self._cell_at(offset) for offset in _KEPT}
+                self._cells, self._clobbered = kept, self._now()
+                self._stores.append(None)
+            case OpCode.REP_MOVS | OpCode.REP_STOS:
+                for cell in _STRING_REGISTERS:
+                    self._cells[cell.offset] = Unknown(self._now(), cell.varnode)
+                self._stores.append(None)
+            case _:
+                pass
+        if op.output is not None:
+            self._write(op.output, self._result(op, op.output))
+
+    def _result(self, op: Operation, output: Varnode) -> Term:
+        if op.lane or op.opcode in _CALLS:
+            return Unknown(self._now(), output)
+        operands = tuple(map(self.read, op.inputs))
+        if op.opcode is OpCode.LOAD:
+            return self._load(operands[0], output.size)
+        found = apply(op.opcode, operands, output.size)
+        return found if weight(found) <= HEAVY else Unknown(self._now(), output)
+
+    def _now(self) -> Instant:
+        """After the operation that is being evaluated."""
+        return Instant(self._block.label.address, self._count)
+
+    def read(self, node: Varnode) -> Term:
+        """The value of ``node`` now."""
+        match node.space:
+            case Space.CONST:
+                return Const(node.offset, node.size)
+            case Space.REGISTER:
+                cell = cell_of(node)
+                if cell is None:  # a register that we do not model
+                    return self._unread(node)
+                return subpiece(self._cell_at(cell.offset), node.offset - cell.offset, node.size)
+            case Space.UNIQUE:
+                return self._temporary(node)
+            case Space.RAM:
+                return self._unread(node)
+
+    def _unread(self, node: Varnode) -> Term:
+        """A value that the block has not written, nor is it a register's; negative moments keep it apart from what
+        the operation at hand writes."""
+        return Unknown(Instant(self._block.label.address, -self._count), node)
+
+    def _cell_at(self, offset: int) -> Term:
+        found = self._cells.get(offset)
+        if found is None:
+            node = _CELL_NODES[offset]
+            found = Input(node) if self._clobbered is None else Unknown(self._clobbered, node)
+            self._cells[offset] = found
+        return found
+
+    def _temporary(self, node: Varnode) -> Term:
+        found = self._temporaries.get(node)
+        if found is not None:
+            return found
+        for other, value in self._temporaries.items():
+            skip = node.offset - other.offset
+            if skip >= 0 and skip + node.size <= other.size:
+                return subpiece(value, skip, node.size)
+        return self._unread(node)
+
+    def _write(self, node: Varnode, value: Term) -> None:
+        if node.space is Space.UNIQUE:
+            stale = [t for t in self._temporaries if _overlap(t, node)]
+            for other in stale:
+                del self._temporaries[other]
+            self._temporaries[node] = value
+        elif node.space is Space.REGISTER and (cell := cell_of(node)) is not None:
+            self._cells[cell.offset] = self._with_part(cell, node, value)
+
+    def _with_part(self, cell: Cell, node: Varnode, value: Term) -> Term:
+        """The whole register after a write to a part of it."""
+        if node.size == cell.size:
+            return value
+        if node.offset != cell.offset:
+            return Unknown(self._now(), cell.varnode)
+        high = subpiece(self._cell_at(cell.offset), node.size, cell.size - node.size)
+        found = piece(high, value)
+        return found if weight(found) <= HEAVY else Unknown(self._now(), cell.varnode)
+
+    def _load(self, address: Term, size: int) -> Term:
+        """What ``size`` bytes of memory at ``address`` hold now."""
+        for i in range(len(self._stores) - 1, -1, -1):
+            store = self._stores[i]
+            gap = None if store is None else difference(address, store[0])
+            if store is None or gap is None:
+                return self._memory_since(i, address, size)
+            value = store[1]
+            if gap >= value.size or -gap >= size:
+                continue
+            if gap >= 0 and gap + size <= value.size:
+                return subpiece(value, gap, size)
+            return self._memory_since(i, address, size)
+        return Memory(address, size)
+
+    def _memory_since(self, store: int, address: Term, size: int) -> Term:
+        """Memory as the store of that number left it."""
+        return Memory(address, size, Instant(self._block.label.address, store))
+
+    def before(self, term: Term) -> Term:
+        """See ``Slices.before``."""
+        match term:
+            case Const():
+                return term
+            case Input(node):
+                return self.read(node)
+            case Unknown(moment, node):
+                return Unknown(_older(moment), node)
+            case Memory(address, size, moment):
+                earlier = self.before(address)
+                return self._load(earlier, size) if moment is None else Memory(earlier, size, _older(moment))
+            case Sum(constant, parts, size):
+                return add(size, constant, [(self.before(part), factor) for part, factor in parts])
+            case Apply(opcode, operands, size):
+                return apply(opcode, tuple(map(self.before, operands)), size)
+
+
+_CELL_NODES = {cell.offset: cell.varnode for cell in CELLS.values()}
 
 
 def _older(moment: Instant) -> Instant:
-    """Instants of this block's operations are new each time that it runs; those further back must stay apart."""
+    """Instants of a block's operations are new each time that it runs; those further back must stay apart."""
     return Instant(moment.block, moment.index, moment.age + 1)
 
 
 def _overlap(left: Varnode, right: Varnode) -> bool:
-    return (
-        left.space is right.space
-        and left.offset < right.offset + right.size
-        and right.offset < left.offset + left.size
-    )
-
-
-def _covers(outer: Varnode, inner: Varnode) -> bool:
-    return outer.offset <= inner.offset and inner.offset + inner.size <= outer.offset + outer.size
-
-
-def _changes(op: Operation, node: Varnode) -> bool:
-    """True if an operation without an output may change ``node``."""
-    if node.space is not Space.REGISTER:
-        return False
-    cell = cell_of(node)
-    if op.opcode in _STRINGS:
-        return cell is None or cell.offset in _STRING_REGISTERS
-    return cell is None or cell.name not in _KEPT
+    return left.offset < right.offset + right.size and right.offset < left.offset + left.size
