@@ -111,7 +111,7 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """Returns to the caller. The return address has been popped by the block's operations."""
+    """Returns to the caller; the pop of the return address is implied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,15 +121,14 @@ class OpCode(IntEnum):
     MASK = 118
     """Sign bit of each lane, lane 0 in bit 0, zero-extended to the output's size."""
     FLOAT_ROUND_INT = 119
-    """Float lanes to signed integer lanes in the current rounding mode; x86's all-but-sign-zero value when out of range."""
+    """Float lanes to signed integer lanes in the current rounding mode; the sign bit alone where they do not fit."""
     FLOAT_TRUNC_INT = 120
-    """Float lanes to signed integer lanes toward zero; x86's "integer indefinite" when out of range."""
+    """The same toward zero."""
     BSWAP = 121
     REP_MOVS = 122
     """``rep movs``: inputs (RDI, RSI, RCX, CONST element size); writes those three registers. Direction flag clear."""
     REP_STOS = 123
     """``rep stos``: inputs (RDI, RAX, RCX, CONST element size); writes RDI and RCX. Direction flag clear."""
-
 
     ADDRESS = 124
     """The address at run time of the image address that is the (constant) input: what ``lea reg, [rip + x]`` gives."""
@@ -166,6 +165,8 @@ class Operation(NamedTuple):
     ``lane`` is 0 for a scalar operation; otherwise the operation is applied to each lane of that many bytes.
     A lane-wise comparison gives all ones or all zeros in the lane. A lane-wise shift takes one scalar count for
     all lanes; counts at or beyond the lane's width give 0 (or the sign, for ``INT_SRIGHT``).
+    Where lanes change their width (extensions, ``NARROW``, conversions between integers and floats) ``lane`` is that
+    of the input, and the output has as many lanes. ``SHUFFLE`` has as many output lanes as indices.
     ``LOAD`` has inputs ``(address,)`` and ``STORE`` ``(address, value)``: the space operand is dropped.
     """
 
