@@ -17,7 +17,7 @@ class Reason(Enum):
     X87 = "x87 floating point or MMX"
     ATOMIC = "a locked or otherwise atomic instruction"
     AVX = "an AVX, AVX-512 or FMA instruction"
-    SEGMENT = "a write through fs: or gs:"
+    SEGMENT = "an access through gs:"
     SYSTEM = "a system call or privileged instruction"
     CONTROL_STATE = "reads or writes MXCSR or the direction flag"
     UNRESOLVED_JUMP = "an indirect jump whose targets were not found"
