@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from burnish.core.errors import TargetError
 from burnish.images.elf_layout import ElfLayout, read_layout
 from burnish.runtime import ptrace
 from burnish.runtime.address_space import AT_ENTRY, auxiliary_vector, image_base, read_mappings
@@ -45,6 +46,7 @@ _SYS_CLONE, _SYS_FORK, _SYS_CLONE3 = 56, 57, 435
 _LONG_MODE = 0x33
 """The code segment of 64-bit programs."""
 _HOLD_S = 2.0
+_RELEASE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,11 @@ class TracedCommand:
                     space.insert(space.points[point] + self._points[point].address)
 
     def disarm(self, point: int) -> None:
-        """Stops at a point no more, in no process."""
+        """Stops at a point no more, in no process. Of several points at one address the first that is armed is
+        hit."""
         self._armed.discard(point)
+        if any(self._points[other] == self._points[point] for other in self._armed):
+            return
         for space in self._spaces():
             if point in space.points:
                 with suppress(GoneError):
@@ -180,7 +185,7 @@ class TracedCommand:
 
     def finish(self, timeout_s: float | None) -> CommandResult:
         """Takes out all breakpoints, lets the command go and waits for its end. After ``timeout_s`` it is ended,
-        and the result says ``timed_out``."""
+        and the result says ``timed_out``. Raises ``TargetError`` if a thread cannot be let go."""
         self._release()
         try:
             if not self._child.wait(timeout_s):
@@ -390,14 +395,15 @@ class TracedCommand:
                 for address in list(space.placed):
                     with suppress(GoneError):
                         space.remove(address)
-        for thread in list(self._threads.values()):
+        # One that waits for its vfork child cannot stop before the child was let go.
+        for thread in sorted(self._threads.values(), key=lambda thread: thread.waits_for_child):
             with suppress(GoneError):
                 self._detach(thread)
             self._forget(thread)
 
     def _detach(self, thread: _Thread) -> None:
         """Stops a thread and lets it go untraced. What was reported of it is dealt with first."""
-        deadline = time.monotonic() + _HOLD_S
+        deadline = time.monotonic() + _RELEASE_S
         while thread.tid in self._threads:
             change = self._change(thread)
             if change is None and thread.running:
@@ -405,8 +411,9 @@ class TracedCommand:
                 change = ptrace.wait(thread.tid, 0.05, keep_ended=thread.tid == self._main)
                 thread.running = change is None
             match change:
-                case None if thread.running and time.monotonic() < deadline:
-                    continue
+                case None if thread.running:
+                    if time.monotonic() > deadline:
+                        raise TargetError(f"A thread of the command ({thread.tid}) does not react to signals.")
                 case None | Stopped(signal.SIGTRAP, Event.STOP):
                     ptrace.detach(thread.tid)
                     return

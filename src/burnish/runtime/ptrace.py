@@ -27,6 +27,7 @@ _CONT, _SINGLESTEP, _GETREGS, _SETREGS, _GETFPREGS, _SETFPREGS, _DETACH, _SYSCAL
     17,
     24,
 )
+_SETOPTIONS = 0x4200
 _GETEVENTMSG, _GETSIGINFO, _SEIZE, _INTERRUPT, _LISTEN = 0x4201, 0x4202, 0x4206, 0x4207, 0x4208
 _SYSEMU_SINGLESTEP = 32
 _GETSIGMASK, _SETSIGMASK, _GET_RSEQ_CONFIGURATION = 0x420A, 0x420B, 0x420F
@@ -34,6 +35,7 @@ _WALL = 0x40000000
 _ALL_SIGNALS = (1 << 64) - 1
 _SPIN_S = 0.0001
 _NAP_S = 0.001
+_SEIZE_S = 10.0
 
 SYSCALL_STOP = signal.SIGTRAP | 0x80
 """The signal number of a stop at a system call, under ``Options.SYSGOOD``."""
@@ -214,10 +216,19 @@ def _request(request: int, tid: int, address: object = None, data: object = None
 
 
 def seize(tid: int, options: Options) -> None:
-    """Begins to trace a running thread. Raises ``HostError`` where the kernel forbids it."""
-    if _ptrace(_SEIZE, tid, None, int(options)) == -1:
+    """Begins to trace a running thread, with events from now on: none of what it is in the middle of. Raises
+    ``HostError`` where the kernel forbids it."""
+    if _ptrace(_SEIZE, tid, None, int(Options.EXITKILL)) == -1:
         reason = os.strerror(ctypes.get_errno())
         raise HostError(f"The command cannot be traced ({reason}); ptrace is forbidden on this machine.")
+    _request(_INTERRUPT, tid)
+    # Where the thread is in an exec, its stop comes when that is over.
+    while not isinstance(change := wait(tid, _SEIZE_S), Stopped) or change.event is not Event.STOP:
+        if not isinstance(change, Stopped):
+            raise HostError("The command cannot be traced: it did not stop.")
+        _request(_CONT, tid, None, change.signal)
+    _request(_SETOPTIONS, tid, None, int(options))
+    _request(_CONT, tid)
 
 
 def resume(tid: int, number: int = 0) -> None:

@@ -305,11 +305,12 @@ class _Runner:
         end = time.monotonic() + self.limit_s * _PATIENCE
         ptrace.resume_to_syscall(pid)
         while True:
-            change = ptrace.wait(pid, self.limit_s)
+            left = self.limit_s - processor_time(pid)
+            if left <= 0 or time.monotonic() > end:
+                return TimedOut()
+            change = ptrace.wait(pid, max(left, 0.001))
             match change:
                 case None:
-                    if _processor_time(pid) >= self.limit_s or time.monotonic() > end:
-                        return TimedOut()
                     continue
                 case Ended(status):
                     return Faulted(status & 0x7F, 0, 0)
@@ -319,8 +320,6 @@ class _Runner:
                         return outcome
                 case Stopped():
                     pass
-            if _processor_time(pid) >= self.limit_s or time.monotonic() > end:
-                return TimedOut()
             ptrace.resume_to_syscall(pid)
 
     def _at_stop(self, number: int) -> Outcome | None:
@@ -407,7 +406,7 @@ def _is_local(call: SystemCallReached) -> bool:
     return number == _SYS_FUTEX and arguments[1] & _FUTEX_COMMAND == _FUTEX_WAKE
 
 
-def _processor_time(pid: int) -> float:
+def processor_time(pid: int) -> float:
     """Seconds of processor time of a process; 0 if it is gone. Clock numbers: clock_getcpuclockid(3)."""
     try:
         return time.clock_gettime(~pid << 3 | 2)
