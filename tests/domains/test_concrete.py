@@ -8,6 +8,10 @@ import shutil
 import signal
 import struct
 import subprocess
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -74,7 +78,7 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Funct
 
 
 @pytest.fixture(scope="module")
-def executor():
+def executor() -> Iterator[Executor]:
     with Executor() as made:
         yield made
 
@@ -117,6 +121,26 @@ def test_functions_end_as_on_the_processor(
     # The executor stores its return address at the stack pointer; below it nothing differs.
     assert got.state.memory[0] == want.state.memory[0]
     assert got.state.memory[1].data[:0x800] == want.state.memory[1].data[:0x800]
+
+
+@pytest.mark.parametrize(("name", "oracle"), [("adler32_z", zlib.adler32), ("crc32_z", zlib.crc32)])
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 100, 700])
+def test_checksums_of_libz_are_those_of_python(
+    name: str, oracle: Callable[[bytes, int], int], length: int
+) -> None:
+    """A real function, from a distribution's library, with its tables."""
+    path = Path("/lib/x86_64-linux-gnu/libz.so.1")
+    if not path.exists():
+        pytest.skip("libz.so.1 is not installed")
+    image = load(path)
+    lifted = control_flow(image, next(b for b in image.functions if b.name == name))
+    assert isinstance(lifted, Function)
+    state = state_for((1, BUFFER, length), DATA)
+    segments = tuple(MemoryRegion(s.address, s.data, s.access) for s in image.segments)
+    state = replace(state, memory=(*state.memory, *segments))
+    got = run(lifted, state)
+    assert isinstance(got, Finished)
+    assert got.state.gpr[0] & 0xFFFFFFFF == oracle(DATA[:length], 1)
 
 
 def test_a_division_by_zero_faults_where_the_processor_does(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,11 +59,14 @@ def test_flags_and_segment_bases_are_read_from_the_state() -> None:
     assert walker.read(Varnode(Space.REGISTER, 0x110, 8)) == 0
 
 
-def test_a_temporary_can_be_read_in_part() -> None:
+def test_a_temporary_is_read_whole_or_in_its_low_part() -> None:
     walker = fresh()
     walker.step(Operation(OpCode.COPY, Varnode(Space.UNIQUE, 0x100, 8), (gpr("rax"),)))
     assert walker.read(Varnode(Space.UNIQUE, 0x100, 4)) == RAX & 0xFFFFFFFF
-    assert walker.read(Varnode(Space.UNIQUE, 0x104, 4)) == RAX >> 32
+    assert walker.read(Varnode(Space.UNIQUE, 0x100, 8)) == RAX
+    for offset, size in ((0x100, 16), (0x104, 4), (0x200, 1)):
+        with pytest.raises(KeyError, match="before it is written"):
+            walker.read(Varnode(Space.UNIQUE, offset, size))
 
 
 def test_high_and_low_bytes_do_not_disturb_each_other() -> None:
