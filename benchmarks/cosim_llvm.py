@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from cosim import CODE, DATA, STACK, WINDOW, Disagreement, Example, state_of, states_differ
 from numpy.typing import NDArray
 
 from burnish.core.deployment import ObjectCode
@@ -21,6 +20,7 @@ from burnish.machine.registers import CELLS, FLAG_CELLS, GPR_CELLS, VECTOR_CELLS
 from burnish.recompile.codegen import Target, compile_module
 from burnish.recompile.leave import string_operation
 from burnish.runtime.isolation import BatchResult, Executor, Placement, StateBatch, Window
+from cosim import CODE, DATA, STACK, WINDOW, Disagreement, Example, state_of, states_differ
 
 RECORD = 0x30000000
 _RECORD_SIZE = 0x1000

@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from burnish.core.state import MachineState, Outcome
 from burnish.domains.concrete import run
 from burnish.images import load
 from burnish.machine.lift import lift_all
-from burnish.runtime.isolation import Executor
+from burnish.recompile.codegen import Target
+from burnish.runtime.isolation import Executor, StateBatch
 from cosim import (
     CODE,
+    Disagreement,
     Example,
     Form,
     disagreements,
@@ -34,6 +37,7 @@ from cosim import (
     sweep_immediates,
     testable,
 )
+from cosim_llvm import disagreements_with_llvm
 
 _LIBRARIES = Path("/lib/x86_64-linux-gnu")
 _DEFAULT = ("libz.so.1", "libbz2.so.1.0", "liblzma.so.5", "gzip", "xz", "lua5.4")
@@ -60,6 +64,19 @@ def collect(paths: list[Path], examples: int) -> dict[str, Form]:
     return found
 
 
+def _compare(
+    executor: Executor, example: Example, batch: StateBatch, domain: str
+) -> Iterator[tuple[str, list[Disagreement]]]:
+    """Disagreements by domain. The compiled form says nothing of what only transfers control."""
+    result = expected(executor, example, batch)
+    if domain != "llvm":
+        yield "concrete", disagreements(example, batch, result, concrete)
+    if domain != "concrete":
+        compiled = disagreements_with_llvm(executor, example, batch, result, Target())
+        if compiled is not None:
+            yield "llvm", compiled
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
@@ -68,6 +85,7 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sweep", action="store_true", help="all encodings of the opcode maps, not files")
+    parser.add_argument("--domain", choices=("concrete", "llvm", "both"), default="both")
     arguments = parser.parse_args()
     began = time.perf_counter()
     paths: list[Path] = []
@@ -77,20 +95,22 @@ def main() -> int:
     else:
         paths = arguments.files or [path for name in _DEFAULT if (path := _locate(name)) is not None]
         found = collect(paths, arguments.examples)
-    total = wrong_forms = 0
+    total = 0
+    compared: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
     with Executor() as executor:
-        for form in found.values():
-            if not testable(form):
-                continue
-            bad = []
+        for form in filter(testable, found.values()):
+            bad: dict[str, list[Disagreement]] = {}
             for example in form.examples:
                 batch = states(example, arguments.states, arguments.seed)
-                result = expected(executor, example, batch)
-                bad += disagreements(example, batch, result, concrete)
                 total += len(batch)
-            if bad:
-                wrong_forms += 1
-                print(f"{form.key}: {len(bad)} states differ; {bad[0]}")
+                for domain, found_here in _compare(executor, example, batch, arguments.domain):
+                    bad.setdefault(domain, []).extend(found_here)
+            for domain, disagreeing in bad.items():
+                compared[domain] += 1
+                wrong[domain] += bool(disagreeing)
+                if disagreeing:
+                    print(f"{domain}: {form.key}: {len(disagreeing)} states differ; {disagreeing[0]}")
     refused = Counter(form.refused.reason.value for form in found.values() if form.refused)
     lifted = sum(map(testable, found.values()))
     print(
@@ -102,9 +122,10 @@ def main() -> int:
     for reason, count in refused.most_common():
         print(f"    {count:4} {reason}")
     print(f"states               {total}")
-    print(f"forms that disagree  {wrong_forms}")
+    for domain in compared:
+        print(f"{domain:20} {compared[domain]} forms compared, {wrong[domain]} disagree")
     print(f"seconds              {time.perf_counter() - began:.1f}")
-    return 1 if wrong_forms else 0
+    return 1 if wrong.total() else 0
 
 
 def _locate(name: str) -> Path | None:
