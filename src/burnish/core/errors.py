@@ -21,6 +21,14 @@ class ImageError(BurnishError):
     """A file cannot be read as an image: missing, truncated, of another architecture, not ELF."""
 
 
+class CompileError(ImageError):
+    """A compiler rejected the source; ``stderr`` has all that it said."""
+
+    def __init__(self, message: str, stderr: str) -> None:
+        super().__init__(message)
+        self.stderr = stderr
+
+
 class FunctionNotFoundError(BurnishError):
     """No function of that name or address is in the image."""
 

@@ -21,10 +21,11 @@ from burnish.core.code import (
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.images.blocks import cut_blocks
+from burnish.images.control_shapes import is_relative_jump, leaves
 from burnish.images.indirect_jumps import resolve
 from burnish.images.no_return import no_return
 from burnish.images.territory import Place, Territory
-from burnish.machine.encoding import MAX_INSTRUCTION, Map, decode
+from burnish.machine.encoding import MAX_INSTRUCTION, decode
 from burnish.machine.lift import lift_all
 from burnish.machine.refusals import is_trap
 
@@ -204,9 +205,7 @@ class _Explorer:
         shape = decode(self._image.read(instruction.address, instruction.size) or b"")
         if refused.reason is Reason.UNKNOWN_BYTES or shape is None:
             return Unreachable()
-        returns = shape.map is Map.ONE and shape.opcode in (0xC2, 0xC3, 0xCA, 0xCB, 0xCF)
-        jumps = shape.moves_size and shape.modrm < 0 and shape.opcode != 0xE8
-        return Unreachable() if returns or jumps else None
+        return Unreachable() if leaves(shape) or is_relative_jump(shape) else None
 
     def _after(self, instruction: Instruction, op: Operation) -> Terminator | None:
         match op.opcode:

@@ -50,10 +50,10 @@ def function_bounds(image: Image, symbols: Sequence[FunctionSymbol]) -> tuple[Fu
                 has_handler=frame.has_handler,
                 is_part=frame.mid_frame,
             )
-    found = _without_overlap(image, named.values())
+    found = without_overlap(image, named.values())
     if image.is_code(image.entry) and image.entry and not _covers(found, image.entry):
         entry = FunctionBounds("_start", image.entry, 0, "entry")
-        found = _without_overlap(image, [*found, entry])
+        found = without_overlap(image, [*found, entry])
     return found
 
 
@@ -116,7 +116,7 @@ def _from_symbols(address: int, group: list[FunctionSymbol], frame: FrameRange |
     )
 
 
-def _without_overlap(image: Image, bounds: Iterable[FunctionBounds]) -> tuple[FunctionBounds, ...]:
+def without_overlap(image: Image, bounds: Iterable[FunctionBounds]) -> tuple[FunctionBounds, ...]:
     """Sorted; each function ends at the latest where the next, or its section, does."""
     ordered = sorted(bounds, key=lambda b: b.address)
     found: list[FunctionBounds] = []

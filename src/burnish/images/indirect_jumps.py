@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from burnish.core.code import Block, Label, Reason, Refused, Switch, TailCall
 from burnish.core.image import Access, FunctionBounds, Image
@@ -14,6 +13,9 @@ from burnish.images.jump_tables import Table, Tables
 from burnish.images.reaching import Reaching
 from burnish.images.slices import HEAVY, Slices
 from burnish.images.terms import Input, Memory, Sum, Term, weight
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Answer = Switch | TailCall | Refused
 
@@ -137,7 +139,7 @@ def _has_labels(tables: Tables, bounds: FunctionBounds) -> bool:
     """True if an address in the middle of the function is in data or is computed by its code."""
     low, high = bounds.address + 1, bounds.end
     pointers = _code_pointers(tables.image)
-    start = int(np.searchsorted(pointers, low))
+    start = int(pointers.searchsorted(low))
     if start < len(pointers) and int(pointers[start]) < high:
         return True
     for block in tables.slices.blocks.values():
@@ -153,6 +155,8 @@ def _has_labels(tables: Tables, bounds: FunctionBounds) -> bool:
 @lru_cache(maxsize=8)
 def _code_pointers(image: Image) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """All aligned words of data that are addresses of code, sorted."""
+    import numpy as np
+
     code = [s for s in image.segments if Access.EXECUTE in s.access]
     found: list[np.ndarray[tuple[int], np.dtype[np.uint64]]] = [np.zeros(0, np.uint64)]
     for segment in image.segments:

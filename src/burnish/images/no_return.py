@@ -12,7 +12,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from burnish.core.image import FunctionBounds, Image, Import
-from burnish.machine.encoding import Encoding, Map, decode
+from burnish.images.control_shapes import (
+    is_indirect_jump,
+    is_padding,
+    is_relative_jump,
+    is_return,
+    leaves,
+)
+from burnish.machine.encoding import Map, decode
 from burnish.machine.refusals import is_trap
 
 NO_RETURN = frozenset((
@@ -139,39 +146,20 @@ def _sweep(bounds: FunctionBounds, code: bytes) -> _Exits:
         if shape is None:
             return _MAY_RETURN
         end = bounds.address + offset + shape.size
-        if shape.map is Map.ONE and shape.opcode in (0xC2, 0xC3, 0xCA, 0xCB, 0xCF):
+        if is_return(shape):
             return _MAY_RETURN
-        indirect |= shape.map is Map.ONE and shape.opcode == 0xFF and shape.extension in (4, 5)
-        if _is_jump(shape):
+        indirect |= is_indirect_jump(shape)
+        if is_relative_jump(shape):
             target = end + shape.immediate
             if not bounds.address <= target < bounds.end:
                 through.add(target)
-        if not _is_padding(code[offset : offset + shape.size], shape):
+        if not is_padding(code[offset : offset + shape.size], shape):
             last, last_offset = shape, offset
         offset += shape.size
     if last is None:
         return _MAY_RETURN
     if last.map is Map.ONE and last.opcode == 0xE8:
         through.add(bounds.address + last_offset + last.size + last.immediate)
-    elif not (last.map is Map.ONE and _ends(last)) and not is_trap(code[last_offset:]):
+    elif not leaves(last) and not is_trap(code[last_offset:]):
         return _MAY_RETURN
     return _Exits(False, indirect, frozenset(through))
-
-
-def _ends(shape: Encoding) -> bool:
-    """An unconditional jump: nothing falls through."""
-    return shape.opcode in (0xE9, 0xEB) or (shape.opcode == 0xFF and shape.extension in (4, 5))
-
-
-def _is_jump(shape: Encoding) -> bool:
-    """Direct jumps, conditional or not; no calls."""
-    if shape.map is Map.ONE:
-        opcode = shape.opcode
-        return opcode in (0xE9, 0xEB) or opcode & 0xF0 == 0x70 or 0xE0 <= opcode <= 0xE3
-    return shape.map is Map.TWO and shape.opcode & 0xF0 == 0x80
-
-
-def _is_padding(raw: bytes, shape: Encoding) -> bool:
-    if shape.map is Map.ONE:
-        return shape.opcode == 0x90 or raw == b"\xcc"
-    return shape.map is Map.TWO and shape.opcode == 0x1F

@@ -11,7 +11,8 @@ from enum import Enum
 
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Operation, Space
-from burnish.machine.encoding import Map, decode
+from burnish.images.control_shapes import is_relative_jump
+from burnish.machine.encoding import decode
 from burnish.machine.lift import lift_all
 from burnish.machine.registers import CALLEE_SAVED, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS, cell_of
 
@@ -101,7 +102,7 @@ def _jumps_into(image: Image, source: FunctionBounds, goal: FunctionBounds) -> b
         if shape is None:
             return False
         offset += shape.size
-        if shape.moves_size and shape.modrm < 0 and not (shape.map is Map.ONE and shape.opcode == 0xE8):
+        if is_relative_jump(shape):
             target = source.address + offset + shape.immediate
             if goal.address < target < goal.end:
                 return True

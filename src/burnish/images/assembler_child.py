@@ -1,0 +1,39 @@
+"""Assembles standard input, in a process of its own: LLVM ends the process at the first error in module assembly.
+
+Run as a file, so that nothing of the house is imported. Writes the relocatable object to standard output, and what
+is wrong to standard error, as ``error: <inline asm>:LINE:COLUMN: message``.
+"""
+
+# pyright: reportUnknownMemberType=false
+from __future__ import annotations
+
+import sys
+
+_TRIPLE = "x86_64-unknown-linux-gnu"
+_CPU = "sapphirerapids"
+"""Only says which instructions exist; what is not lifted is refused later, with its reason."""
+
+
+def quoted(line: str) -> str:
+    """A line as a string of LLVM's assembly language."""
+    return "".join(
+        chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in line.encode("utf-8")
+    )
+
+
+def main() -> None:
+    """Text in, object out."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    lines = sys.stdin.buffer.read().decode("utf-8", "replace").split("\n")
+    body = "\n".join(f'module asm "{quoted(line)}"' for line in lines)
+    module = llvm.parse_assembly(f'target triple = "{_TRIPLE}"\n{body}\n')
+    machine = llvm.Target.from_triple(_TRIPLE).create_target_machine(cpu=_CPU, reloc="pic", codemodel="small")
+    sys.stdout.buffer.write(machine.emit_object(module))
+
+
+if __name__ == "__main__":
+    main()
