@@ -31,14 +31,14 @@ def run(
     """
     from burnish.core.errors import UsageError
     from burnish.pipeline.recompile import recompile
-    from burnish.report.progress import progress_line
+    from burnish.report.progress import progress
     from burnish.report.recompile import print_recompilation
 
     if everything == (function is not None):
         raise UsageError("say which functions to rebuild: either --function NAMES or --all")
     names = None if function is None else [name.strip() for name in function.split(",") if name.strip()]
-    with progress_line("Rebuilding functions") as step:
-        done = recompile(file, output, names, cpu, on_progress=step)
+    with progress() as say:
+        done = recompile(file, output, names, cpu, say)
     if json:
         print(done.to_json())
     else:

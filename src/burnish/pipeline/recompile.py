@@ -17,7 +17,7 @@ from burnish.images.patch import patch_image
 from burnish.pipeline.results import Result
 from burnish.pipeline.session import find_function
 from burnish.recompile import Rebuilt, Summaries, Target, rebuild
-from burnish.recompile.callers import conflicts
+from burnish.recompile.callers import kept_by_callers
 
 _STRATEGY = "recompile"
 _VERDICT = "UNKNOWN (recompiled by LLVM, not tested)"
@@ -57,7 +57,7 @@ def recompile(
     output: str | os.PathLike[str],
     functions: Sequence[str | int] | None = None,
     cpu: str = "native",
-    on_progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Recompilation:
     """Rebuild ``functions`` (None: all that can be) of ``file`` for ``cpu`` into a copy at ``output``.
 
@@ -68,7 +68,7 @@ def recompile(
     target.resolved()
     image = load(file)
     wanted = image.functions if functions is None else [find_function(image, name) for name in functions]
-    built, refused = rebuild_all(image, wanted, target, on_progress)
+    built, refused = rebuild_all(image, wanted, target, say)
     if functions is not None and refused:
         raise RefusedError(next(iter(refused.values())))
     replacements = [_replacement(made) for made in built]
@@ -85,7 +85,7 @@ def rebuild_all(
     image: Image,
     wanted: Iterable[FunctionBounds],
     target: Target,
-    on_progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Rebuilt], dict[int, Refused]]:
     """Rebuild all that can be replaced together; the rest comes back with its reason, by address."""
     summaries = Summaries(image)
@@ -97,19 +97,16 @@ def rebuild_all(
             refused[bounds.address] = plan
         else:
             planned.append(bounds)
-    built: dict[int, Rebuilt] = {}
+    kept = kept_by_callers(summaries, [bounds.address for bounds in planned])
+    built: list[Rebuilt] = []
     for done, bounds in enumerate(planned):
-        if on_progress is not None:
-            on_progress(done, len(planned))
-        made = rebuild(image, bounds, target, summaries)
+        say(f"Rebuilding {bounds.name} ({done + 1} of {len(planned)})")
+        made = rebuild(image, bounds, target, summaries, kept.get(bounds.address, 0))
         if isinstance(made, Refused):
             refused[bounds.address] = made
         else:
-            built[bounds.address] = made
-    for address, reason in conflicts(summaries, built).items():
-        refused[address] = reason
-        del built[address]
-    return list(built.values()), refused
+            built.append(made)
+    return built, refused
 
 
 def _replacement(made: Rebuilt) -> Replacement:

@@ -47,9 +47,10 @@ def rebuild(
     bounds: FunctionBounds,
     target: Target | None = None,
     summaries: Summaries | None = None,
+    preserve: int = 0,
 ) -> Rebuilt | Refused:
     """Recompile one function for a CPU. ``summaries`` carries what is known of the image's functions from one
-    call to the next."""
+    call to the next; ``preserve`` are caller-saved register bytes that it must not change (``callers``)."""
     target = target or Target()
     summaries = summaries or Summaries(image)
     seconds: dict[str, float] = {}
@@ -64,8 +65,11 @@ def rebuild(
     done("lift and analyse")
     if isinstance(plan, Refused):
         return plan
+    if preserve and plan.layout.stack_bytes:
+        detail = "a caller keeps registers across the call, and it takes stack arguments"
+        return Refused(Reason.CONVENTION, bounds.address, detail)
     try:
-        ir = emit(plan)
+        ir = emit(plan, preserve)
         done("emit")
         compiled = compile_module(ir, target)
         done("compile")

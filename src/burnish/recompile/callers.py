@@ -1,9 +1,9 @@
 """Callers that know more of a function than the ABI promises.
 
 A compiler that sees a callee may keep values in caller-saved registers that the callee does not touch (gcc's
-``-fipa-ra``, part of ``-O2``). A rebuilt function touches whatever LLVM likes. So a function may only be replaced if
-no code that stays as it is keeps such a register across a call that leads to it, directly or through functions that
-stay as they are. Rebuilt callers keep their values safe themselves.
+``-fipa-ra``, part of ``-O2``). A rebuilt function touches whatever LLVM likes. So it must preserve what code that
+stays as it is keeps across calls that lead to it, directly or through functions that stay as they are. Rebuilt
+callers keep their values safe themselves.
 """
 
 from __future__ import annotations
@@ -13,53 +13,58 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from burnish.core.code import Function, Reason, Refused
+from burnish.core.code import Function, Refused
 from burnish.core.image import Access, FunctionBounds, Image
 from burnish.core.pcode import OpCode, Space
 from burnish.images import control_flow
-from burnish.recompile.bits import CLOBBERED, RETURN_VALUES, cells_in
+from burnish.machine.registers import FLAG_CELLS
+from burnish.recompile.bits import CLOBBERED, RETURN_VALUES, cells_mask
 from burnish.recompile.canonical import canonical
 from burnish.recompile.liveness import liveness, terminator_uses, uses_and_defs, without_dead
 from burnish.recompile.plan import Summaries
 
+_MAY_BE_KEPT = CLOBBERED & ~cells_mask(cell.name for cell in FLAG_CELLS)
 _SITES = (0xE8, 0xE9)
 """Opcodes of relative calls and jumps. The displacement that follows is four bytes."""
 
 
-def conflicts(summaries: Summaries, replaced: Iterable[int]) -> dict[int, Refused]:
-    """Which of the functions at the image addresses ``replaced`` may not be replaced together, and why. The
-    address in a refusal is that of the caller: to replace that function as well settles the matter."""
+def kept_by_callers(summaries: Summaries, replaced: Iterable[int]) -> dict[int, int]:
+    """For each function at the image addresses ``replaced``: the register bytes (``bits``) that some code which
+    stays as it is keeps across a call that leads to it, so that its replacement must preserve them. Functions
+    without any are left out."""
     image = summaries.image
     wanted = set(replaced)
-    refused: dict[int, Refused] = {}
     sites = _Sites(image)
-    checked: dict[int, dict[int, Refused]] = {}
-    while True:
+    checked: dict[int, dict[int, int]] = {}
+    kept: dict[int, int] = {}
+    leads: dict[int, set[int]] = {address: {address} for address in wanted}
+    pending = list(wanted)
+    while pending:
         # A function that stays and calls a replaced one may change more than its own callers believe.
-        leads: dict[int, set[int]] = {address: {address} for address in wanted}
-        pending = list(wanted)
-        blamed: dict[int, Refused] = {}
-        while pending:
-            callee = pending.pop()
-            for caller in sites.callers(callee):
-                if caller.address in wanted:
-                    continue
-                found = checked.get(caller.address)
-                if found is None:
-                    found = checked[caller.address] = _kept_by(summaries, caller)
-                problem = found.get(callee) or found.get(-1)
-                if problem is not None and not _opaque_to_callers(image, callee):
-                    for address in leads[callee]:
-                        blamed.setdefault(address, problem)
-                before = leads.get(caller.address, set())
-                after = before | leads[callee]
-                if after != before:
-                    leads[caller.address] = after
-                    pending.append(caller.address)
-        if not blamed:
-            return refused
-        refused |= blamed
-        wanted -= blamed.keys()
+        callee = pending.pop()
+        for caller in sites.callers(callee):
+            if caller.address in wanted:
+                continue
+            found = checked.get(caller.address)
+            if found is None:
+                found = checked[caller.address] = _kept_by(summaries, caller)
+            mask = 0 if _opaque_to_callers(image, callee) else found.get(callee, 0) | found.get(-1, 0)
+            for address in leads[callee]:
+                if mask:
+                    kept[address] = kept.get(address, 0) | mask
+            before = leads.get(caller.address, set())
+            after = before | leads[callee]
+            if after != before:
+                leads[caller.address] = after
+                pending.append(caller.address)
+    return {a: m & ~_returned(summaries, a) for a, m in kept.items() if m & ~_returned(summaries, a)}
+
+
+def _returned(summaries: Summaries, address: int) -> int:
+    """The return registers that a function surely gives a value: its caller reads the result."""
+    bounds = summaries.image.bounds_at(address)
+    plan = None if bounds is None else summaries.plan(bounds)
+    return RETURN_VALUES if plan is None or isinstance(plan, Refused) else RETURN_VALUES & plan.written
 
 
 def _opaque_to_callers(image: Image, address: int) -> bool:
@@ -94,30 +99,26 @@ class _Sites:
         return self._callers.get(address, set())
 
 
-def _kept_by(summaries: Summaries, caller: FunctionBounds) -> dict[int, Refused]:
-    """For each function that ``caller`` calls and across which it keeps a caller-saved register: where. The key -1
-    stands for all callees, where the caller cannot be read."""
+def _kept_by(summaries: Summaries, caller: FunctionBounds) -> dict[int, int]:
+    """For each function that ``caller`` calls: the caller-saved register bytes that it keeps across the call. The
+    key -1 stands for all callees, where the caller cannot be read: then it may keep any."""
     function = control_flow(summaries.image, caller, keep_refused=True)
     if isinstance(function, Refused):
-        detail = f"{caller.name} calls it and cannot be read"
-        return {-1: Refused(Reason.CONVENTION, caller.address, detail)}
+        return {-1: _MAY_BE_KEPT}
     return _kept_in(canonical(function), summaries)
 
 
-def _kept_in(function: Function, summaries: Summaries) -> dict[int, Refused]:
+def _kept_in(function: Function, summaries: Summaries) -> dict[int, int]:
     live = liveness(function, summaries.summarise)
-    found: dict[int, Refused] = {}
+    found: dict[int, int] = {}
     for block in function.blocks:
         sure = live.certain_out[block.label] | terminator_uses(block, summaries.summarise)[0]
         for operation in reversed(without_dead(block, live.live_out[block.label], summaries.summarise)):
             read, _, written = uses_and_defs(operation, summaries.summarise)
             if operation.opcode is OpCode.CALL and operation.inputs[0].space is Space.RAM:
-                kept = sure & CLOBBERED & ~RETURN_VALUES
+                kept = sure & _MAY_BE_KEPT
                 if kept:
-                    names = ", ".join(cell.name for cell, _ in cells_in(kept))
-                    detail = f"{function.name} keeps {names} across a call"
                     callee = operation.inputs[0].offset
-                    found[callee] = Refused(Reason.CONVENTION, function.address, detail)
+                    found[callee] = found.get(callee, 0) | kept
             sure = sure & ~written | read
     return found
-

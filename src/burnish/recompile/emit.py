@@ -36,6 +36,7 @@ from burnish.recompile.bits import BASE, cells_in
 from burnish.recompile.layout import Layout
 from burnish.recompile.leave import Leaver
 from burnish.recompile.liveness import Summarise, define
+from burnish.recompile.preserve import with_preserved
 from burnish.recompile.provenance import FrameAddress
 
 VECTOR = "<2 x i64>"
@@ -59,6 +60,8 @@ class Plan:
     volatile: frozenset[tuple[Label, int]] = frozenset()
     certain: int = 0
     """Register bytes that are read for certain from the function's entry."""
+    written: int = 0
+    """Register bytes that hold a value at every return."""
 
 
 def symbol_of(address: int) -> str:
@@ -66,9 +69,11 @@ def symbol_of(address: int) -> str:
     return f"burnish_{address:x}"
 
 
-def emit(plan: Plan) -> str:
-    """The LLVM module (text) that holds the function."""
-    return _Emitter(plan).module()
+def emit(plan: Plan, preserve: int = 0) -> str:
+    """The LLVM module (text) that holds the function. ``preserve`` are register bytes that it must leave as they
+    are though the ABI lets it change them (``callers``)."""
+    module = _Emitter(plan).module()
+    return with_preserved(module, symbol_of(plan.function.address), preserve) if preserve else module
 
 
 class _Emitter:

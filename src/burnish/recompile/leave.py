@@ -125,6 +125,8 @@ class Leaver:
                 walker.write_cell(cell, 0, cell.size, self.undefined(cell.size))
         for i, name in enumerate((*INTEGER_RETURNS, *VECTOR_RETURNS)):
             cell = CELLS[name]
+            if not summary.clobbers >> BASE[name] & 1:
+                continue
             kind = "i64" if cell.size == 8 else _VECTOR
             value = self.b.emit(kind, f"extractvalue {_RESULT} {result.text}, {i}")
             walker.write_cell(cell, 0, cell.size, value)

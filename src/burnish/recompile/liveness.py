@@ -238,6 +238,7 @@ def defined(function: Function, summarise: Summarise) -> dict[Label, int]:
 def define(current: int, operation: Operation, summarise: Summarise) -> int:
     """The bytes that hold a value after an operation, given those before."""
     if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-        return current & ~summarise(operation).clobbers | RETURN_VALUES
+        clobbers = summarise(operation).clobbers
+        return current & ~clobbers | RETURN_VALUES & clobbers
     _, _, written = uses_and_defs(operation, summarise)
     return current | written

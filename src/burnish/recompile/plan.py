@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from burnish.core.code import Function, Label, Reason, Refused, TailCall
+from burnish.core.code import Block, Function, Label, Reason, Refused, Return, TailCall
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.images import control_flow
-from burnish.recompile.bits import ARGUMENTS, CLOBBERED, RETURN_VALUES, cells_in, cells_mask
+from burnish.recompile.bits import ALL, ARGUMENTS, CLOBBERED, RETURN_VALUES, cells_in, cells_mask
 from burnish.recompile.calls import RETURNS_TWICE, UNKNOWN, CallSummary, import_summary
 from burnish.recompile.canonical import canonical
 from burnish.recompile.emit import Plan
 from burnish.recompile.layout import lay_out
 from burnish.recompile.liveness import (
     carried_temporaries,
+    define,
     defined,
     liveness,
     terminator_uses,
@@ -140,7 +141,21 @@ def make_plan(
     waits = loads_that_may_wait(function, operations, layout.facts)
     first = function.blocks[0].label
     certain = live.certain_in[first]
-    return Plan(function, operations, live.live_in, reached, layout, carried, summarise, waits, certain)
+    written = ALL
+    for block in function.blocks:
+        if isinstance(block.terminator, Return):
+            written &= _defined_at_end(block, reached[block.label], summarise)
+    return Plan(
+        function, operations, live.live_in, reached, layout, carried, summarise, waits, certain, written
+    )
+
+
+def _defined_at_end(
+    block: Block, current: int, summarise: Callable[[Operation | TailCall], CallSummary]
+) -> int:
+    for operation in block.operations:
+        current = define(current, operation, summarise)
+    return current
 
 
 def _returns_twice(function: Function, image: Image | None) -> Refused | None:

@@ -27,16 +27,17 @@ class RetuneStrategy:
     """Propose a variant without vectorisation as well."""
 
     def propose(
-        self, image: Image, bounds: FunctionBounds, summaries: Summaries
+        self, image: Image, bounds: FunctionBounds, summaries: Summaries, preserve: int = 0
     ) -> tuple[Candidate, ...] | Refused:
-        """Candidates for one function, the most ambitious first, or why there is none."""
+        """Candidates for one function, the most ambitious first, or why there is none. ``preserve`` are the
+        registers that its callers keep across calls of it (``recompile.callers``)."""
         full = Target(self.cpu)
         targets = [("vectors", full)]
         if self.variants:
             targets.append(("scalar", replace(full, vectorize=False)))
         candidates: list[Candidate] = []
         for variant, target in targets:
-            rebuilt = rebuild(image, bounds, target, summaries)
+            rebuilt = rebuild(image, bounds, target, summaries, preserve)
             if isinstance(rebuilt, Refused):
                 return rebuilt
             code = rebuilt.object_code

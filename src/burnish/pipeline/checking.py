@@ -1,0 +1,66 @@
+"""Each candidate against its original, on inputs captured from the run and on changed ones, in isolation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from burnish.core.candidate import Candidate
+from burnish.core.verdict import Tested, Verdict, strength
+from burnish.pipeline.proposing import Key, Proposals
+from burnish.verify.replay import LinkedObjects, Subject, replay_check
+
+if TYPE_CHECKING:
+    from burnish.pipeline.optimization import OptimizeOptions
+    from burnish.pipeline.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the tests say of each candidate: by function and variant. ``passed`` are those that may be used."""
+
+    proposals: Proposals
+    verdicts: Mapping[tuple[Key, str], Verdict] = field(default_factory=dict[tuple[Key, str], Verdict])
+
+    def passed(self, candidate: Candidate) -> bool:
+        """True if a candidate agreed on at least one captured input."""
+        return isinstance(self.verdicts.get((candidate.key, candidate.variant)), Tested)
+
+    def candidates(self, key: Key) -> tuple[Candidate, ...]:
+        """The candidates of a function that passed."""
+        return tuple(c for c in self.proposals.candidates.get(key, ()) if self.passed(c))
+
+    def worst(self, key: Key) -> Verdict | None:
+        """The weakest verdict on a function's candidates."""
+        found = [v for (k, _), v in self.verdicts.items() if k == key]
+        return min(found, key=strength) if found else None
+
+
+def check(
+    workload: Workload, proposals: Proposals, options: OptimizeOptions, say: Callable[[str], None]
+) -> Checked:
+    """Run the workload once for each variant, under observation, and compare at sampled calls."""
+    verdicts: dict[tuple[Key, str], Verdict] = {}
+    for variant in proposals.variants:
+        candidates = [c for row in proposals.candidates.values() for c in row if c.variant == variant]
+        say(f"{len(candidates)} functions, variant {variant}")
+        subjects = [_subject(candidate) for candidate in candidates]
+        replay = replay_check(
+            workload.command,
+            subjects,
+            timeout_s=None if options.timeout_s is None else options.timeout_s + options.budget_s,
+            budget_s=options.budget_s,
+            entries_per_function=options.entries,
+            mutations_per_entry=options.mutations,
+            seed=options.seed,
+        )
+        for candidate, report in zip(candidates, replay.reports, strict=True):
+            verdicts[candidate.key, variant] = report.verdict
+    return Checked(proposals, verdicts)
+
+
+def _subject(candidate: Candidate) -> Subject:
+    bounds = candidate.bounds
+    code = LinkedObjects.of([candidate.code], bounds.address)
+    return Subject(candidate.image, bounds.address, bounds.size, bounds.name, code)
