@@ -15,9 +15,11 @@ from burnish.core.state import Finished, MachineState, Outcome
 from burnish.domains.concrete import run
 from burnish.images import load
 from burnish.machine.lift import lift_all
+from burnish.recompile.codegen import Target
 from burnish.runtime.isolation import Executor, Status
 from cosim import CODE, Example, disagreements, expected, forms, forms_of, states, sweep
 from cosim import testable as can_run
+from cosim_llvm import disagreements_with_llvm
 
 LIBRARIES = Path("/lib/x86_64-linux-gnu")
 
@@ -54,6 +56,24 @@ def test_every_form_of_the_libraries_agrees(name: str, executor: Executor) -> No
         wrong += map(str, disagreements(example, batch, result, concrete)[:1])
     assert wrong == []
     assert finished > 0.95 * 12 * sum(map(can_run, found))
+
+
+def test_every_second_form_of_libz_agrees_when_compiled(executor: Executor) -> None:
+    """The ``llvm`` domain, through the code generator, with the same judge."""
+    if not (LIBRARIES / "libz.so.1").exists():
+        pytest.skip("libz.so.1 is not installed")
+    found = list(filter(can_run, forms(load(LIBRARIES / "libz.so.1"), examples=1)))
+    wrong: list[str] = []
+    compared = 0
+    for form in found[::2]:
+        (example,) = form.examples
+        batch = states(example, 10, seed=9)
+        result = expected(executor, example, batch)
+        differing = disagreements_with_llvm(executor, example, batch, result, Target())
+        compared += differing is not None
+        wrong += map(str, (differing or [])[:1])
+    assert wrong == []
+    assert compared > 250
 
 
 @pytest.mark.parametrize("start", range(3))
