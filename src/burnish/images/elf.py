@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -39,11 +40,11 @@ def load(file: str | os.PathLike[str]) -> Image:
     """
     path = locate(file)
     data = read_elf(path)
-    binary = parse(path, data)
     (kind,) = struct.unpack_from("<H", data, 16)
-    if kind == 1:
-        return load_object(path, binary)
-    return _load_linked(path, binary, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # LIEF's, about enumerators that it does not know
+        binary = parse(path, data)
+        return load_object(path, binary) if kind == 1 else _load_linked(path, binary, data)
 
 
 def parse(path: Path, data: bytes) -> lief.ELF.Binary:
