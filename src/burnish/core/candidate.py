@@ -13,7 +13,10 @@ from burnish.core.image import FunctionBounds
 class Candidate:
     """A proposed replacement of one function. ``image`` is the file that holds the original; ``strategy`` and
     ``variant`` say who made it and how; ``reason`` is a phrase for the report. It relies on no assumption: it
-    means what the original means, wherever the original is used as the System V ABI has it."""
+    means what the original means, wherever the original is used as the System V ABI has it.
+
+    ``returns`` are the registers, with the number of their low bytes, in which the original surely returns a value;
+    ``stack_bytes`` is the extent of its stack arguments."""
 
     image: Path
     bounds: FunctionBounds
@@ -21,6 +24,8 @@ class Candidate:
     strategy: str
     variant: str
     reason: str
+    returns: tuple[tuple[str, int], ...]
+    stack_bytes: int
 
     @property
     def key(self) -> tuple[Path, int]:

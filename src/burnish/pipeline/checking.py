@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from burnish.core.candidate import Candidate
 from burnish.core.verdict import Tested, Verdict, strength
 from burnish.pipeline.proposing import Key, Proposals
+from burnish.verify.compare import ReturnPart
 from burnish.verify.replay import LinkedObjects, Subject, replay_check
 
 if TYPE_CHECKING:
@@ -63,4 +64,7 @@ def check(
 def _subject(candidate: Candidate) -> Subject:
     bounds = candidate.bounds
     code = LinkedObjects.of([candidate.code], bounds.address)
-    return Subject(candidate.image, bounds.address, bounds.size, bounds.name, code)
+    returns = tuple(ReturnPart(register, size) for register, size in candidate.returns)
+    return Subject(
+        candidate.image, bounds.address, bounds.size, bounds.name, code, returns, candidate.stack_bytes
+    )

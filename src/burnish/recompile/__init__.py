@@ -11,6 +11,7 @@ from time import perf_counter
 from burnish.core.code import Function, Reason, Refused
 from burnish.core.deployment import ObjectCode
 from burnish.core.image import FunctionBounds, Image
+from burnish.recompile.bits import RETURN_VALUES, cells_in, low_bytes
 from burnish.recompile.codegen import Compiled, Target, compile_module
 from burnish.recompile.emit import emit, symbol_of
 from burnish.recompile.plan import Summaries
@@ -27,6 +28,10 @@ class Rebuilt:
     llvm_ir: str = field(repr=False)
     compiled: Compiled = field(repr=False)
     seconds: dict[str, float]
+    returns: tuple[tuple[str, int], ...] = ()
+    """Registers, and how many of their low bytes, in which the function surely returns a value."""
+    stack_bytes: int = 0
+    """Extent of its stack arguments."""
 
     @property
     def symbol(self) -> str:
@@ -75,7 +80,8 @@ def rebuild(
         done("compile")
     except (KeyError, RuntimeError) as error:
         return Refused(Reason.CODE_GENERATION, bounds.address, str(error).splitlines()[0][:200])
-    return Rebuilt(bounds, plan.function, target, ir, compiled, seconds)
+    returns = tuple((cell.name, low_bytes(part)) for cell, part in cells_in(plan.written & RETURN_VALUES))
+    return Rebuilt(bounds, plan.function, target, ir, compiled, seconds, returns, plan.layout.stack_bytes)
 
 
 __all__ = ["Rebuilt", "Summaries", "Target", "rebuild", "symbol_of"]

@@ -58,6 +58,11 @@ def cells_in(mask: int) -> Iterator[tuple[Cell, int]]:
             yield cell, part
 
 
+def low_bytes(mask: int) -> int:
+    """How many bytes from the lowest on are in a cell's mask without a gap."""
+    return (~mask & mask + 1).bit_length() - 1
+
+
 STACK_POINTER = cell_mask("rsp")
 ARGUMENTS = cells_mask((*INTEGER_ARGUMENTS, *VECTOR_ARGUMENTS))
 RETURN_VALUES = cells_mask(RETURNS)

@@ -20,12 +20,12 @@ def with_preserved(module: str, symbol: str, preserve: int) -> str:
     # At entry the stack is 8 bytes off a multiple of 16; it must not be at the call.
     room = 16 * len(vectors) + (8 if len(general) % 2 == 0 else 0)
     if room:
-        lines += [f"subq ${room}, %rsp", f".cfi_adjust_cfa_offset {room}"]
+        lines += [f"subq $${room}, %rsp", f".cfi_adjust_cfa_offset {room}"]
     lines += [f"movups %{name}, {16 * i}(%rsp)" for i, name in enumerate(vectors)]
     lines.append(f"callq {body}")
     lines += [f"movups {16 * i}(%rsp), %{name}" for i, name in enumerate(vectors)]
     if room:
-        lines += [f"addq ${room}, %rsp", f".cfi_adjust_cfa_offset -{room}"]
+        lines += [f"addq $${room}, %rsp", f".cfi_adjust_cfa_offset -{room}"]
     for name in reversed(general):
         lines += [f"popq %{name}", ".cfi_adjust_cfa_offset -8"]
     lines.append("retq")
@@ -34,7 +34,7 @@ def with_preserved(module: str, symbol: str, preserve: int) -> str:
         f"define void @{symbol}() naked uwtable {{\n"
         f'  call void asm sideeffect "{text}", ""()\n'
         "  unreachable\n}\n"
-        f'@llvm.used = appending global [1 x ptr] [ptr @{body}], section "llvm.metadata"\n'
+        f'@llvm.compiler.used = appending global [1 x ptr] [ptr @{body}], section "llvm.metadata"\n'
     )
     # The stub stands first, so that the function's symbol is where its code begins.
     return stub + module.replace(f"@{symbol}(", f"@{body}(").replace("define ", "define internal ", 1)

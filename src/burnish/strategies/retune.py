@@ -44,5 +44,9 @@ class RetuneStrategy:
             if any(code.data == made.code.data for made in candidates):
                 continue
             reason = f"rebuilt for {target.resolved()[0]}"
-            candidates.append(Candidate(image.path, bounds, code, self.name, variant, reason))
+            candidates.append(
+                Candidate(
+                    image.path, bounds, code, self.name, variant, reason, rebuilt.returns, rebuilt.stack_bytes
+                )
+            )
         return tuple(candidates)
