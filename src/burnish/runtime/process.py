@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -132,10 +133,13 @@ class TracedCommand:
                 if change is None:
                     continue
                 busy = True
-                with suppress(GoneError):  # killed meanwhile: its end is reported next
+                try:
                     hit = self._handle(thread, change)
-                    if hit is not None:
-                        return hit
+                except GoneError:  # killed meanwhile: its end is reported next
+                    thread.running = True
+                    continue
+                if hit is not None:
+                    return hit
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
@@ -161,8 +165,10 @@ class TracedCommand:
         thread = self._threads.get(hit.tid)
         if thread is None:
             return
-        with suppress(GoneError):
+        try:
             self._over(thread, hit.address)
+        except GoneError:
+            thread.running = True
 
     def arm(self, point: int) -> None:
         """Stops at a point again from now on, in all processes."""
@@ -213,6 +219,7 @@ class TracedCommand:
                     while not isinstance(ptrace.wait(thread.tid, 1.0), Ended | None):
                         pass
             self._forget(thread)
+        _kill_strays()
         if not self._finished:
             self._finished = True
             self._child.wait(None)
@@ -444,3 +451,12 @@ class TracedCommand:
     def _close_unused(self, space: Space) -> None:
         if all(thread.space is not space for thread in self._threads.values()):
             space.memory.close()
+
+
+def _kill_strays() -> None:
+    """Kills copies of which we never heard, because what was copied was killed in that very moment."""
+    thread = threading.get_native_id()
+    for pid in Path(f"/proc/self/task/{thread}/children").read_text().split():
+        with suppress(OSError):
+            if f"TracerPid:\t{thread}\n" in Path(f"/proc/{pid}/status").read_text():
+                ptrace.kill(int(pid))

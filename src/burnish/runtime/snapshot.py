@@ -272,7 +272,8 @@ def _inject(
             ptrace.set_registers(tid, changed)
             while True:
                 ptrace.step(tid)
-                change = ptrace.wait(tid, _INJECTION_S)
+                # Its end is for others to see: only they may reap it.
+                change = ptrace.wait(tid, _INJECTION_S, keep_ended=True)
                 match change:
                     case Stopped(event=Event.FORK | Event.CLONE | Event.VFORK):
                         child = ptrace.event_message(tid)
@@ -284,6 +285,10 @@ def _inject(
                         raise GoneError(f"The traced process {tid} ended while it was copied.")
             result = ptrace.get_registers(tid).rax
             ptrace.set_registers(tid, restored)
+    except GoneError:
+        if child:
+            ptrace.kill(child)
+        raise
     finally:
         with suppress(GoneError):
             memory.write(registers.rip, hidden)
