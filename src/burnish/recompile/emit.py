@@ -76,6 +76,21 @@ def emit(plan: Plan, preserve: int = 0) -> str:
     return with_preserved(module, symbol_of(plan.function.address), preserve) if preserve else module
 
 
+_GRAIN = 4
+"""Registers go through memory in pieces of at least so many bytes: LLVM would keep each byte that is accessed alone
+in a register of its own."""
+
+
+def _grains(walker: Walker[Value], cell: Cell) -> list[tuple[int, int, Value]]:
+    """What was written of a cell, in pieces of at least ``_GRAIN`` bytes (a flag is one)."""
+    pieces = walker.registers.get(cell, [])
+    if cell.size == 1 or all(size >= _GRAIN for _, size, _ in pieces):
+        return list(pieces)
+    starts = sorted({offset - offset % _GRAIN for offset, size, _ in pieces if size < _GRAIN})
+    small = [(start, _GRAIN, walker.read_cell(cell, start, _GRAIN)) for start in starts]
+    return small + [piece for piece in pieces if piece[1] >= _GRAIN]
+
+
 class _Emitter:
     """Writes one function; also the hooks of the LLVM domain."""
 
@@ -114,6 +129,9 @@ class _Emitter:
         if cell.size == 8 and self._is_pointer(self.label, cell.name):
             pointer = self.b.emit("ptr", f"load ptr, ptr {self._slot(cell.name + '.p', 'ptr')}")
             return pointer if size == 8 else self.domain.extract(pointer, 8, offset, size)
+        if size < _GRAIN:
+            whole = self.initial(cell, offset - offset % _GRAIN, _GRAIN)
+            return self.domain.extract(whole, _GRAIN, offset % _GRAIN, size)
         kind = VECTOR if size == 16 else int_type(size)
         place = self._part(cell, offset)
         return self.b.emit(kind, f"load {kind}, ptr {place}, align 1")
@@ -164,7 +182,7 @@ class _Emitter:
             if cell.size == 8:
                 self._write_back_general(walker, cell, mask, wanting)
                 continue
-            for offset, size, value in walker.registers.get(cell, ()):
+            for offset, size, value in _grains(walker, cell):
                 if not value.text.startswith("%undefined") and mask >> offset & (1 << size) - 1:
                     self._store_part(cell, offset, value)
         for offset, (_, value) in walker.temporaries.items():
@@ -183,7 +201,7 @@ class _Emitter:
             pointer = self.domain.convert.pointer(walker.read_cell(cell, 0, 8))
             self.b.do(f"store ptr {pointer.text}, ptr {self._slot(cell.name + '.p', 'ptr')}")
         if False in kinds:
-            for offset, size, value in pieces:
+            for offset, size, value in _grains(walker, cell) if cell in walker.registers else pieces:
                 if not value.text.startswith("%undefined") and mask >> offset & (1 << size) - 1:
                     self._store_part(cell, offset, self.domain.convert.integer(value))
 

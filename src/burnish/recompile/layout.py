@@ -28,6 +28,7 @@ from burnish.recompile.provenance import (
     Shape,
     Unknown,
     entry_facts,
+    slot_name,
 )
 
 RED_ZONE = 128
@@ -64,11 +65,10 @@ def lay_out(
     summarise: Summarise,
 ) -> Layout | Refused:
     """Analyse a function whose ``operations`` (per block, dead ones removed) and live registers are given."""
-    saved: dict[int, str] = {}
-    facts, walked = _fixed_point(function, operations, summarise, saved)
+    facts, walked = _fixed_point(function, operations, summarise)
     if isinstance(walked, Refused):
         return walked
-    refused = _convention(function, operations, walked, saved)
+    refused = _convention(function, walked)
     if refused is not None:
         return refused
     _escape_at_joins(function, facts, walked, live_in)
@@ -79,7 +79,6 @@ def _fixed_point(
     function: Function,
     operations: Mapping[Label, Sequence[Operation]],
     summarise: Summarise,
-    saved: dict[int, str],
 ) -> tuple[dict[Label, dict[str, Shape]], dict[Label, _Walked] | Refused]:
     blocks = {block.label: block for block in function.blocks}
     first = function.blocks[0].label
@@ -89,7 +88,7 @@ def _fixed_point(
     while pending:
         label = pending.pop()
         block = blocks[label]
-        result = _walk(block, operations[label], facts[label], saved, summarise)
+        result = _walk(block, operations[label], facts[label], summarise)
         walked[label] = result
         if not isinstance(result.exits.get("rsp"), FrameAddress):
             index = result.evidence.stack_lost or 0
@@ -122,10 +121,9 @@ def _walk(
     block: Block,
     operations: Sequence[Operation],
     facts: dict[str, Shape],
-    saved: dict[int, str],
     summarise: Summarise,
 ) -> _Walked:
-    domain = ProvenanceDomain(block.label, facts, saved)
+    domain = ProvenanceDomain(block.label, facts)
     walker: Walker[Shape] = Walker(domain)
     for index, operation in enumerate(operations):
         domain.index = index
@@ -140,6 +138,7 @@ def _walk(
     if isinstance(block.terminator, TailCall):
         _leave(domain, walker, summarise(block.terminator))
     exits = {cell.name: walker.read_cell(cell, 0, 8) for cell in GENERAL}
+    exits |= {slot_name(offset): EntryValue(register) for offset, register in domain.saved.items()}
     return _Walked(domain.found, exits)
 
 
@@ -174,13 +173,7 @@ def _leave(domain: ProvenanceDomain, walker: Walker[Shape], summary: CallSummary
                 domain.found.escapes.add(shape.offset)
 
 
-def _convention(
-    function: Function,
-    operations: Mapping[Label, Sequence[Operation]],
-    walked: Mapping[Label, _Walked],
-    saved: Mapping[int, str],
-) -> Refused | None:
-    del operations
+def _convention(function: Function, walked: Mapping[Label, _Walked]) -> Refused | None:
     for block in function.blocks:
         result = walked.get(block.label)
         if result is None:
@@ -190,12 +183,6 @@ def _convention(
             register, _ = found.misuse
             reason = Reason.VARIADIC if register == "rax" else Reason.CONVENTION
             return Refused(reason, block.label.address, f"reads {register} as it was at entry")
-        for offset, size, value in found.frame_writes:
-            for slot, register in saved.items():
-                overlaps = offset < slot + 8 and slot < offset + size
-                if overlaps and value != EntryValue(register) and register in CALLEE_SAVED:
-                    detail = f"overwrites the saved {register}"
-                    return Refused(Reason.CONVENTION, block.label.address, detail)
         for offset, size in (*found.frame_reads, *((o, s) for o, s, _ in found.frame_writes)):
             if offset < 8 and offset + size > 0:
                 return Refused(Reason.RETURN_ADDRESS, block.label.address)

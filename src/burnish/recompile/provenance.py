@@ -77,6 +77,7 @@ class Sum:
 
 
 Shape = Number | Constant | FrameAddress | FrameDerived | ImageAddress | EntryValue | Unknown | Sum
+_SLOT = "slot"
 NUMBER = Number()
 SCALED = Number(scaled=True)
 _MASK = (1 << 64) - 1
@@ -105,13 +106,18 @@ class Evidence:
 
 
 class ProvenanceDomain:
-    """See the module. One instance walks one block: ``facts`` are the shapes of registers at its start, ``saved``
-    the frame slots that hold entry values (shared by all blocks of the function)."""
+    """See the module. One instance walks one block: ``facts`` are the shapes of registers at its start, and of the
+    frame slots that hold entry values (``slot_name``)."""
 
-    def __init__(self, label: Label, facts: dict[str, Shape], saved: dict[int, str]) -> None:
+    def __init__(self, label: Label, facts: dict[str, Shape]) -> None:
         self.label = label
         self.facts = facts
-        self.saved = saved
+        self.saved = {
+            int(name.removeprefix(_SLOT)): shape.register
+            for name, shape in facts.items()
+            if name.startswith(_SLOT) and isinstance(shape, EntryValue)
+        }
+        """Frame slots that hold entry values now: offset to register."""
         self.found = Evidence()
         self.index = 0
 
@@ -164,8 +170,10 @@ class ProvenanceDomain:
         self._access(address, size, "write")
         if isinstance(address, FrameAddress):
             self.found.frame_writes.append((address.offset, size, value))
+            for slot in [s for s in self.saved if address.offset < s + 8 and s < address.offset + size]:
+                del self.saved[slot]
             if isinstance(value, EntryValue) and size == 8:
-                self.saved.setdefault(address.offset, value.register)
+                self.saved[address.offset] = value.register
                 return
         self.use(value)
 
@@ -288,6 +296,11 @@ class ProvenanceDomain:
                 self.use(shape)
         for i in (*pointers, 2):
             walker.write(nodes[i], Unknown((self.label, -self.index - 1 - i)) if i in pointers else NUMBER)
+
+
+def slot_name(offset: int) -> str:
+    """The name under which facts hold what is in a frame slot."""
+    return f"{_SLOT}{offset}"
 
 
 def entry_facts() -> dict[str, Shape]:
