@@ -14,6 +14,7 @@ from burnish.core.image import FunctionBounds, Image
 from burnish.recompile.bits import RETURN_VALUES, cells_in, low_bytes
 from burnish.recompile.codegen import Compiled, Target, compile_module
 from burnish.recompile.emit import emit, symbol_of
+from burnish.recompile.inline import callees_to_copy
 from burnish.recompile.plan import Summaries
 
 
@@ -74,7 +75,7 @@ def rebuild(
         detail = "a caller keeps registers across the call, and it takes stack arguments"
         return Refused(Reason.CONVENTION, bounds.address, detail)
     try:
-        ir = emit(plan, preserve)
+        ir = emit(plan, preserve, callees_to_copy(plan, summaries) if target.inline else ())
         done("emit")
         compiled = compile_module(ir, target)
         done("compile")

@@ -18,11 +18,12 @@ model believes in them (a table-driven CRC became 2.6 times slower with them).""
 class Target:
     """The CPU to build for. ``cpu`` is ``native``, ``x86-64`` or any name that LLVM knows (``znver4``,
     ``skylake`` …); ``speed`` is the optimisation level, 0 to 3; ``vectorize`` allows LLVM to make vectors of
-    scalar code."""
+    scalar code, ``inline`` to put small called functions in line."""
 
     cpu: str = "native"
     speed: int = 3
     vectorize: bool = True
+    inline: bool = False
 
     def resolved(self) -> tuple[str, str]:
         """``(cpu name, feature string)`` as LLVM takes them. Raises ``HostError`` for an unknown name."""

@@ -34,7 +34,7 @@ from burnish.machine.registers import (
 )
 from burnish.recompile.bits import BASE, cells_in
 from burnish.recompile.layout import Layout
-from burnish.recompile.leave import Leaver
+from burnish.recompile.leave import Leaver, Signature, signature
 from burnish.recompile.liveness import Summarise, define
 from burnish.recompile.preserve import with_preserved
 from burnish.recompile.provenance import FrameAddress
@@ -69,10 +69,19 @@ def symbol_of(address: int) -> str:
     return f"burnish_{address:x}"
 
 
-def emit(plan: Plan, preserve: int = 0) -> str:
+def emit(plan: Plan, preserve: int = 0, inline: Sequence[Plan] = ()) -> str:
     """The LLVM module (text) that holds the function. ``preserve`` are register bytes that it must leave as they
-    are though the ABI lets it change them (``callers``)."""
-    module = _Emitter(plan).module()
+    are though the ABI lets it change them (``callers``); ``inline`` are functions that it calls, of which the
+    module gets copies of its own that LLVM may put in line."""
+    copies = {p.function.address: (f"{symbol_of(p.function.address)}.copy", signature(p)) for p in inline}
+    declarations = {"@__burnish_image = external hidden global i8"}
+    functions = [_Emitter(plan, copies, declarations).definition(symbol_of(plan.function.address))]
+    functions += [
+        _Emitter(p, copies, declarations).definition(copies[p.function.address][0], "internal ")
+        for p in inline
+    ]
+    attributes = 'attributes #0 = { uwtable "no-builtins" "frame-pointer"="none" }'
+    module = "\n".join((*sorted(declarations), *functions, attributes, ""))
     return with_preserved(module, symbol_of(plan.function.address), preserve) if preserve else module
 
 
@@ -94,11 +103,13 @@ def _grains(walker: Walker[Value], cell: Cell) -> list[tuple[int, int, Value]]:
 class _Emitter:
     """Writes one function; also the hooks of the LLVM domain."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self, plan: Plan, copies: Mapping[int, tuple[str, Signature]], declarations: set[str]
+    ) -> None:
         self.plan = plan
-        self.b = Builder()
+        self.b = Builder(declarations)
         self.domain = LlvmDomain(self.b, plan.layout.low, self)
-        self.leaver = Leaver(plan, self.b, self.domain.convert)
+        self.leaver = Leaver(plan, self.b, self.domain.convert, copies)
         self.label = plan.function.blocks[0].label
         self.index = 0
         self.allocas: dict[str, str] = {}
@@ -219,7 +230,8 @@ class _Emitter:
 
     # -- the function --------------------------------------------------------------------------------------
 
-    def module(self) -> str:
+    def definition(self, name: str, linkage: str = "") -> str:
+        """The function's text."""
         plan, function = self.plan, self.plan.function
         body: list[str] = []
         for block in function.blocks:
@@ -232,12 +244,10 @@ class _Emitter:
         parameters, prologue = self._parameters()
         size = 8 - plan.layout.low
         lines = [
-            "@__burnish_image = external hidden global i8",
-            *sorted(self.b.declarations),
-            f"define {RESULT} @{symbol_of(function.address)}({parameters}) #0 {{",
+            f"define {linkage}{RESULT} @{name}({parameters}) #0 {{",
             "entry:",
             f"  %frame0 = alloca [{size} x i8], align 16",
-            *(f"  %{name} = alloca {kind}" for name, kind in self.allocas.items()),
+            *(f"  %{slot} = alloca {kind}" for slot, kind in self.allocas.items()),
             (
                 '  %frame = call ptr asm "", "=r,0"(ptr %frame0)'
                 if plan.layout.opaque_frame
@@ -248,27 +258,25 @@ class _Emitter:
             "  br label %b0",
             *body,
             "}",
-            'attributes #0 = { uwtable "no-builtins" "frame-pointer"="none" }',
         ]
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines)
 
     def _parameters(self) -> tuple[str, list[str]]:
         """The parameter list, and the stores that put arguments into their registers' slots."""
-        plan, first = self.plan, self.plan.function.blocks[0].label
         prologue: list[str] = []
         types: list[str] = []
-        for name in INTEGER_ARGUMENTS:
-            kind = "ptr" if self._is_pointer(first, name) else "i64"
+        own = signature(self.plan)
+        for name, kind in zip(INTEGER_ARGUMENTS, own.integers, strict=True):
             types.append(f"{kind} %arg.{name}")
             slot = name + (".p" if kind == "ptr" else ".i")
             if slot in self.allocas:
                 prologue.append(f"  store {kind} %arg.{name}, ptr %{slot}")
-        for name in VECTOR_ARGUMENTS[: self.leaver.vector_parameters()]:
+        for name in VECTOR_ARGUMENTS[: own.vectors]:
             types.append(f"{VECTOR} %arg.{name}")
             if name in self.allocas:
                 prologue.append(f"  store {VECTOR} %arg.{name}, ptr %{name}")
-        if plan.layout.stack_bytes:
-            types.append(f"ptr byval([{plan.layout.stack_bytes} x i8]) align 8 %stack")
+        if own.stack_bytes:
+            types.append(f"ptr byval([{own.stack_bytes} x i8]) align 8 %stack")
         return ", ".join(types), prologue
 
     def _block(self, block: Block) -> None:

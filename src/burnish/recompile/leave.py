@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from burnish.core.code import Label, TailCall
@@ -27,24 +29,40 @@ _VECTOR = "<2 x i64>"
 _RESULT = f"{{ i64, i64, {_VECTOR}, {_VECTOR} }}"
 
 
-class Leaver:
-    """Writes calls for one function."""
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A rebuilt function's parameters: the types of the six integer registers, how many vector registers follow, and
+    the extent of the stack arguments."""
 
-    def __init__(self, plan: Plan, builder: Builder, converter: Converter) -> None:
+    integers: tuple[str, ...]
+    vectors: int
+    stack_bytes: int
+
+
+def signature(plan: Plan) -> Signature:
+    """The parameters of the function of ``plan``. It names the vector registers that are live at entry (or may be
+    returned), and all that a tail call passes on."""
+    function = plan.function
+    first = function.blocks[0].label
+    kinds = tuple("ptr" if (first, n) in plan.layout.pointers else "i64" for n in INTEGER_ARGUMENTS)
+    wanted = plan.live[first]
+    for block in function.blocks:
+        if isinstance(block.terminator, TailCall):
+            wanted |= plan.summarise(block.terminator).arguments
+    vectors = max((i + 1 for i, n in enumerate(VECTOR_ARGUMENTS) if wanted >> BASE[n] & 0xFFFF), default=0)
+    return Signature(kinds, vectors, plan.layout.stack_bytes)
+
+
+class Leaver:
+    """Writes calls for one function. ``local`` has the functions that the module holds itself, by address."""
+
+    def __init__(
+        self, plan: Plan, builder: Builder, converter: Converter, local: Mapping[int, tuple[str, Signature]]
+    ) -> None:
         self.plan = plan
         self.b = builder
         self.convert = converter
-
-    def vector_parameters(self) -> int:
-        """How many vector registers the function's own parameter list must name: those live at entry, those that
-        may be returned, and all that a tail call passes on."""
-        function = self.plan.function
-        wanted = self.plan.live[function.blocks[0].label]
-        count = max((i + 1 for i, n in enumerate(VECTOR_ARGUMENTS) if wanted >> BASE[n] & 0xFFFF), default=0)
-        for block in function.blocks:
-            if isinstance(block.terminator, TailCall):
-                count = max(count, self._vectors(self.plan.summarise(block.terminator)))
-        return count
+        self.local = local
 
     def effect(
         self, operation: Operation, walker: Walker[Value], label: Label, index: int, defined: int
@@ -64,11 +82,6 @@ class Leaver:
             self.b.declarations.add(f"{name} = external hidden global i8")
             return name
         return self.convert.pointer(walker.read(node)).text
-
-    @staticmethod
-    def _vectors(summary: CallSummary) -> int:
-        wanted = summary.arguments
-        return max((i + 1 for i, n in enumerate(VECTOR_ARGUMENTS) if wanted >> BASE[n] & 0xFFFF), default=0)
 
     def _register_arguments(
         self, summary: CallSummary, walker: Walker[Value], defined: int, integers: int, vectors: int
@@ -100,7 +113,12 @@ class Leaver:
         self, operation: Operation, walker: Walker[Value], where: tuple[Label, int], defined: int
     ) -> None:
         summary = self.plan.summarise(operation)
-        target = self._target(operation.inputs[0], walker)
+        node = operation.inputs[0]
+        known = self.local.get(node.offset) if node.space is Space.RAM else None
+        if known is not None:
+            self._results(self._call_local(*known, summary, walker, defined), summary, walker)
+            return
+        target = self._target(node, walker)
         passed = summary.arguments & defined
         integers = max(
             (i + 1 for i, n in enumerate(INTEGER_ARGUMENTS) if passed >> BASE[n] & 0xFF), default=0
@@ -120,6 +138,18 @@ class Leaver:
         if summary.variadic:
             types.append("...")
         result = self.b.emit(_RESULT, f"call {_RESULT} ({', '.join(types)}) {target}({', '.join(arguments)})")
+        self._results(result, summary, walker)
+
+    def _call_local(
+        self, name: str, taken: Signature, summary: CallSummary, walker: Walker[Value], defined: int
+    ) -> Value:
+        """A call of a function in this module, with its own parameter types, so that LLVM can put it in line."""
+        _, arguments = self._register_arguments(summary, walker, defined, 6, taken.vectors)
+        typed = [self._as(text, kind) for text, kind in zip(arguments[:6], taken.integers, strict=True)]
+        return self.b.emit(_RESULT, f"call {_RESULT} @{name}({', '.join(typed + arguments[6:])})")
+
+    def _results(self, result: Value, summary: CallSummary, walker: Walker[Value]) -> None:
+        """Registers after a call."""
         for cell, _ in cells_in(summary.clobbers):
             if cell.name not in RETURNS:
                 walker.write_cell(cell, 0, cell.size, self.undefined(cell.size))
@@ -144,18 +174,14 @@ class Leaver:
         """A jump to another function: a call in tail position that reuses this function's frame for certain."""
         summary = self.plan.summarise(tail)
         target = self._target(tail.target, walker)
-        vectors = self.vector_parameters()
-        _, arguments = self._register_arguments(summary, walker, defined, 6, vectors)
-        own = self._own_integer_types()
-        arguments = [self._as(text, kind) for text, kind in zip(arguments, own, strict=False)] + arguments[6:]
-        if self.plan.layout.stack_bytes:
+        own = signature(self.plan)
+        _, registers = self._register_arguments(summary, walker, defined, 6, own.vectors)
+        arguments = [self._as(text, kind) for text, kind in zip(registers[:6], own.integers, strict=True)]
+        arguments += registers[6:]
+        if own.stack_bytes:
             arguments.append(f"ptr byval([{self.plan.layout.stack_bytes} x i8]) align 8 %stack")
         result = self.b.emit(_RESULT, f"musttail call {_RESULT} {target}({', '.join(arguments)})")
         self.b.do(f"ret {_RESULT} {result.text}")
-
-    def _own_integer_types(self) -> list[str]:
-        first = self.plan.function.blocks[0].label
-        return ["ptr" if (first, n) in self.plan.layout.pointers else "i64" for n in INTEGER_ARGUMENTS]
 
     def _as(self, argument: str, kind: str) -> str:
         """``musttail`` wants the caller's own parameter types."""

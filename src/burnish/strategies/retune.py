@@ -24,7 +24,7 @@ class RetuneStrategy:
     cpu: str = "native"
     """``native`` or a CPU name that LLVM knows."""
     variants: bool = True
-    """Propose a variant without vectorisation as well."""
+    """Propose variants without vectorisation, and with small callees in line, as well."""
 
     def propose(
         self, image: Image, bounds: FunctionBounds, summaries: Summaries, preserve: int = 0
@@ -35,6 +35,7 @@ class RetuneStrategy:
         targets = [("vectors", full)]
         if self.variants:
             targets.append(("scalar", replace(full, vectorize=False)))
+            targets.append(("inlined", replace(full, vectorize=False, inline=True)))
         candidates: list[Candidate] = []
         for variant, target in targets:
             rebuilt = rebuild(image, bounds, target, summaries, preserve)

@@ -59,10 +59,11 @@ def vector_type(lane: int, size: int, *, floating: bool = False) -> str:
 class Builder:
     """Collects the text of one function: instructions of the current block, and what goes to its entry block."""
 
-    def __init__(self) -> None:
+    def __init__(self, declarations: set[str] | None = None) -> None:
+        """``declarations`` are the module's, where several functions share them."""
         self.lines: list[str] = []
         self.entry: list[str] = []
-        self.declarations: set[str] = set()
+        self.declarations: set[str] = set() if declarations is None else declarations
         self._serial = 0
         self._frame_offsets: dict[int, str] = {}
 
