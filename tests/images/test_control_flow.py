@@ -275,11 +275,13 @@ def test_a_jump_to_an_address_that_the_function_computed_is_no_tail_call() -> No
 
 def test_parts_out_of_line_belong_to_their_function(tmp_path: Path) -> None:
     source = """
-        #include <stdlib.h>
         #include <stdio.h>
-        int f(int x) {
-            if (__builtin_expect(x > 100, 0)) { puts("large"); abort(); }
-            return x * 3;
+        __attribute__((cold, noinline)) int report(int x) { return puts("large") + x; }
+        __attribute__((noinline)) int f(int x) {
+            volatile int frame[20];
+            frame[0] = x;
+            if (x > 100) { frame[0] = report(x) + 1; }
+            return frame[0] * 3;
         }
         int main(int argc, char **argv) { return f(argc); }
         """

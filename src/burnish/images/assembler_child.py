@@ -14,11 +14,9 @@ _CPU = "sapphirerapids"
 """Only says which instructions exist; what is not lifted is refused later, with its reason."""
 
 
-def quoted(line: str) -> str:
-    """A line as a string of LLVM's assembly language."""
-    return "".join(
-        chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in line.encode("utf-8")
-    )
+def quoted(text: bytes) -> str:
+    """A string of LLVM's assembly language."""
+    return "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in text)
 
 
 def main() -> None:
@@ -28,9 +26,9 @@ def main() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
-    lines = sys.stdin.buffer.read().decode("utf-8", "replace").split("\n")
-    body = "\n".join(f'module asm "{quoted(line)}"' for line in lines)
-    module = llvm.parse_assembly(f'target triple = "{_TRIPLE}"\n{body}\n')
+    # In one piece: of several, LLVM drops the empty ones, and its line numbers would be wrong.
+    body = quoted(sys.stdin.buffer.read())
+    module = llvm.parse_assembly(f'target triple = "{_TRIPLE}"\nmodule asm "{body}"\n')
     machine = llvm.Target.from_triple(_TRIPLE).create_target_machine(cpu=_CPU, reloc="pic", codemodel="small")
     sys.stdout.buffer.write(machine.emit_object(module))
 

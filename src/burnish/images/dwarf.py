@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from burnish.core.errors import ImageError
 from burnish.core.image import Image, ImageKind, SourceLine
 from burnish.images.file_check import read_elf
 
@@ -71,8 +70,6 @@ def _rows(path: Path) -> dict[int, SourceLine | None]:
     does not hide a row that begins there."""
     import io
 
-    from elftools.common.exceptions import DWARFError, ELFError
-    from elftools.construct import ConstructError
     from elftools.elf.elffile import ELFFile
 
     found: dict[int, SourceLine | None] = {}

@@ -37,37 +37,17 @@ class Fact(NamedTuple):
 def interval(term: Term, facts: Sequence[Fact]) -> Interval:
     """All values that ``term`` may have lie in it. Contradictory facts (a path that is never taken) may give any."""
     found = _by_shape(term, facts)
-    for fact in facts:
-        bounds = _implied(term, fact.condition, fact.holds)
-        if bounds is not None:
+    for sign in (False, True):
+        if sign and found.high > mask(term.size) >> 1:
+            break  # may be negative: a signed upper bound says nothing
+        for fact in facts:
+            bounds = _implied(term, fact.condition, fact.holds, sign)
+            if bounds is None:
+                continue
             low, high = max(found.low, bounds[0]), min(found.high, bounds[1])
             if low <= high and (low, high) != (found.low, found.high):
                 found = Interval(low, high, True, found.masked)
-    return _signed_facts(term, found, facts)
-
-
-def _signed_facts(term: Term, found: Interval, facts: Sequence[Fact]) -> Interval:
-    """A signed upper bound is an unsigned one where the value is known not to be negative."""
-    if found.high > mask(term.size) >> 1:
-        return found
-    for fact in facts:
-        match _stripped(fact):
-            case Apply(OpCode.INT_SLESS, (a, Const(limit))), True if a == term:
-                high = signed(limit, term.size) - 1
-            case Apply(OpCode.INT_SLESS, (Const(limit), a)), False if a == term:
-                high = signed(limit, term.size)
-            case _:
-                continue
-        if found.low <= high < found.high:
-            found = Interval(found.low, high, True)
     return found
-
-
-def _stripped(fact: Fact) -> tuple[Term, bool]:
-    condition, holds = fact
-    while isinstance(condition, Apply) and condition.opcode is OpCode.BOOL_NEGATE:
-        condition, holds = condition.operands[0], not holds
-    return condition, holds
 
 
 def _by_shape(term: Term, facts: Sequence[Fact]) -> Interval:
@@ -135,13 +115,14 @@ def hull(left: Interval, right: Interval) -> Interval:
 Bounds = tuple[int, int] | None
 
 
-def _implied(term: Term, condition: Term, holds: bool) -> Bounds:
-    """Bounds of ``term`` if ``condition`` is as said; None if that says nothing of it."""
+def _implied(term: Term, condition: Term, holds: bool, positive: bool) -> Bounds:
+    """Bounds of ``term``, which if ``positive`` is known not to be negative, if ``condition`` is as said; None if that
+    says nothing of it."""
     match condition:
         case Apply(OpCode.BOOL_NEGATE, (inner,)):
-            return _implied(term, inner, not holds)
+            return _implied(term, inner, not holds, positive)
         case Apply(OpCode.BOOL_AND | OpCode.BOOL_OR as opcode, (left, right)):
-            both = (_implied(term, left, holds), _implied(term, right, holds))
+            both = (_implied(term, left, holds, positive), _implied(term, right, holds, positive))
             # "a and b" holds: each does. It does not hold: one of them does not. And so, turned round, for "or".
             return _meet(*both) if holds == (opcode is OpCode.BOOL_AND) else _join(*both)
         case Apply(OpCode.INT_EQUAL | OpCode.INT_NOTEQUAL as opcode, (left, right)):
@@ -155,9 +136,10 @@ def _implied(term: Term, condition: Term, holds: bool) -> Bounds:
         case Apply(OpCode.INT_LESSEQUAL, (left, right)):
             return _less_equal(term, left, right) if holds else _less(term, right, left)
         case Apply(OpCode.INT_SLESS, (left, right)):
-            return (
-                _signed_at_least(term, left, right) if not holds else _signed_at_least(term, right, left, 1)
-            )
+            if not holds:
+                left, right = right, left
+            least = _signed_at_least(term, right, left, 1 if holds else 0)
+            return least or (_signed_at_most(term, left, right, -1 if holds else 0) if positive else None)
         case _:
             return None
 
@@ -184,12 +166,20 @@ def _less_equal(term: Term, left: Term, right: Term) -> Bounds:
     return None
 
 
-def _signed_at_least(term: Term, left: Term, right: Term, more: int = 0) -> Bounds:
+def _signed_at_least(term: Term, left: Term, right: Term, more: int) -> Bounds:
     """``left >= right + more`` for signed numbers, where that makes ``left`` non-negative."""
     if not isinstance(right, Const):
         return None
     least = signed(right.value, right.size) + more
     return _solve(term, left, least, mask(left.size) >> 1) if least >= 0 else None
+
+
+def _signed_at_most(term: Term, left: Term, right: Term, more: int) -> Bounds:
+    """``left <= right + more`` for signed numbers, where ``left`` is the term itself and not negative."""
+    if left != term or not isinstance(right, Const):
+        return None
+    most = signed(right.value, right.size) + more
+    return (0, most) if most >= 0 else None
 
 
 def _solve(term: Term, known: Term, low: int, high: int) -> Bounds:
