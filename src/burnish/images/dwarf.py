@@ -83,16 +83,9 @@ def _rows(path: Path) -> dict[int, SourceLine | None]:
         for unit in info.iter_CUs():
             _read_unit(info, unit, found)
     except (
-        ImageError,
-        DWARFError,
-        ELFError,
-        ConstructError,
-        ValueError,
-        KeyError,
-        IndexError,
-        AssertionError,
-    ):
-        return found
+        Exception
+    ):  # pyelftools raises anything at all for damaged tables; what was read so far may be wrong
+        return {}
     return found
 
 
