@@ -16,7 +16,8 @@ class Candidate:
     means what the original means, wherever the original is used as the System V ABI has it.
 
     ``returns`` are the registers, with the number of their low bytes, in which the original surely returns a value;
-    ``stack_bytes`` is the extent of its stack arguments."""
+    ``stack_bytes`` is the extent of its stack arguments. ``copies`` are the image addresses of functions that it has
+    copies of, in line or behind it: their time is then spent in it."""
 
     image: Path
     bounds: FunctionBounds
@@ -26,6 +27,7 @@ class Candidate:
     reason: str
     returns: tuple[tuple[str, int], ...]
     stack_bytes: int
+    copies: tuple[int, ...] = ()
 
     @property
     def key(self) -> tuple[Path, int]:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from burnish.core.candidate import Candidate
 from burnish.core.deployment import Deployment, Replacement
 from burnish.core.errors import TargetError
+from burnish.core.image import Image
 from burnish.core.measure import Comparison
 from burnish.core.profile import Profile
 from burnish.core.verdict import label
 from burnish.cost.sampled import AddressRange, FunctionRanges, compare_sampled
 from burnish.pipeline.deploy import deploy
-from burnish.pipeline.hotspots import frequency
+from burnish.pipeline.hotspots import frequency, load_images
 from burnish.pipeline.optimization import Choice
 from burnish.pipeline.proposing import Key
 from burnish.record.sampling import sample
@@ -78,10 +79,11 @@ def measure(
         now = time.monotonic()
         if done + 1 >= _MIN_ROUNDS and now - began + (now - started) > options.budget_s:
             break
+    images = load_images(hot)
     comparisons: dict[tuple[Key, str], Comparison] = {}
     for variant, sampled in zip(variants, profiles[1:], strict=True):
-        spots = [spot for spot in hot.functions if spot.key in variant.candidates]
-        ranges = [_ranges(spot.key, variant, workload) for spot in spots]
+        spots = [s for s in hot.functions if s.key in variant.candidates and not _lent(s.key, variant)]
+        ranges = [_ranges(spot.key, variant, images[spot.image]) for spot in spots]
         rows = compare_sampled(profiles[0], sampled, ranges, seed=options.seed)
         for spot, row in zip(spots, rows, strict=True):
             comparisons[spot.key, variant.candidates[spot.key].variant] = row.comparison
@@ -148,19 +150,27 @@ def _sampled(workload: Workload, command: Command, options: OptimizeOptions) -> 
     return profile
 
 
-def _ranges(key: Key, variant: _Variant, workload: Workload) -> FunctionRanges:
-    """A function's code in the original, and in the variant: what is left of it there, and the new code."""
-    path, address = key
-    bounds = variant.candidates[key].bounds
-    old = AddressRange(path, bounds.address, bounds.address + bounds.size)
+def _ranges(key: Key, variant: _Variant, image: Image) -> FunctionRanges:
+    """A function's code in the original, and in the variant: what is left of it there, and the new code. Functions
+    that were copied into it belong to it on both sides, since its copies do their work."""
+    path, _ = key
+    candidate = variant.candidates[key]
+    addresses = (candidate.bounds.address, *candidate.copies)
+    bounds = [found for a in addresses if (found := image.bounds_at(a)) is not None]
+    old = tuple(AddressRange(path, b.address, b.address + b.size) for b in bounds)
     new: list[AddressRange] = []
-    for image in variant.deployment.images:
-        if image.source.resolve() != path.resolve():
+    for patched in variant.deployment.images:
+        if patched.source.resolve() != path.resolve():
             continue
-        new.append(AddressRange(image.path, old.start, old.end))
-        for function in image.functions:
-            if function.address == address:
-                new.append(
-                    AddressRange(image.path, function.new_address, function.new_address + function.new_size)
-                )
-    return FunctionRanges(bounds.name, (old,), tuple(new))
+        new += [AddressRange(patched.path, part.start, part.end) for part in old]
+        for function in patched.functions:
+            if function.address in addresses:
+                start = function.new_address
+                new.append(AddressRange(patched.path, start, start + function.new_size))
+    return FunctionRanges(candidate.bounds.name, old, tuple(new))
+
+
+def _lent(key: Key, variant: _Variant) -> bool:
+    """True where another candidate of the variant has a copy of the function, and so does part of its work."""
+    path, address = key
+    return any(c.image == path and address in c.copies for c in variant.candidates.values())

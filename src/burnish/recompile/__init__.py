@@ -33,6 +33,8 @@ class Rebuilt:
     """Registers, and how many of their low bytes, in which the function surely returns a value."""
     stack_bytes: int = 0
     """Extent of its stack arguments."""
+    copies: tuple[int, ...] = ()
+    """Image addresses of the functions that were copied into it."""
 
     @property
     def symbol(self) -> str:
@@ -75,14 +77,17 @@ def rebuild(
         detail = "a caller keeps registers across the call, and it takes stack arguments"
         return Refused(Reason.CONVENTION, bounds.address, detail)
     try:
-        ir = emit(plan, preserve, callees_to_copy(plan, summaries) if target.inline else ())
+        copied = callees_to_copy(plan, summaries) if target.inline else ()
+        ir = emit(plan, preserve, copied)
         done("emit")
         compiled = compile_module(ir, target)
         done("compile")
     except (KeyError, RuntimeError) as error:
         return Refused(Reason.CODE_GENERATION, bounds.address, str(error).splitlines()[0][:200])
     returns = tuple((cell.name, low_bytes(part)) for cell, part in cells_in(plan.written & RETURN_VALUES))
-    return Rebuilt(bounds, plan.function, target, ir, compiled, seconds, returns, plan.layout.stack_bytes)
+    copies = tuple(copy.function.address for copy in copied)
+    stack_bytes = plan.layout.stack_bytes
+    return Rebuilt(bounds, plan.function, target, ir, compiled, seconds, returns, stack_bytes, copies)
 
 
 __all__ = ["Rebuilt", "Summaries", "Target", "rebuild", "symbol_of"]

@@ -12,6 +12,7 @@ from burnish.core.code import Block, Function, Label, Reason, Refused, Return, T
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.images import control_flow
+from burnish.machine.registers import FLAG_CELLS
 from burnish.recompile.bits import ALL, ARGUMENTS, CLOBBERED, RETURN_VALUES, cells_in, cells_mask
 from burnish.recompile.calls import RETURNS_TWICE, UNKNOWN, CallSummary, import_summary
 from burnish.recompile.canonical import canonical
@@ -30,12 +31,10 @@ from burnish.recompile.waits import loads_that_may_wait
 
 _DEPTH = 4
 """How deep calls of calls are followed before a callee counts as unreadable, which is always right."""
-_VECTOR_CLOBBERS = CLOBBERED & cells_mask(f"xmm{i}" for i in range(16))
-_UNREADABLE = CallSummary(
-    ARGUMENTS, _VECTOR_CLOBBERS | RETURN_VALUES | cells_mask(("cf", "pf", "af", "zf", "sf", "of"))
-)
+_FLAGS = cells_mask(cell.name for cell in FLAG_CELLS if cell.name != "df")
+_UNREADABLE = CallSummary(ARGUMENTS, RETURN_VALUES | _FLAGS)
 """A callee in the image that cannot be read. A compiler that saw it may rely on registers that it leaves alone, so
-general registers keep their values: right whether or not it changes them."""
+all but those of the result keep their values: right whether or not it changes them."""
 
 Lift = Callable[[Image, FunctionBounds], Function | Refused]
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from burnish.core.candidate import Candidate
 from burnish.core.code import Refused
 from burnish.core.image import FunctionBounds, Image
-from burnish.recompile import Summaries, Target, rebuild
+from burnish.recompile import Rebuilt, Summaries, Target, rebuild
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,19 @@ class RetuneStrategy:
             if any(code.data == made.code.data for made in candidates):
                 continue
             reason = f"rebuilt for {target.resolved()[0]}"
-            candidates.append(
-                Candidate(
-                    image.path, bounds, code, self.name, variant, reason, rebuilt.returns, rebuilt.stack_bytes
-                )
-            )
+            candidates.append(_candidate(image, rebuilt, self.name, variant, reason))
         return tuple(candidates)
+
+
+def _candidate(image: Image, rebuilt: Rebuilt, strategy: str, variant: str, reason: str) -> Candidate:
+    return Candidate(
+        image=image.path,
+        bounds=rebuilt.bounds,
+        code=rebuilt.object_code,
+        strategy=strategy,
+        variant=variant,
+        reason=reason,
+        returns=rebuilt.returns,
+        stack_bytes=rebuilt.stack_bytes,
+        copies=rebuilt.copies,
+    )
