@@ -24,6 +24,7 @@ from burnish.images.blocks import cut_blocks
 from burnish.images.control_shapes import is_relative_jump, leaves
 from burnish.images.indirect_jumps import resolve
 from burnish.images.no_return import no_return
+from burnish.images.slices import Memo
 from burnish.images.territory import Place, Territory
 from burnish.machine.encoding import MAX_INSTRUCTION, decode
 from burnish.machine.lift import lift_all
@@ -100,10 +101,11 @@ class _Explorer:
     def _resolve_indirect_jumps(self) -> None:
         """Until nothing changes: what an indirect jump can reach depends on all paths to it, and so on the targets of
         the others. The last round confirms every answer on the whole of the control flow."""
+        memory: Memo = {}
         for _ in range(_ROUNDS):
             blocks = self._blocks()
             changed = False
-            answers = resolve(self._image, self._bounds, blocks, self._indirect, self._holds)
+            answers = resolve(self._image, self._bounds, blocks, self._indirect, self._holds, memory)
             for address, answer in answers.items():
                 if isinstance(answer, Refused):
                     continue

@@ -11,7 +11,7 @@ from burnish.core.image import Access, FunctionBounds, Image
 from burnish.core.pcode import OpCode, Space, Varnode
 from burnish.images.jump_tables import Table, Tables
 from burnish.images.reaching import Reaching
-from burnish.images.slices import HEAVY, Slices
+from burnish.images.slices import HEAVY, Memo, Slices
 from burnish.images.terms import Input, Memory, Sum, Term, weight
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ def resolve(
     blocks: Sequence[Block],
     jumps: Mapping[int, Varnode],
     holds: Callable[[int], bool],
+    memory: Memo,
 ) -> dict[int, Answer]:
     """What each jump of ``jumps`` (its address, and the varnode with its target) does, as far as ``blocks``, the
     function's so far, tell. Unresolved jumps end their blocks with a ``Switch`` without targets or with the answer
-    of an earlier round. ``holds`` says whether an address may be code of the function."""
-    slices = Slices.of(blocks)
+    of an earlier round. ``holds`` says whether an address may be code of the function; ``memory`` is handed in again
+    in later rounds."""
+    slices = Slices.of(blocks, memory)
     reaching = Reaching(slices)
     tables = Tables(image, slices, reaching, holds)
     ending = {block.marks[-1][0]: block for block in blocks if block.marks}

@@ -29,10 +29,9 @@ from burnish.images.terms import (
     truncate,
     zero_extend,
 )
-from burnish.machine.registers import GPR_CELLS, gpr
+from burnish.machine.registers import gpr
 
 _RSP = Input(gpr("rsp"))
-_REGISTERS = tuple(cell.varnode for cell in GPR_CELLS)
 
 
 class _Narrow(Enum):
@@ -72,8 +71,8 @@ class Reaching:
             label = waiting.pop()
             block, state = slices.blocks[label], states[label]
             after: _State = {}
-            for node in _REGISTERS:
-                known = _after(slices.at_end(block, node), state)
+            for node, term in slices.registers_at_end(block):
+                known = _after(term, state)
                 if known is not None:
                     after[node] = known
             for successor in successors(block.terminator):
@@ -87,6 +86,15 @@ class Reaching:
 
 def _after(term: Term, state: Mapping[Varnode, _Known]) -> _Known | None:
     """What is known of ``term``, over what held where a block begins."""
+    match term:
+        case Input(node):
+            return state.get(node)
+        case Const():
+            return term
+        case Unknown() | Memory() if term.size > _HALF:
+            return None
+        case _:
+            pass
     value = _value(term, state)
     if value is not None:
         return value

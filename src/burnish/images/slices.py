@@ -7,7 +7,8 @@ blocks before. Calls are taken to follow the System V convention: they keep RSP 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from burnish.core.code import Block, Branch, Label, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
@@ -28,7 +29,7 @@ from burnish.images.terms import (
     subpiece,
     weight,
 )
-from burnish.machine.registers import CALLEE_SAVED, CELLS, Cell, cell_of
+from burnish.machine.registers import CALLEE_SAVED, CELLS, GPR_CELLS, Cell, cell_of
 
 _CALLS = (OpCode.CALL, OpCode.CALLIND, OpCode.CALLOTHER)
 _KEPT = tuple(CELLS[name].offset for name in (*CALLEE_SAVED, "rsp"))
@@ -45,20 +46,25 @@ class Slices:
     blocks: dict[Label, Block]
     entry: Label
     predecessors: dict[Label, list[Block]]
-    _evaluations: dict[Label, _Evaluation] = field(default_factory=lambda: dict[Label, _Evaluation]())
+    _memory: Memo
 
     @staticmethod
-    def of(blocks: Sequence[Block]) -> Slices:
-        """Of blocks as ``cut_blocks`` gives them, the entry first."""
+    def of(blocks: Sequence[Block], memory: Memo) -> Slices:
+        """Of blocks as ``cut_blocks`` gives them, the entry first. ``memory`` is kept by the caller for the blocks of
+        the same function as they grow; it starts empty."""
         predecessors: dict[Label, list[Block]] = {block.label: [] for block in blocks}
         for block in blocks:
             for label in successors(block.terminator):
                 predecessors[label].append(block)
-        return Slices({block.label: block for block in blocks}, blocks[0].label, predecessors)
+        return Slices({block.label: block for block in blocks}, blocks[0].label, predecessors, memory)
 
     def at_end(self, block: Block, node: Varnode) -> Term:
         """The value of ``node`` where ``block`` ends, over what held where it began."""
         return self._evaluation(block).read(node)
+
+    def registers_at_end(self, block: Block) -> tuple[tuple[Varnode, Term], ...]:
+        """The values of all general registers where ``block`` ends."""
+        return self._evaluation(block).registers
 
     def before(self, term: Term, block: Block) -> Term:
         """``term``, over what held after ``block``, as a term over what held before it."""
@@ -73,16 +79,15 @@ class Slices:
                 return None
 
     def _evaluation(self, block: Block) -> _Evaluation:
-        found = self._evaluations.get(block.label)
+        key = (block.label, len(block.operations))  # two blocks of one start and length are the same code
+        found = self._memory.get(key)
         if found is None:
-            found = self._evaluations[block.label] = _Evaluation(block)
+            found = self._memory[key] = _Evaluation(block)
         return found
 
 
 class _Evaluation:
     """The state where a block ends, by evaluating its operations in order."""
-
-    __slots__ = ("_block", "_cells", "_clobbered", "_count", "_stores", "_temporaries")
 
     def __init__(self, block: Block) -> None:
         self._block = block
@@ -129,6 +134,11 @@ class _Evaluation:
     def _now(self) -> Instant:
         """After the operation that is being evaluated."""
         return Instant(self._block.label.address, self._count)
+
+    @cached_property
+    def registers(self) -> tuple[tuple[Varnode, Term], ...]:
+        """The values of all general registers."""
+        return tuple((cell.varnode, self._cell_at(cell.offset)) for cell in GPR_CELLS)
 
     def read(self, node: Varnode) -> Term:
         """The value of ``node`` now."""
@@ -223,6 +233,9 @@ class _Evaluation:
             case Apply(opcode, operands, size):
                 return apply(opcode, tuple(map(self.before, operands)), size)
 
+
+Memo = dict[tuple[Label, int], _Evaluation]
+"""What is known of blocks, by label and number of operations."""
 
 _CELL_NODES = {cell.offset: cell.varnode for cell in CELLS.values()}
 
