@@ -20,7 +20,7 @@ from burnish.images import control_flow
 from burnish.machine.registers import FLAG_CELLS
 from burnish.recompile.bits import CLOBBERED, RETURN_VALUES, cells_mask
 from burnish.recompile.canonical import canonical
-from burnish.recompile.liveness import liveness, terminator_uses, uses_and_defs, without_dead
+from burnish.recompile.liveness import carried_temporaries, live_across_calls, liveness
 from burnish.recompile.plan import Summaries
 
 _MAY_BE_KEPT = CLOBBERED & ~cells_mask(cell.name for cell in FLAG_CELLS)
@@ -111,14 +111,12 @@ def _kept_by(summaries: Summaries, caller: FunctionBounds) -> dict[int, int]:
 def _kept_in(function: Function, summaries: Summaries) -> dict[int, int]:
     live = liveness(function, summaries.summarise)
     found: dict[int, int] = {}
+    carried = carried_temporaries(function)
     for block in function.blocks:
-        sure = live.certain_out[block.label] | terminator_uses(block, summaries.summarise)[0]
-        for operation in reversed(without_dead(block, live.live_out[block.label], summaries.summarise)):
-            read, _, written = uses_and_defs(operation, summaries.summarise)
-            if operation.opcode is OpCode.CALL and operation.inputs[0].space is Space.RAM:
-                kept = sure & _MAY_BE_KEPT
-                if kept:
-                    callee = operation.inputs[0].offset
-                    found[callee] = found.get(callee, 0) | kept
-            sure = sure & ~written | read
+        calls = live_across_calls(block, live.certain_out[block.label], summaries.summarise, carried)
+        for call, later in calls:
+            kept = later & _MAY_BE_KEPT
+            if kept and call.opcode is OpCode.CALL and call.inputs[0].space is Space.RAM:
+                callee = call.inputs[0].offset
+                found[callee] = found.get(callee, 0) | kept
     return found

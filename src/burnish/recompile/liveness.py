@@ -135,19 +135,38 @@ def _rows(block: Block, summarise: Summarise) -> list[_Row]:
 
 def _backwards(rows: Iterable[_Row], live: int, carried: Mapping[int, int], *, perhaps: bool) -> int:
     wanted: set[int] = set()
-    for read, maybe, written, temporary, used in rows:
-        if temporary is None:
-            if not written & live:
-                continue
-        elif temporary != -1:
-            if temporary not in wanted and temporary not in carried:
-                continue
-            wanted.discard(temporary)
-        live = live & ~written | read
-        if perhaps:
-            live |= maybe
-        wanted |= used
+    for row in rows:
+        live = _step(row, live, wanted, carried, perhaps=perhaps)
     return live
+
+
+def _step(row: _Row, live: int, wanted: set[int], carried: Mapping[int, int], *, perhaps: bool) -> int:
+    """Bytes live before one operation; ``wanted``, the temporaries read later, is updated."""
+    read, maybe, written, temporary, used = row
+    if temporary is None:
+        if not written & live:
+            return live
+    elif temporary != -1:
+        if temporary not in wanted and temporary not in carried:
+            return live
+        wanted.discard(temporary)
+    wanted |= used
+    return live & ~written | read | (maybe if perhaps else 0)
+
+
+def live_across_calls(
+    block: Block, certain_out: int, summarise: Summarise, carried: Mapping[int, int]
+) -> list[tuple[Operation, int]]:
+    """The calls of a block, last first, each with the register bytes that are certainly read after it.
+    ``certain_out`` are those at the block's end."""
+    found: list[tuple[Operation, int]] = []
+    live = certain_out | terminator_uses(block, summarise)[0]
+    wanted: set[int] = {n.offset for n in _terminator_temporaries(block)}
+    for operation, row in zip(reversed(block.operations), _rows(block, summarise)[1:], strict=True):
+        if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
+            found.append((operation, live))
+        live = _step(row, live, wanted, carried, perhaps=False)
+    return found
 
 
 def carried_temporaries(function: Function) -> dict[int, int]:

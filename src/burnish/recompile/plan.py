@@ -6,14 +6,14 @@ on the way, each once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
-from burnish.core.code import Block, Function, Label, Reason, Refused, Return, TailCall
+from burnish.core.code import Block, Function, Reason, Refused, Return, TailCall
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.images import control_flow
 from burnish.machine.registers import FLAG_CELLS
-from burnish.recompile.bits import ALL, ARGUMENTS, CLOBBERED, RETURN_VALUES, cells_in, cells_mask
+from burnish.recompile.bits import ALL, ARGUMENTS, CLOBBERED, RETURN_VALUES, cells_mask
 from burnish.recompile.calls import RETURNS_TWICE, UNKNOWN, CallSummary, import_summary
 from burnish.recompile.canonical import canonical
 from burnish.recompile.emit import Plan
@@ -23,7 +23,6 @@ from burnish.recompile.liveness import (
     define,
     defined,
     liveness,
-    terminator_uses,
     uses_and_defs,
     without_dead,
 )
@@ -119,7 +118,11 @@ def _summary(plan: Plan) -> CallSummary:
 def make_plan(
     function: Function, summarise: Callable[[Operation | TailCall], CallSummary], image: Image | None = None
 ) -> Plan | Refused:
-    """Run the analyses over a function in canonical form."""
+    """Run the analyses over a function in canonical form.
+
+    A register that is read after a call that may have changed it holds garbage there, and garbage it becomes: only
+    direct calls within the image leave more alone than the ABI promises, and their summaries know.
+    """
     refused = _returns_twice(function, image)
     if refused is not None:
         return refused
@@ -132,9 +135,6 @@ def make_plan(
     layout = lay_out(function, operations, live.live_in, summarise)
     if isinstance(layout, Refused):
         return layout
-    refused = _kept_across_calls(function, operations, live.certain_out, summarise)
-    if refused is not None:
-        return refused
     has_value = defined(function, summarise)
     reached = {label: has_value.get(label, 0) for label in live.live_in}
     waits = loads_that_may_wait(function, operations, layout.facts)
@@ -166,25 +166,4 @@ def _returns_twice(function: Function, image: Image | None) -> Refused | None:
                 imported = image.plt.get(operation.inputs[0].offset)
                 if imported is not None and imported.name in RETURNS_TWICE:
                     return Refused(Reason.RETURNS_TWICE, block.label.address, imported.name)
-    return None
-
-
-def _kept_across_calls(
-    function: Function,
-    operations: Mapping[Label, Sequence[Operation]],
-    certain_out: Mapping[Label, int],
-    summarise: Callable[[Operation | TailCall], CallSummary],
-) -> Refused | None:
-    """Refuse a function that reads a register after a call that may have changed it: its compiler knew more of
-    the callee than the ABI promises."""
-    for block in function.blocks:
-        sure = certain_out[block.label] | terminator_uses(block, summarise)[0]
-        for operation in reversed(operations[block.label]):
-            read, _, written = uses_and_defs(operation, summarise)
-            if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-                kept = sure & written & ~RETURN_VALUES
-                if kept:
-                    names = ", ".join(cell.name for cell, _ in cells_in(kept))
-                    return Refused(Reason.CONVENTION, block.label.address, f"{names} kept across a call")
-            sure = sure & ~written | read
     return None
