@@ -30,17 +30,29 @@ class Space:
     loader: int = 0
 
     def insert(self, address: int) -> None:
-        if address not in self.placed:
-            original = self.memory.read(address, 1)
-            if len(original) == 1:
-                self.hidden[address] = original
-                self.memory.write(address, _INT3)
-                self.placed.add(address)
+        """Places a breakpoint, unless other bytes than ever before are there: what was loaded is gone."""
+        if address in self.placed:
+            return
+        original = self.memory.read(address, 1)
+        if len(original) == 1 and self.hidden.setdefault(address, original) == original:
+            self.memory.write(address, _INT3)
+            self.placed.add(address)
 
     def remove(self, address: int) -> None:
+        """Takes a breakpoint out, unless what was loaded there is gone."""
         if address in self.placed:
             self.placed.discard(address)
-            self.memory.write(address, self.hidden[address])
+            if self.memory.read(address, 1) == _INT3:
+                self.memory.write(address, self.hidden[address])
+
+    def forget(self, address: int) -> None:
+        """Drops a breakpoint in what is loaded no more."""
+        self.placed.discard(address)
+        self.hidden.pop(address, None)
+
+    def caused(self, address: int) -> bool:
+        """True if a thread trapped at ``address`` because of a breakpoint that is or was there."""
+        return address in self.placed or (address in self.hidden and self.memory.read(address, 1) != _INT3)
 
     def copy(self, pid: int) -> Space:
         """The same for a process that has just been forked off, with the breakpoints as they are known here."""

@@ -11,18 +11,18 @@ later ``dlopen`` (through ``r_debug`` of <link.h>). Code that runs before the en
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from burnish.core.errors import TargetError
 from burnish.images.elf_layout import ElfLayout, read_layout
 from burnish.runtime import ptrace
 from burnish.runtime.address_space import AT_ENTRY, auxiliary_vector, image_base, read_mappings
@@ -30,6 +30,7 @@ from burnish.runtime.breakpoints import Space, loader_breakpoint
 from burnish.runtime.command import Child, Command, CommandResult, Stream, start
 from burnish.runtime.ptrace import Change, Ended, Event, GoneError, Memory, Options, Stopped
 from burnish.runtime.snapshot import Snapshot, UncapturableError, capture
+from burnish.runtime.threads import Thread, Threads, detach
 
 _OPTIONS = (
     Options.SYSGOOD
@@ -46,6 +47,8 @@ _CLONE_VM, _CLONE_THREAD = 0x100, 0x10000
 _SYS_CLONE, _SYS_FORK, _SYS_CLONE3 = 56, 57, 435
 _LONG_MODE = 0x33
 """The code segment of 64-bit programs."""
+_EINTR = (1 << 64) - errno.EINTR
+_LAST_CALL = 1 << 16
 _HOLD_S = 2.0
 _RELEASE_S = 30.0
 
@@ -66,19 +69,6 @@ class Hit:
     point: int
     address: int
     base: int
-
-
-@dataclass(slots=True)
-class _Thread:
-    """A traced thread. ``change`` was reported and not yet dealt with; ``waits_for_child`` after a vfork: it
-    neither runs nor stops until the child has gone its own way."""
-
-    tid: int
-    pid: int
-    space: Space
-    running: bool = True
-    change: Change | None = None
-    waits_for_child: bool = False
 
 
 class TracedCommand:
@@ -102,14 +92,18 @@ class TracedCommand:
         self._points = tuple(CodePoint(point.path.resolve(), point.address) for point in points)
         self._layouts: dict[Path, ElfLayout] = {p.path: read_layout(p.path) for p in self._points}
         self._armed = set(range(len(self._points)))
-        self._threads: dict[int, _Thread] = {}
         self._ended = False
         self._finished = False
         self._child: Child = start(
             command, stdout=stdout, stderr=stderr, before_exec=lambda pid: ptrace.seize(pid, _OPTIONS)
         )
         self._main = self._child.pid
-        self._threads[self._main] = _Thread(self._main, self._main, Space(self._main, Memory(self._main)))
+        self._threads = Threads(self._main)
+        try:
+            self._threads.add(Thread(self._main, self._main, Space(self._main, Memory(self._main))))
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -126,10 +120,10 @@ class TracedCommand:
         deadline = time.monotonic() + timeout_s
         while not self._ended:
             busy = False
-            for thread in list(self._threads.values()):
-                if thread.tid not in self._threads:
+            for thread in self._threads.all:
+                if thread.tid not in self._threads.by_tid:
                     continue  # gone with an exec of another thread, in this very round
-                change = self._change(thread)
+                change = self._threads.poll(thread)
                 if change is None:
                     continue
                 busy = True
@@ -149,31 +143,30 @@ class TracedCommand:
 
     def capture(self, hit: Hit) -> Snapshot:
         """A copy of the process at a hit. Raises ``UncapturableError``, or ``GoneError`` if it was killed."""
-        thread = self._threads.get(hit.tid)
+        thread = self._threads.by_tid.get(hit.tid)
         if thread is None:
             raise GoneError(f"The traced process {hit.tid} is gone.")
         space = thread.space
-        with self._held(space, hit.tid):
-            others = [t for t in self._threads.values() if t.space is space and t.running]
-            if others:
+        with self._threads.held(space, hit.tid):
+            if self._threads.some_run(space, hit.tid):
                 raise UncapturableError("other threads of the process could not be stopped")
             hidden = {address: space.hidden[address] for address in space.placed}
             return capture(hit.tid, thread.pid, space.memory, hidden, sibling=thread.pid == self._main)
 
     def proceed(self, hit: Hit) -> None:
         """Lets the thread of a hit go on, over its breakpoint if that is still armed."""
-        thread = self._threads.get(hit.tid)
+        thread = self._threads.by_tid.get(hit.tid)
         if thread is None:
             return
         try:
-            self._over(thread, hit.address)
+            self._threads.over(thread, hit.address)
         except GoneError:
             thread.running = True
 
     def arm(self, point: int) -> None:
         """Stops at a point again from now on, in all processes."""
         self._armed.add(point)
-        for space in self._spaces():
+        for space in self._threads.spaces:
             if point in space.points:
                 with suppress(GoneError):
                     space.insert(space.points[point] + self._points[point].address)
@@ -184,7 +177,7 @@ class TracedCommand:
         self._armed.discard(point)
         if any(self._points[other] == self._points[point] for other in self._armed):
             return
-        for space in self._spaces():
+        for space in self._threads.spaces:
             if point in space.points:
                 with suppress(GoneError):
                     space.remove(space.points[point] + self._points[point].address)
@@ -207,18 +200,18 @@ class TracedCommand:
 
     def close(self) -> None:
         """Kills what still runs, and reaps it; harmless after ``finish`` and when done twice."""
-        pids = {thread.pid for thread in self._threads.values()}
-        if self._finished:
-            pids.discard(self._main)
+        pids = {thread.pid for thread in self._threads.all}
+        if not self._finished:
+            pids.add(self._main)
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for thread in list(self._threads.values()):
-            if thread.pid != self._main:
+        for thread in self._threads.all:
+            if thread.tid != self._main:
                 with suppress(GoneError):
                     while not isinstance(ptrace.wait(thread.tid, 1.0), Ended | None):
                         pass
-            self._forget(thread)
+            self._threads.forget(thread)
         _kill_strays()
         if not self._finished:
             self._finished = True
@@ -235,65 +228,50 @@ class TracedCommand:
 
     # What the kernel reports
 
-    def _change(self, thread: _Thread) -> Change | None:
-        """What was reported of a thread and not dealt with yet."""
-        if thread.change is not None:
-            change, thread.change = thread.change, None
-            return change
-        if not thread.running:
-            return None
-        try:
-            change = ptrace.poll(thread.tid, keep_ended=thread.tid == self._main)
-        except GoneError:
-            change = Ended(0)
-        if change is not None:
-            thread.running = False
-        return change
-
-    def _handle(self, thread: _Thread, change: Change) -> Hit | None:
+    def _handle(self, thread: Thread, change: Change) -> Hit | None:
         match change:
             case Ended():
                 if thread.tid == self._main:
                     self._ended = True
-                self._forget(thread)
+                self._threads.forget(thread)
             case Stopped(event=Event.EXEC):
                 self._exec(thread)
             case Stopped(event=Event.FORK | Event.VFORK | Event.CLONE as event):
                 self._adopt(thread, event)
-                self._resume(thread)
+                self._threads.resume(thread)
             case Stopped(number, Event.STOP) if number in _GROUP_STOPS:
                 ptrace.listen(thread.tid)
                 thread.running = True
             case Stopped(signal.SIGTRAP, Event.NONE):
                 return self._trap(thread)
             case Stopped(number, Event.NONE):
-                self._resume(thread, number)
+                self._threads.resume(thread, number)
             case Stopped(event=event):
                 thread.waits_for_child &= event is not Event.VFORK_DONE
-                self._resume(thread)
+                self._threads.resume(thread)
         return None
 
-    def _trap(self, thread: _Thread) -> Hit | None:
+    def _trap(self, thread: Thread) -> Hit | None:
         """A SIGTRAP: one of our breakpoints, or the program's own business."""
         registers = ptrace.get_registers(thread.tid)
         address = registers.rip - 1
         space = thread.space
-        if address not in space.hidden or ptrace.signal_info(thread.tid).code != _SI_KERNEL:
-            self._resume(thread, signal.SIGTRAP)
+        if not space.caused(address) or ptrace.signal_info(thread.tid).code != _SI_KERNEL:
+            self._threads.resume(thread, signal.SIGTRAP)
             return None
         registers.rip = address
         ptrace.set_registers(thread.tid, registers)
         if address in (space.entry, space.loader):
             self._look(space)
-            self._over(thread, address)
+            self._threads.over(thread, address)
             return None
         for point, base in space.points.items():
             if point in self._armed and base + self._points[point].address == address:
                 return Hit(thread.tid, point, address, base)
-        self._over(thread, address)
+        self._threads.over(thread, address)
         return None
 
-    def _adopt(self, parent: _Thread, event: Event) -> None:
+    def _adopt(self, parent: Thread, event: Event) -> None:
         """Follows a new thread or process, whose first stop comes later."""
         tid = ptrace.event_message(parent.tid)
         registers = ptrace.get_registers(parent.tid)
@@ -308,149 +286,60 @@ class TracedCommand:
             space = parent.space if flags & _CLONE_VM else parent.space.copy(tid)
         except GoneError:
             space = Space(tid, parent.space.memory)  # killed before it ran: only its end is left to see
-        self._threads[tid] = _Thread(tid, pid, space)
+        self._threads.add(Thread(tid, pid, space))
 
-    def _exec(self, thread: _Thread) -> None:
+    def _exec(self, thread: Thread) -> None:
         """A process became another program: its other threads and all breakpoints are gone."""
-        for other in list(self._threads.values()):
+        for other in self._threads.all:
             if other.pid == thread.pid and other is not thread:
-                self._forget(other)
+                self._threads.forget(other)
         old = thread.space
         thread.space = Space(thread.pid, Memory(thread.pid))
-        self._close_unused(old)
+        self._threads.close_unused(old)
         if ptrace.get_registers(thread.tid).cs == _LONG_MODE and self._points:
             thread.space.entry = auxiliary_vector(thread.pid).get(AT_ENTRY, 0)
             thread.space.insert(thread.space.entry)
-        self._resume(thread)
+        self._threads.resume(thread)
 
     def _look(self, space: Space) -> None:
         """Finds the points in what is loaded now, and where the loader says that more has come."""
         mappings = read_mappings(space.pid)
         for index, point in enumerate(self._points):
-            if index in space.points:
-                continue
             base = image_base(mappings, point.path, self._layouts[point.path])
+            known = space.points.get(index)
+            if base == known:
+                continue
+            if known is not None:
+                space.forget(known + point.address)
+                del space.points[index]
             if base is not None:
                 space.points[index] = base
                 if index in self._armed:
                     space.insert(base + point.address)
-        if len(space.points) < len(self._points) and not space.loader:
+        if not space.loader:
             space.loader = loader_breakpoint(space)
             if space.loader:
                 space.insert(space.loader)
         if space.entry:
             space.remove(space.entry)
-
-    # Holding and letting go
-
-    def _resume(self, thread: _Thread, number: int = 0) -> None:
-        ptrace.resume(thread.tid, number)
-        thread.running = True
-
-    def _over(self, thread: _Thread, address: int) -> None:
-        """Lets a thread that stands at ``address`` go on, over a breakpoint if there is one."""
-        space = thread.space
-        if address in space.placed:
-            with self._held(space, thread.tid):
-                space.remove(address)
-                with ptrace.signals_held(thread.tid):
-                    ptrace.step(thread.tid)
-                    change = ptrace.wait(thread.tid, _HOLD_S, keep_ended=thread.tid == self._main)
-                space.insert(address)
-            if change is None:
-                thread.running = True
-                return
-            if change != Stopped(signal.SIGTRAP, Event.NONE):
-                # A fault of the very instruction, a group's stop, or its end.
-                thread.change = change
-                return
-        self._resume(thread)
-
-    @contextmanager
-    def _held(self, space: Space, tid: int) -> Generator[None]:
-        """Keeps all other threads of a space from running. One that waits for its vfork child does not run."""
-        held: list[_Thread] = []
-        try:
-            for thread in list(self._threads.values()):
-                if thread.space is not space or thread.tid == tid or not thread.running:
-                    continue
-                if thread.waits_for_child:
-                    continue
-                with suppress(GoneError):
-                    ptrace.interrupt(thread.tid)
-                try:
-                    change = ptrace.wait(thread.tid, _HOLD_S, keep_ended=thread.tid == self._main)
-                except GoneError:
-                    change = Ended(0)
-                if change is None:
-                    continue
-                thread.running = False
-                if change == Stopped(signal.SIGTRAP, Event.STOP):
-                    held.append(thread)
-                else:
-                    thread.change = change
-            yield
-        finally:
-            for thread in held:
-                with suppress(GoneError):
-                    self._resume(thread)
+            space.entry = 0
 
     def _release(self) -> None:
         """Takes all breakpoints out and stops tracing; threads that stood at one are put back before it."""
-        for space in self._spaces():
-            with self._held(space, 0):
+        for space in self._threads.spaces:
+            with self._threads.held(space):
                 for address in list(space.placed):
                     with suppress(GoneError):
                         space.remove(address)
         # One that waits for its vfork child cannot stop before the child was let go.
-        for thread in sorted(self._threads.values(), key=lambda thread: thread.waits_for_child):
+        for thread in sorted(self._threads.all, key=lambda thread: thread.waits_for_child):
             with suppress(GoneError):
-                self._detach(thread)
-            self._forget(thread)
-
-    def _detach(self, thread: _Thread) -> None:
-        """Stops a thread and lets it go untraced. What was reported of it is dealt with first."""
-        deadline = time.monotonic() + _RELEASE_S
-        while thread.tid in self._threads:
-            change = self._change(thread)
-            if change is None and thread.running:
-                ptrace.interrupt(thread.tid)
-                change = ptrace.wait(thread.tid, 0.05, keep_ended=thread.tid == self._main)
-                thread.running = change is None
-            match change:
-                case None if thread.running:
-                    if time.monotonic() > deadline:
-                        raise TargetError(f"A thread of the command ({thread.tid}) does not react to signals.")
-                case None | Stopped(signal.SIGTRAP, Event.STOP):
-                    ptrace.detach(thread.tid)
-                    return
-                case Stopped(number, Event.STOP):
-                    ptrace.detach(thread.tid, number)
-                    return
-                case _:
-                    if isinstance(change, Stopped) and change.event is Event.NONE:
-                        self._detach_at_signal(thread, change.signal)
-                        return
-                    self._handle(thread, change)
-
-    def _detach_at_signal(self, thread: _Thread, number: int) -> None:
-        registers = ptrace.get_registers(thread.tid)
-        if number == signal.SIGTRAP and registers.rip - 1 in thread.space.hidden:
-            registers.rip -= 1
-            ptrace.set_registers(thread.tid, registers)
-            number = 0
-        ptrace.detach(thread.tid, number)
-
-    def _spaces(self) -> list[Space]:
-        return list({id(thread.space): thread.space for thread in self._threads.values()}.values())
-
-    def _forget(self, thread: _Thread) -> None:
-        if self._threads.pop(thread.tid, None) is not None:
-            self._close_unused(thread.space)
-
-    def _close_unused(self, space: Space) -> None:
-        if all(thread.space is not space for thread in self._threads.values()):
-            space.memory.close()
+                while thread.tid in self._threads.by_tid:
+                    event = detach(self._threads, thread, _RELEASE_S)
+                    if event is None:
+                        break
+                    self._handle(thread, event)
+            self._threads.forget(thread)
 
 
 def _kill_strays() -> None:

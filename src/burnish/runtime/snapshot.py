@@ -12,71 +12,32 @@ from __future__ import annotations
 import os
 import signal
 import struct
-import time
 from collections.abc import Mapping as MappingType
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import BytesIO
 from types import TracebackType
-from typing import Any, Self
-
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from typing import Self
 
 from burnish.core.errors import TargetError
-from burnish.core.state import Faulted, TimedOut
+from burnish.core.state import Faulted
 from burnish.runtime import ptrace
 from burnish.runtime.address_space import Mapping, read_mappings
-from burnish.runtime.ptrace import Ended, Event, FloatRegisters, GoneError, Memory, Registers, Stopped
+from burnish.runtime.bounded_run import BoundedRun, Outcome
+from burnish.runtime.ptrace import Ended, Event, GoneError, Memory, Stopped
+from burnish.runtime.registers import FloatRegisters, Registers
+from burnish.runtime.vdso import VdsoPatch
 
 _SYSCALL = b"\x0f\x05"
 _INT3 = b"\xcc"
 _ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 _NO_SYSCALL = (1 << 64) - 1
 _CLONE_PARENT = 0x8000
-_SYS_MMAP, _SYS_MPROTECT, _SYS_MUNMAP, _SYS_BRK, _SYS_SIGPROCMASK = 9, 10, 11, 12, 14
-_SYS_YIELD, _SYS_MREMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_CLONE = 24, 25, 28, 39, 56
-_SYS_PRCTL, _SYS_GETTID, _SYS_FUTEX, _SYS_RSEQ = 157, 186, 202, 334
+_SYS_MMAP, _SYS_CLONE, _SYS_PRCTL, _SYS_RSEQ = 9, 56, 157, 334
 _PR_SET_TSC, _PR_TSC_SIGSEGV, _RSEQ_UNREGISTER = 26, 2, 1
 _READ, _WRITE, _EXECUTE = 1, 2, 4
-_MAP_SHARED, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 1, 2, 0x10, 0x20
-_FUTEX_COMMAND, _FUTEX_WAKE = 0x7F, 1
-_LOCAL = frozenset({_SYS_BRK, _SYS_MUNMAP, _SYS_MPROTECT, _SYS_MADVISE, _SYS_SIGPROCMASK, _SYS_YIELD})
-"""System calls that change nothing but the calling process, and give the same result in each copy."""
-_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
-_TRAP_TRACE = 2
+_MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 2, 0x10, 0x20
 _INJECTION_S = 10.0
-_PATIENCE = 20
-"""Wall-clock limit of a run as a multiple of its processor-time limit: the machine may be busy."""
 _SHARED_LIMIT = 64 << 20
-_VDSO_CALLS = {
-    "__vdso_gettimeofday": 96,
-    "__vdso_time": 201,
-    "__vdso_clock_gettime": 228,
-    "__vdso_clock_getres": 229,
-    "__vdso_getcpu": 309,
-    "__vdso_getrandom": 318,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """The code came back to its return address; the stack pointer is at or above the one expected."""
-
-    registers: Registers = field(repr=False)
-    floats: FloatRegisters = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SystemCallReached:
-    """The code asked for a system call that could be seen outside, which was not carried out. ``number`` -1
-    for one through another gate than ``syscall``."""
-
-    number: int
-    arguments: tuple[int, ...]
-
-
-Outcome = Returned | SystemCallReached | Faulted | TimedOut
 
 
 class UncapturableError(TargetError):
@@ -136,7 +97,9 @@ class Snapshot:
         ptrace.set_registers(self.pid, start)
         if floats is not None:
             ptrace.set_float_registers(self.pid, floats)
-        runner = _Runner(self, until, registers.rsp, limit_s, self.memory.read(until, 1))
+        runner = BoundedRun(
+            self.pid, self.memory, self.origin, until, registers.rsp, limit_s, self.memory.read(until, 1)
+        )
         try:
             self.memory.write(until, _INT3)
             return runner.run()
@@ -282,7 +245,8 @@ def _inject(
                     case Stopped():
                         pass
                     case Ended() | None:
-                        raise GoneError(f"The traced process {tid} ended while it was copied.")
+                        # The next request finds it gone.
+                        break
             result = ptrace.get_registers(tid).rax
             ptrace.set_registers(tid, restored)
     except GoneError:
@@ -293,156 +257,3 @@ def _inject(
         with suppress(GoneError):
             memory.write(registers.rip, hidden)
     return struct.unpack("<q", struct.pack("<Q", result))[0], child
-
-
-@dataclass(slots=True)
-class _Runner:
-    """One run of a snapshot up to its return address."""
-
-    snapshot: Snapshot
-    until: int
-    entry_rsp: int
-    limit_s: float
-    original: bytes
-
-    def run(self) -> Outcome:
-        pid = self.snapshot.pid
-        end = time.monotonic() + self.limit_s * _PATIENCE
-        ptrace.resume_to_syscall(pid)
-        while True:
-            left = self.limit_s - processor_time(pid)
-            if left <= 0 or time.monotonic() > end:
-                return TimedOut()
-            change = ptrace.wait(pid, max(left, 0.001))
-            match change:
-                case None:
-                    continue
-                case Ended(status):
-                    return Faulted(status & 0x7F, 0, 0)
-                case Stopped(number, Event.NONE):
-                    outcome = self._at_stop(number)
-                    if outcome is not None:
-                        return outcome
-                case Stopped():
-                    pass
-            ptrace.resume_to_syscall(pid)
-
-    def _at_stop(self, number: int) -> Outcome | None:
-        """What a stop by a signal or a system call means; None to go on."""
-        pid = self.snapshot.pid
-        registers = ptrace.get_registers(pid)
-        if number == ptrace.SYSCALL_STOP:
-            return self._at_system_call(registers)
-        if number == signal.SIGTRAP and registers.rip - 1 == self.until:
-            return self._at_breakpoint(registers)
-        if number in _FAULTS:
-            info = ptrace.signal_info(pid)
-            if info.code > 0:
-                return Faulted(number, info.address, registers.rip)
-        return None  # a signal from outside, which the original process gets as well: dropped here
-
-    def _at_breakpoint(self, registers: Registers) -> Outcome | None:
-        registers.rip = self.until
-        ptrace.set_registers(self.snapshot.pid, registers)
-        if registers.rsp > self.entry_rsp:
-            return Returned(registers, ptrace.get_float_registers(self.snapshot.pid))
-        # A recursive call returns to the same place, or the function itself holds it: over it, and go on.
-        self.snapshot.memory.write(self.until, self.original)
-        ptrace.step_without_calls(self.snapshot.pid)
-        change = ptrace.wait(self.snapshot.pid, _INJECTION_S)
-        self.snapshot.memory.write(self.until, _INT3)
-        match change:
-            case Stopped(ptrace.SYSCALL_STOP, Event.NONE):
-                return _reached(ptrace.get_registers(self.snapshot.pid))
-            case Stopped(number, Event.NONE) if number in _FAULTS:
-                info = ptrace.signal_info(self.snapshot.pid)
-                if number != signal.SIGTRAP or info.code != _TRAP_TRACE:
-                    return Faulted(number, info.address, ptrace.get_registers(self.snapshot.pid).rip)
-                return None
-            case Stopped():
-                return None
-            case Ended() | None:
-                return Faulted(signal.SIGKILL, 0, 0)
-
-    def _at_system_call(self, registers: Registers) -> Outcome | None:
-        reached = _reached(registers)
-        if self.snapshot.memory.read(registers.rip - 2, 2) != _SYSCALL:
-            return SystemCallReached(-1, ())
-        answer = self._answer(reached.number)
-        if answer is not None:
-            registers.orig_rax = _NO_SYSCALL
-            ptrace.set_registers(self.snapshot.pid, registers)
-        elif not _is_local(reached):
-            return reached
-        ptrace.resume_to_syscall(self.snapshot.pid)
-        while True:
-            change = ptrace.wait(self.snapshot.pid, _INJECTION_S)
-            if change == Stopped(ptrace.SYSCALL_STOP, Event.NONE):
-                break
-            if not isinstance(change, Stopped):
-                return Faulted(signal.SIGKILL, 0, 0)
-            ptrace.resume_to_syscall(self.snapshot.pid)
-        if answer is not None:
-            after = ptrace.get_registers(self.snapshot.pid)
-            after.rax = answer
-            ptrace.set_registers(self.snapshot.pid, after)
-        return None
-
-    def _answer(self, number: int) -> int | None:
-        """The result of a call that would tell the copy from the process; None for any other call."""
-        process, thread = self.snapshot.origin
-        return {_SYS_GETPID: process, _SYS_GETTID: thread}.get(number)
-
-
-def _reached(registers: Registers) -> SystemCallReached:
-    arguments = tuple(registers.get(name) for name in _ARGUMENTS)
-    return SystemCallReached(registers.orig_rax, arguments)
-
-
-def _is_local(call: SystemCallReached) -> bool:
-    """True for a system call that is carried out in a copy."""
-    number, arguments = call.number, call.arguments
-    if number in _LOCAL:
-        return True
-    if number == _SYS_MMAP:
-        return bool(arguments[3] & _MAP_ANONYMOUS) and not arguments[3] & _MAP_SHARED
-    if number == _SYS_MREMAP:
-        return True
-    return number == _SYS_FUTEX and arguments[1] & _FUTEX_COMMAND == _FUTEX_WAKE
-
-
-def processor_time(pid: int) -> float:
-    """Seconds of processor time of a process; 0 if it is gone. Clock numbers: clock_getcpuclockid(3)."""
-    try:
-        return time.clock_gettime(~pid << 3 | 2)
-    except OSError:
-        return 0.0
-
-
-@dataclass(slots=True)
-class VdsoPatch:
-    """Turns the kernel's functions in the process (vdso(7)) into real system calls, which can be seen.
-
-    Keeps the places it found, since all processes have the same one.
-    """
-
-    places: dict[int, int] | None = None
-
-    def apply(self, memory: Memory, mapping: Mapping) -> None:
-        """Overwrites the functions in a copy."""
-        if self.places is None:
-            self.places = _vdso_functions(memory.read(mapping.start, mapping.end - mapping.start))
-        for offset, number in self.places.items():
-            memory.write(mapping.start + offset, b"\xb8" + struct.pack("<I", number) + _SYSCALL + b"\xc3")
-
-
-def _vdso_functions(data: bytes) -> dict[int, int]:
-    elf: Any = ELFFile(BytesIO(data))
-    found: dict[int, int] = {}
-    for section in elf.iter_sections():
-        if isinstance(section, SymbolTableSection):
-            for symbol in section.iter_symbols():
-                number = _VDSO_CALLS.get(symbol.name)
-                if number is not None:
-                    found[symbol["st_value"]] = number
-    return found

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from burnish.core.errors import ImageError
 from burnish.images.elf_layout import read_layout
 from burnish.runtime.address_space import PAGE, Mapping, auxiliary_vector, image_base, mapping_at
-from burnish.runtime.snapshot import Returned, Snapshot
+from burnish.runtime.bounded_run import Returned
+from burnish.runtime.snapshot import Snapshot
 
 CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 _DIRECTION = 0x400

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from burnish.runtime.address_space import Mapping
-from burnish.runtime.ptrace import FloatRegisters, Registers
+from burnish.runtime.registers import FloatRegisters, Registers
 from burnish.runtime.snapshot import Snapshot
 
 ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")

@@ -27,7 +27,8 @@ from burnish.runtime import ptrace
 from burnish.runtime.address_space import free_near
 from burnish.runtime.command import Command, CommandResult, Stream
 from burnish.runtime.process import CodePoint, Hit, TracedCommand
-from burnish.runtime.snapshot import Snapshot, UncapturableError, VdsoPatch
+from burnish.runtime.snapshot import Snapshot, UncapturableError
+from burnish.runtime.vdso import VdsoPatch
 from burnish.verify.compare import ALL_RETURNS, ReturnPart, dead_frame
 from burnish.verify.mutate import Addresses, Input, mutate
 from burnish.verify.trial import Agreed, Bench, Differs, TrialResult, Void, run_trial

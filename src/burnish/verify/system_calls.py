@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
 
+from burnish.runtime.bounded_run import SystemCallReached
 from burnish.runtime.ptrace import Memory
-from burnish.runtime.snapshot import SystemCallReached
 
 
 class Kind(Enum):

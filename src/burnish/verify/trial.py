@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from burnish.core.state import Faulted, TimedOut
+from burnish.runtime.bounded_run import Outcome, Returned, SystemCallReached, processor_time
 from burnish.runtime.command import signal_name
-from burnish.runtime.snapshot import Outcome, Returned, Snapshot, SystemCallReached, processor_time
+from burnish.runtime.snapshot import Snapshot
 from burnish.verify.compare import (
     DeadFrame,
     Differences,
