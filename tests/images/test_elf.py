@@ -256,17 +256,25 @@ def test_missing_directory_device_and_unreadable(tmp_path: Path, monkeypatch: py
         load(secret)
 
 
-def test_damage_never_leaks_anything_but_an_image_error(tmp_path: Path) -> None:
-    """Every eighth byte of the headers of a small program, overwritten with values that break counts and offsets."""
+@pytest.mark.parametrize("what", ["program", "object"])
+def test_damage_never_leaks_anything_but_an_image_error(what: str, tmp_path: Path) -> None:
+    """The tables of a program and of an object (relocations and symbols too), overwritten here and there with values
+    that break counts and offsets."""
     assert BZIP2 is not None
-    good = Path(BZIP2).read_bytes()
-    (sections,) = struct.unpack_from("<Q", good, 40)
+    source, good = tmp_path / "o.c", Path(BZIP2)
+    if what == "object":
+        source.write_text(SOURCE)
+        good = tmp_path / "o.o"
+        subprocess.run(["gcc", "-O1", "-c", str(source), "-o", str(good)], check=True)
+    content = good.read_bytes()
+    (sections,) = struct.unpack_from("<Q", content, 40)
     path = tmp_path / "damaged"
-    places = [*range(16, 64, 4), *range(64, 64 + 56 * 13, 24), *range(sections, len(good), 40)]
+    places = [*range(16, 64, 4), *range(64, 64 + 56 * 13, 24), *range(sections, len(content) - 4, 40)]
+    places += range(0x300, len(content) - 4, 36) if what == "object" else ()
     outcomes = {"loaded": 0, "refused": 0}
     for place in places:
         for value in (b"\xff\xff\xff\xff", b"\x00\x00\x00\x80", b"\x01\x00\x00\x00"):
-            path.write_bytes(good[:place] + value + good[place + 4 :])
+            path.write_bytes(content[:place] + value + content[place + 4 :])
             try:
                 image = load(path)
             except ImageError as error:

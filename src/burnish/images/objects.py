@@ -170,7 +170,7 @@ def _apply(layout: _Layout, relocation: lief.ELF.Relocation) -> None:
     symbol, layout_format = relocation.symbol, _FORMATS.get(kind)
     if layout_format is None or symbol is None:
         raise ImageError(
-            f"{layout.path} has a relocation of a kind that Burnish does not apply ({relocation.type.name});"
+            f"{layout.path} has a relocation of a kind that Burnish does not apply ({str(relocation.type).rpartition('.')[2]});"
             " link it into a program or library first"
         )
     address = place.address + relocation.address
@@ -188,7 +188,7 @@ def _apply(layout: _Layout, relocation: lief.ELF.Relocation) -> None:
     value = target + relocation.addend - (address if kind in _RELATIVE_TO_PLACE else 0)
     try:
         struct.pack_into(layout_format, place.data, relocation.address, value)
-    except struct.error as error:
+    except (struct.error, IndexError) as error:
         raise ImageError(f"{layout.path} is damaged: a relocation in {place.name} does not fit") from error
 
 
