@@ -169,8 +169,9 @@ def _apply(layout: _Layout, relocation: lief.ELF.Relocation) -> None:
         return
     symbol, layout_format = relocation.symbol, _FORMATS.get(kind)
     if layout_format is None or symbol is None:
+        name = str(relocation.type).rpartition(".")[2]  # or a number that LIEF has no name for
         raise ImageError(
-            f"{layout.path} has a relocation of a kind that Burnish does not apply ({str(relocation.type).rpartition('.')[2]});"
+            f"{layout.path} has a relocation of a kind that Burnish does not apply ({name});"
             " link it into a program or library first"
         )
     address = place.address + relocation.address
