@@ -113,7 +113,7 @@ def _kept_in(function: Function, summaries: Summaries) -> dict[int, int]:
     found: dict[int, int] = {}
     carried = carried_temporaries(function)
     for block in function.blocks:
-        calls = live_across_calls(block, live.certain_out[block.label], summaries.summarise, carried)
+        calls = live_across_calls(block, live, summaries.summarise, carried)
         for call, later in calls:
             kept = later & _MAY_BE_KEPT
             if kept and call.opcode is OpCode.CALL and call.inputs[0].space is Space.RAM:

@@ -58,7 +58,8 @@ def has_effect(operation: Operation) -> bool:
 @dataclass(frozen=True, slots=True)
 class Liveness:
     """For each block: bytes live at its start and at its end; and, for the convention's sake, those that are
-    certainly read (unknown calls excepted)."""
+    certainly read: by an instruction whose result may be read, or by a call that is known to read them. What only
+    an unknown call may read where it stands is live, and not certain."""
 
     live_in: dict[Label, int]
     live_out: dict[Label, int]
@@ -106,8 +107,7 @@ def liveness(function: Function, summarise: Summarise) -> Liveness:
             certain |= certain_in[successor]
         live_out[label], certain_out[label] = out, certain
         sure, perhaps = ends[label]
-        new = _backwards(rows[label], out | sure | perhaps, carried, perhaps=True)
-        new_certain = _backwards(rows[label], certain | sure, carried, perhaps=False)
+        new, new_certain = _backwards(rows[label], out | sure | perhaps, certain | sure, carried)
         if new != live_in[label] or new_certain != certain_in[label]:
             live_in[label], certain_in[label] = new, new_certain
             pending.update(dict.fromkeys(before[label]))
@@ -133,39 +133,41 @@ def _rows(block: Block, summarise: Summarise) -> list[_Row]:
     return rows
 
 
-def _backwards(rows: Iterable[_Row], live: int, carried: Mapping[int, int], *, perhaps: bool) -> int:
+def _backwards(rows: Iterable[_Row], live: int, certain: int, carried: Mapping[int, int]) -> tuple[int, int]:
     wanted: set[int] = set()
     for row in rows:
-        live = _step(row, live, wanted, carried, perhaps=perhaps)
-    return live
+        live, certain = _step(row, live, certain, wanted, carried)
+    return live, certain
 
 
-def _step(row: _Row, live: int, wanted: set[int], carried: Mapping[int, int], *, perhaps: bool) -> int:
-    """Bytes live before one operation; ``wanted``, the temporaries read later, is updated."""
+def _step(
+    row: _Row, live: int, certain: int, wanted: set[int], carried: Mapping[int, int]
+) -> tuple[int, int]:
+    """Bytes live, and certainly read, before one operation; ``wanted``, the temporaries read later, is updated."""
     read, maybe, written, temporary, used = row
     if temporary is None:
         if not written & live:
-            return live
+            return live, certain
     elif temporary != -1:
         if temporary not in wanted and temporary not in carried:
-            return live
+            return live, certain
         wanted.discard(temporary)
     wanted |= used
-    return live & ~written | read | (maybe if perhaps else 0)
+    return live & ~written | read | maybe, certain & ~written | read
 
 
 def live_across_calls(
-    block: Block, certain_out: int, summarise: Summarise, carried: Mapping[int, int]
+    block: Block, known: Liveness, summarise: Summarise, carried: Mapping[int, int]
 ) -> list[tuple[Operation, int]]:
-    """The calls of a block, last first, each with the register bytes that are certainly read after it.
-    ``certain_out`` are those at the block's end."""
+    """The calls of a block, last first, each with the register bytes that are certainly read after it."""
     found: list[tuple[Operation, int]] = []
-    live = certain_out | terminator_uses(block, summarise)[0]
+    sure, perhaps = terminator_uses(block, summarise)
+    live, certain = known.live_out[block.label] | sure | perhaps, known.certain_out[block.label] | sure
     wanted: set[int] = {n.offset for n in _terminator_temporaries(block)}
     for operation, row in zip(reversed(block.operations), _rows(block, summarise)[1:], strict=True):
         if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-            found.append((operation, live))
-        live = _step(row, live, wanted, carried, perhaps=False)
+            found.append((operation, certain))
+        live, certain = _step(row, live, certain, wanted, carried)
     return found
 
 
