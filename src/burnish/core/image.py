@@ -89,7 +89,8 @@ class Import:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Image:
-    """A loaded image; compared and hashed by identity. All addresses are image addresses (as linked; a PIE or library starts near 0).
+    """A loaded image; compared and hashed by identity. All addresses are image addresses (as
+    linked; a PIE or library starts near 0).
 
     ``plt`` maps the address of each PLT stub to what it calls; ``got`` maps the address of each GOT slot (and of
     each other location that the loader fills with an import's address) to the import. ``relative`` maps each

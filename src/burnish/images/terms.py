@@ -14,6 +14,8 @@ from burnish.core.pcode import OpCode, Varnode
 
 @dataclass(frozen=True, slots=True)
 class Const:
+    """A known number of ``size`` bytes, without sign."""
+
     value: int
     size: int
 
@@ -144,6 +146,7 @@ def difference(left: Term, right: Term) -> int | None:
 
 
 def zero_extend(term: Term, size: int) -> Term:
+    """``term`` in ``size`` bytes, at least as many as it has, with zeros above."""
     if term.size == size:
         return term
     match term:
@@ -156,6 +159,7 @@ def zero_extend(term: Term, size: int) -> Term:
 
 
 def sign_extend(term: Term, size: int) -> Term:
+    """``term`` in ``size`` bytes, at least as many as it has, with copies of its sign above."""
     if term.size == size:
         return term
     match term:
@@ -213,6 +217,7 @@ def piece(high: Term, low: Term) -> Term:
 
 
 def bit_and(left: Term, right: Term) -> Term:
+    """Both, bit by bit. A mask of the low 1, 2, 4 or 8 bytes comes out as a truncation."""
     size = left.size
     if isinstance(left, Const):
         left, right = right, left

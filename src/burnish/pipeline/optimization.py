@@ -21,8 +21,8 @@ class OptimizeOptions:
     """What to optimise and how much effort to spend. Times in seconds.
 
     ``program`` is a path, or a name to look up in PATH; ``arguments`` are its own. ``timeout_s`` bounds each run of
-    the workload, None for no bound; ``budget_s`` bounds the time spent on measuring. ``min_share`` is the part of the samples below which a function
-    is not worth the trouble.
+    the workload, None for no bound; ``budget_s`` bounds the time spent on measuring. ``min_share`` is the part of
+    the samples below which a function is not worth the trouble.
     """
 
     program: str

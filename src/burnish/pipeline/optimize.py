@@ -31,6 +31,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Generator[Say]:
+        """Runs its body as the stage ``name``; gives it a function that says details of that stage."""
         self.say(name)
         began = time.monotonic()
         try:

@@ -33,6 +33,8 @@ class Mapping(NamedTuple):
 
 
 class Mapped(NamedTuple):
+    """``process`` has ``mapping`` from ``time`` on; it replaces what lay there."""
+
     time: int
     process: int
     mapping: Mapping

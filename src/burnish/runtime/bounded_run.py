@@ -65,6 +65,7 @@ class BoundedRun:
     original: bytes
 
     def run(self) -> Outcome:
+        """Lets the process run until one of the ends that ``Outcome`` names."""
         end = time.monotonic() + self.limit_s * _PATIENCE
         ptrace.resume_to_syscall(self.pid)
         while True:

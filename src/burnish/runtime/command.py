@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from burnish.core.errors import HostError, TargetError
+from burnish.runtime.process_tree import descendants, send_all
 
 GRACE_S = 0.5
 """How long a command may clean up after SIGTERM before SIGKILL."""
@@ -181,12 +182,12 @@ class Child:
 
     def stop(self) -> None:
         """Ends the whole tree: SIGTERM, a moment to clean up, SIGKILL."""
-        tree = _tree(self.pid)
+        tree = descendants(self.pid)
         try:
-            _send(self.pid, tree, signal.SIGTERM)
+            send_all(self.pid, tree, signal.SIGTERM)
             self.wait(GRACE_S)
         finally:  # also at a second Ctrl-C
-            _send(self.pid, tree | _tree(self.pid), signal.SIGKILL)
+            send_all(self.pid, tree | descendants(self.pid), signal.SIGKILL)
         self.wait(None)
 
     def finish(self) -> CommandResult:
@@ -366,36 +367,6 @@ def _cannot_run(command: Command, executable: Path, number: int) -> TargetError:
             return TargetError(f"The command {name} cannot be run: its interpreter or loader does not exist.")
         case _:
             return TargetError(f"The command {name} cannot be run: {os.strerror(number)}.")
-
-
-def _tree(leader: int) -> set[int]:
-    """All processes that descend from ``leader`` or belong to its session, without the leader itself."""
-    parents: dict[int, int] = {}
-    members: set[int] = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            # The name in parentheses may hold spaces and parentheses itself.
-            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        pid = int(entry.name)
-        parents[pid] = int(fields[1])
-        if int(fields[3]) == leader:
-            members.add(pid)
-    grown = {leader} | members
-    while more := {pid for pid, parent in parents.items() if parent in grown and pid not in grown}:
-        grown |= more
-    return grown - {leader}
-
-
-def _send(leader: int, tree: set[int], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
-    for pid in tree:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
 
 
 def _own_peak() -> int:

@@ -67,6 +67,8 @@ class Layout:
 
     @classmethod
     def of(cls, codes: Sequence[bytes], states: StateBatch, placement: Placement) -> Layout:
+        """The layout in which each of ``codes`` can run on each of ``states``. Raises ``ValueError`` for states that
+        do not fit together and for pieces that overlap or cannot be mapped."""
         _check_states(states)
         longest = max((len(code) for code in codes), default=0)
         placed = longest > 0 or placement.entry is None
@@ -100,6 +102,7 @@ class Layout:
         )
 
     def code(self, code: bytes) -> _native.ExecutorCode:
+        """One of the codes of ``of``, at its place."""
         place = self.placement
         entry = place.address if place.entry is None else place.entry
         return _native.ExecutorCode(
@@ -107,6 +110,7 @@ class Layout:
         )
 
     def before(self, states: StateBatch, result: BatchResult) -> _native.ExecutorStates:
+        """The states to start from; what writable windows hold afterwards goes into ``result``."""
         observed = iter(result.windows)
         mxcsr = states.mxcsr
         return _native.ExecutorStates(

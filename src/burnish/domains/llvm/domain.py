@@ -120,15 +120,12 @@ class LlvmDomain:
         return known
 
     def _extract(self, value: Value, size: int, offset: int, part: int) -> Value:
-        if size == 16:
-            if part < 16 and offset % part == 0 and part in (1, 2, 4, 8):
-                floating = value.type in ("<4 x float>", "<2 x double>") and part == (
-                    4 if "float" in value.type else 8
-                )
-                kind = vector_type(part, 16, floating=floating)
-                vector = self.convert.cast(value, kind)
-                element = kind[1:-1].partition(" x ")[2]
-                return self.b.emit(element, f"extractelement {kind} {vector.text}, i32 {offset // part}")
+        if size == 16 and part in (1, 2, 4, 8) and offset % part == 0:
+            floating = (value.type, part) in (("<4 x float>", 4), ("<2 x double>", 8))
+            kind = vector_type(part, 16, floating=floating)
+            vector = self.convert.cast(value, kind)
+            element = kind[1:-1].partition(" x ")[2]
+            return self.b.emit(element, f"extractelement {kind} {vector.text}, i32 {offset // part}")
         number = self.convert.integer(value)
         if offset:
             number = self.b.emit(number.type, f"lshr {number.type} {number.text}, {8 * offset}")

@@ -1,4 +1,4 @@
-"""Scalar operations in LLVM: one table from opcode to the function that writes it."""
+"""Scalar operations in LLVM: one table from opcode to the function that writes it. Integers are here."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from burnish.core.pcode import OpCode, Operation
+from burnish.domains.llvm.division import DIVISION
+from burnish.domains.llvm.floating import FLOATING
+from burnish.domains.llvm.handler import Handler
 from burnish.domains.llvm.values import FRAME, SEGMENT, Value, int_type, size_of
 
 if TYPE_CHECKING:
     from burnish.domains.llvm.domain import LlvmDomain
-
-Handler = Callable[["LlvmDomain", Operation, Sequence[Value]], Value]
 
 
 def apply_scalar(domain: LlvmDomain, operation: Operation, arguments: Sequence[Value]) -> Value:
@@ -25,9 +26,6 @@ def _mask(size: int) -> int:
 
 def _signed(number: int, size: int) -> int:
     return number - (1 << 8 * size) if number >> (8 * size - 1) & 1 else number
-
-
-# -- integers ------------------------------------------------------------------------------------------------
 
 
 def _add(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
@@ -275,9 +273,7 @@ def _select(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
     condition, yes, no = d.convert.flag(args[0]), args[1], args[2]
     if "ptr" in (yes.type, no.type) or FRAME in (yes.type, no.type):
         yes, no = d.convert.pointer(yes), d.convert.pointer(no)
-    elif yes.type != no.type:
-        yes, no = d.convert.integer(yes), d.convert.integer(no)
-    elif yes.type == SEGMENT:
+    elif yes.type != no.type or yes.type == SEGMENT:
         yes, no = d.convert.integer(yes), d.convert.integer(no)
     text = f"select i1 {condition.text}, {yes.type} {yes.text}, {no.type} {no.text}"
     return d.b.emit(yes.type, text)
@@ -289,134 +285,6 @@ def _address(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
         number = d.convert.integer(pointer)
         return _resize(d, number, int_type(op.output.size))
     return pointer
-
-
-# -- division ------------------------------------------------------------------------------------------------
-
-
-def _division(name: str) -> Handler:
-    def handler(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-        a, b = (d.convert.integer(v) for v in args)
-        return d.b.emit(a.type, f"{name} {a.type} {a.text}, {b.text}")
-
-    return handler
-
-
-def _wide_division(name: str, *, signed: bool, quotient: bool) -> Handler:
-    """DIV and IDIV. Where the high half only extends the low one this is C's own division; else the instruction
-    itself, since the quotient may not fit and then it faults."""
-
-    def handler(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-        high, low, divisor = args
-        low, divisor = d.convert.integer(low), d.convert.integer(divisor)
-        kind = low.type
-        if signed:
-            plain = high.origin == ("sign-fill", low.text)
-        else:
-            plain = high.const == 0
-        if plain:
-            return d.b.emit(kind, f"{name} {kind} {low.text}, {divisor.text}")
-        high = d.convert.integer(high)
-        size = size_of(kind)
-        if size < 8:
-            return _double_width(d, name, high, low, divisor, size)
-        instruction = "idivq" if signed else "divq"
-        pair = d.b.emit(
-            "{ i64, i64 }",
-            f'call {{ i64, i64 }} asm sideeffect "{instruction} $4", '
-            f'"={{ax}},={{dx}},{{ax}},{{dx}},r,~{{flags}}"'
-            f"(i64 {low.text}, i64 {high.text}, i64 {divisor.text})",
-        )
-        return d.b.emit("i64", f"extractvalue {{ i64, i64 }} {pair.text}, {0 if quotient else 1}")
-
-    return handler
-
-
-def _double_width(d: LlvmDomain, name: str, high: Value, low: Value, divisor: Value, size: int) -> Value:
-    """Division of a pair by way of the integer of twice the size."""
-    wide, narrow = int_type(2 * size), int_type(size)
-    extend = "sext" if name[0] == "s" else "zext"
-    upper = d.b.emit(wide, f"zext {narrow} {high.text} to {wide}")
-    upper = d.b.emit(wide, f"shl {wide} {upper.text}, {8 * size}")
-    lower = d.b.emit(wide, f"zext {narrow} {low.text} to {wide}")
-    dividend = d.b.emit(wide, f"or disjoint {wide} {upper.text}, {lower.text}")
-    by = d.b.emit(wide, f"{extend} {narrow} {divisor.text} to {wide}")
-    result = d.b.emit(wide, f"{name} {wide} {dividend.text}, {by.text}")
-    return d.b.emit(narrow, f"trunc {wide} {result.text} to {narrow}")
-
-
-# -- floating point ------------------------------------------------------------------------------------------
-
-
-def _float_binary(name: str) -> Handler:
-    def handler(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-        a, b = (d.convert.floating(v) for v in args)
-        return d.b.emit(a.type, f"{name} {a.type} {a.text}, {b.text}")
-
-    return handler
-
-
-def _float_compare(predicate: str) -> Handler:
-    def handler(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-        a = d.convert.floating(args[0])
-        b = a if len(args) == 1 else d.convert.floating(args[1])
-        return d.b.emit("i1", f"fcmp {predicate} {a.type} {a.text}, {b.text}")
-
-    return handler
-
-
-def _float_choice(predicate: str) -> Handler:
-    def handler(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-        a, b = (d.convert.floating(v) for v in args)
-        holds = d.b.emit("i1", f"fcmp {predicate} {a.type} {a.text}, {b.text}")
-        return d.b.emit(a.type, f"select i1 {holds.text}, {a.type} {a.text}, {a.type} {b.text}")
-
-    return handler
-
-
-def _float_unary(text: str) -> Handler:
-    def handler(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-        a = d.convert.floating(args[0])
-        if text == "fneg":
-            return d.b.emit(a.type, f"fneg {a.type} {a.text}")
-        suffix = "f32" if a.type == "float" else "f64"
-        return d.b.call(a.type, f"llvm.{text}.{suffix}", f"{a.type} {a.text}", a.type)
-
-    return handler
-
-
-def _from_integer(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-    assert op.output is not None
-    kind = "float" if op.output.size == 4 else "double"
-    number = d.convert.integer(args[0])
-    return d.b.emit(kind, f"sitofp {number.type} {number.text} to {kind}")
-
-
-def _between_floats(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-    assert op.output is not None
-    value = d.convert.floating(args[0])
-    kind = "float" if op.output.size == 4 else "double"
-    if value.type == kind:
-        return value
-    how = "fptrunc" if kind == "float" else "fpext"
-    return d.b.emit(kind, f"{how} {value.type} {value.text} to {kind}")
-
-
-def _to_integer(convert: str) -> Handler:
-    """CVTT…2SI and CVT…2SI by intrinsic: LLVM's own conversion is undefined out of range, x86's is not."""
-
-    def handler(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-        assert op.output is not None
-        value = d.convert.floating(args[0])
-        single = value.type == "float"
-        kind = "<4 x float>" if single else "<2 x double>"
-        vector = d.b.emit(kind, f"insertelement {kind} zeroinitializer, {value.type} {value.text}, i32 0")
-        wide = op.output.size == 8
-        name = f"llvm.x86.{'sse' if single else 'sse2'}.{convert}{'ss' if single else 'sd'}2si"
-        result = "i64" if wide else "i32"
-        return d.b.call(result, name + ("64" if wide else ""), f"{kind} {vector.text}", kind)
-
-    return handler
 
 
 def _byte_swap(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
@@ -447,38 +315,10 @@ SCALAR: dict[OpCode, Handler] = {
     OpCode.INT_RIGHT: _shift("lshr"),
     OpCode.INT_SRIGHT: _shift("ashr"),
     OpCode.INT_MULT: _binary("mul"),
-    OpCode.INT_DIV: _division("udiv"),
-    OpCode.INT_SDIV: _division("sdiv"),
-    OpCode.INT_REM: _division("urem"),
-    OpCode.INT_SREM: _division("srem"),
-    OpCode.WIDE_DIV: _wide_division("udiv", signed=False, quotient=True),
-    OpCode.WIDE_REM: _wide_division("urem", signed=False, quotient=False),
-    OpCode.WIDE_SDIV: _wide_division("sdiv", signed=True, quotient=True),
-    OpCode.WIDE_SREM: _wide_division("srem", signed=True, quotient=False),
     OpCode.BOOL_NEGATE: _not,
     OpCode.BOOL_XOR: _boolean("xor"),
     OpCode.BOOL_AND: _boolean("and"),
     OpCode.BOOL_OR: _boolean("or"),
-    OpCode.FLOAT_EQUAL: _float_compare("oeq"),
-    OpCode.FLOAT_NOTEQUAL: _float_compare("une"),
-    OpCode.FLOAT_LESS: _float_compare("olt"),
-    OpCode.FLOAT_LESSEQUAL: _float_compare("ole"),
-    OpCode.FLOAT_NAN: _float_compare("uno"),
-    OpCode.FLOAT_UNORDERED: _float_compare("uno"),
-    OpCode.FLOAT_ADD: _float_binary("fadd"),
-    OpCode.FLOAT_SUB: _float_binary("fsub"),
-    OpCode.FLOAT_MULT: _float_binary("fmul"),
-    OpCode.FLOAT_DIV: _float_binary("fdiv"),
-    OpCode.FLOAT_MIN: _float_choice("olt"),
-    OpCode.FLOAT_MAX: _float_choice("ogt"),
-    OpCode.FLOAT_NEG: _float_unary("fneg"),
-    OpCode.FLOAT_ABS: _float_unary("fabs"),
-    OpCode.FLOAT_SQRT: _float_unary("sqrt"),
-    OpCode.FLOAT_INT2FLOAT: _from_integer,
-    OpCode.FLOAT_FLOAT2FLOAT: _between_floats,
-    OpCode.FLOAT_TRUNC: _to_integer("cvtt"),
-    OpCode.FLOAT_TRUNC_INT: _to_integer("cvtt"),
-    OpCode.FLOAT_ROUND_INT: _to_integer("cvt"),
     OpCode.PIECE: _piece,
     OpCode.SUBPIECE: _subpiece,
     OpCode.POPCOUNT: _count("ctpop", ""),
@@ -487,4 +327,6 @@ SCALAR: dict[OpCode, Handler] = {
     OpCode.SELECT: _select,
     OpCode.BSWAP: _byte_swap,
     OpCode.ADDRESS: _address,
+    **DIVISION,
+    **FLOATING,
 }
