@@ -25,6 +25,7 @@ _MAP_SHARED, _MAP_ANONYMOUS = 1, 0x20
 _FUTEX_COMMAND, _FUTEX_WAKE = 0x7F, 1
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
 _TRAP_TRACE = 2
+_KILLED = Faulted(signal.SIGKILL, 0, 0)
 _STEP_S = 10.0
 _PATIENCE = 20
 """Wall-clock limit of a run as a multiple of its processor-time limit: the machine may be busy."""
@@ -54,7 +55,9 @@ Outcome = Returned | SystemCallReached | Faulted | TimedOut
 class BoundedRun:
     """A run of the stopped copy ``pid`` up to the breakpoint at ``until``, which hides ``original``, with a stack
     pointer above ``entry_rsp``; or to a fault, a system call that could be seen outside, or ``limit_s`` of processor
-    time. ``origin`` is the process and the thread that were copied."""
+    time. ``origin`` is the process and the thread that were copied.
+
+    One that was killed, or did not get to run, ends with ``Faulted`` and SIGKILL: that is not the code's doing."""
 
     pid: int
     memory: Memory
@@ -70,14 +73,16 @@ class BoundedRun:
         ptrace.resume_to_syscall(self.pid)
         while True:
             left = self.limit_s - processor_time(self.pid)
-            if left <= 0 or time.monotonic() > end:
+            if left <= 0:
                 return TimedOut()
+            if time.monotonic() > end:
+                return _KILLED
             change = ptrace.wait(self.pid, max(left, 0.001))
             match change:
                 case None:
                     continue
-                case Ended(status):
-                    return Faulted(status & 0x7F, 0, 0)
+                case Ended():
+                    return _KILLED
                 case Stopped(number, Event.NONE):
                     outcome = self._at_stop(number)
                     if outcome is not None:
@@ -120,7 +125,7 @@ class BoundedRun:
             case Stopped():
                 return None
             case Ended() | None:
-                return Faulted(signal.SIGKILL, 0, 0)
+                return _KILLED
 
     def _at_system_call(self, registers: Registers) -> Outcome | None:
         reached = _reached(registers)
@@ -138,7 +143,7 @@ class BoundedRun:
             if change == Stopped(ptrace.SYSCALL_STOP, Event.NONE):
                 break
             if not isinstance(change, Stopped):
-                return Faulted(signal.SIGKILL, 0, 0)
+                return _KILLED
             ptrace.resume_to_syscall(self.pid)
         if answer is not None:
             after = ptrace.get_registers(self.pid)

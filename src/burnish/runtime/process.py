@@ -212,11 +212,11 @@ class TracedCommand:
                     while not isinstance(ptrace.wait(thread.tid, 1.0), Ended | None):
                         pass
             self._threads.forget(thread)
-        _kill_strays()
         if not self._finished:
             self._finished = True
             self._child.wait(None)
             self._child.finish()
+        _kill_strays()
 
     def __enter__(self) -> Self:
         return self

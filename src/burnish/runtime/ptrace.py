@@ -33,7 +33,8 @@ _GETEVENTMSG, _GETSIGINFO, _SEIZE, _INTERRUPT, _LISTEN = 0x4201, 0x4202, 0x4206,
 _SYSEMU_SINGLESTEP = 32
 _GETSIGMASK, _SETSIGMASK, _GET_RSEQ_CONFIGURATION = 0x420A, 0x420B, 0x420F
 _WALL = 0x40000000
-_ALL_SIGNALS = (1 << 64) - 1
+_SYNCHRONOUS = (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)
+_HELD_SIGNALS = (1 << 64) - 1 - sum(1 << number - 1 for number in _SYNCHRONOUS)
 _SPIN_S = 0.0001
 _NAP_S = 0.001
 _SEIZE_S = 10.0
@@ -249,16 +250,17 @@ def get_signal_mask(tid: int) -> int:
     return mask.value
 
 
-def set_signal_mask(tid: int, mask: int = _ALL_SIGNALS) -> None:
-    """Sets the blocked signals; all of them by default."""
+def set_signal_mask(tid: int, mask: int) -> None:
+    """Sets the blocked signals."""
     _request(_SETSIGMASK, tid, 8, ctypes.byref(ctypes.c_uint64(mask)))
 
 
 @contextmanager
 def signals_held(tid: int) -> Generator[None]:
-    """Blocks all signals of a stopped thread while it is made to run a few instructions."""
+    """Blocks the signals of a stopped thread while it is made to run a few instructions; not those that
+    instructions raise, of which the kernel drops the handler when they are raised though blocked."""
     mask = get_signal_mask(tid)
-    set_signal_mask(tid)
+    set_signal_mask(tid, mask | _HELD_SIGNALS)
     try:
         yield
     finally:

@@ -23,6 +23,7 @@ from burnish.core.errors import ImageError
 from burnish.images.elf_layout import read_layout
 from burnish.runtime.address_space import PAGE, Mapping, auxiliary_vector, image_base, mapping_at
 from burnish.runtime.bounded_run import Returned
+from burnish.runtime.ptrace import GoneError
 from burnish.runtime.snapshot import Snapshot
 
 CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
@@ -226,8 +227,11 @@ def _candidate_runs(
 
 def _page_entries(pid: int, start: int, end: int) -> Words:
     count = (end - start) // PAGE
-    with Path(f"/proc/{pid}/pagemap").open("rb", buffering=0) as file:
-        data = os.pread(file.fileno(), 8 * count, start // PAGE * 8)
+    try:
+        with Path(f"/proc/{pid}/pagemap").open("rb", buffering=0) as file:
+            data = os.pread(file.fileno(), 8 * count, start // PAGE * 8)
+    except OSError as error:
+        raise GoneError(f"The memory of process {pid} cannot be looked at: {error.strerror}.") from error
     return np.frombuffer(data.ljust(8 * count, b"\0"), dtype=np.uint64)
 
 
@@ -238,7 +242,7 @@ def frames_visible() -> bool:
     address = id(anchor) // PAGE * PAGE
     try:
         return bool(int(_page_entries(os.getpid(), address, address + PAGE)[0]) & _FRAME_NUMBER)
-    except OSError:
+    except GoneError:
         return False
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from burnish.core.state import Faulted, TimedOut
+from burnish.runtime import ptrace
 from burnish.runtime.bounded_run import Outcome, Returned, SystemCallReached, processor_time
 from burnish.runtime.command import signal_name
+from burnish.runtime.ptrace import GoneError
 from burnish.runtime.snapshot import Snapshot
 from burnish.verify.compare import (
     DeadFrame,
@@ -72,7 +74,17 @@ class Bench:
         return copy.run(registers, start.floats, self.return_address, limit_s)
 
     def differences(self, first: Snapshot, a: Outcome, second: Snapshot, b: Outcome) -> Differences:
-        """What differs between the original's end ``a`` and another end ``b``."""
+        """What differs between the original's end ``a`` and another end ``b``. Raises ``GoneError`` if one of the
+        copies was killed by somebody (the kernel is one, where memory is short): that tells nothing."""
+        found = self._differences(first, a, second, b)
+        for copy, outcome in ((first, a), (second, b)):
+            if outcome == Faulted(signal.SIGKILL, 0, 0):
+                raise GoneError("A copy of the process was killed, or did not get to run.")
+            if not isinstance(outcome, TimedOut):
+                ptrace.get_registers(copy.pid)
+        return found
+
+    def _differences(self, first: Snapshot, a: Outcome, second: Snapshot, b: Outcome) -> Differences:
         match a, b:
             case Returned(), Returned():
                 return register_differences(a, b, self.returns) + memory_differences(
@@ -138,8 +150,6 @@ def _describe(outcome: Outcome) -> str:
         case SystemCallReached(number):
             return f"makes the system call {call_name(number)}" if number >= 0 else "makes a system call"
         case Faulted(number, address, rip):
-            if number == signal.SIGKILL:
-                return "destroys its process"
             place = f" for the address {address:#x}" if number in (signal.SIGSEGV, signal.SIGBUS) else ""
             return f"ends with {signal_name(number)} at {rip:#x}{place}"
         case TimedOut():
