@@ -11,7 +11,7 @@ from burnish.core.candidate import Candidate
 from burnish.core.code import Refused
 from burnish.core.image import Image
 from burnish.recompile import Summaries
-from burnish.recompile.callers import kept_by_callers
+from burnish.recompile.callers import Callers
 from burnish.strategies.retune import RetuneStrategy
 
 if TYPE_CHECKING:
@@ -44,12 +44,13 @@ def propose(
     refused: dict[Key, Refused] = {}
     for path, image in images.items():
         summaries = Summaries(image)
+        callers = Callers(summaries)
         for spot in hot.functions:
             if spot.image != path:
                 continue
             say(spot.bounds.name)
             address = spot.bounds.address
-            kept = kept_by_callers(summaries, [address]).get(address, 0)
+            kept = callers.kept([address]).get(address, 0)
             made = strategy.propose(image, spot.bounds, summaries, kept)
             if isinstance(made, Refused):
                 refused[spot.key] = made

@@ -17,7 +17,7 @@ from burnish.images.patch import patch_image
 from burnish.pipeline.results import Result
 from burnish.pipeline.session import find_function
 from burnish.recompile import Rebuilt, Summaries, Target, rebuild
-from burnish.recompile.callers import kept_by_callers
+from burnish.recompile.callers import Callers
 
 _STRATEGY = "recompile"
 _VERDICT = "UNKNOWN (recompiled by LLVM, not tested)"
@@ -97,7 +97,7 @@ def rebuild_all(
             refused[bounds.address] = plan
         else:
             planned.append(bounds)
-    kept = kept_by_callers(summaries, [bounds.address for bounds in planned])
+    kept = Callers(summaries).kept(bounds.address for bounds in planned)
     built: list[Rebuilt] = []
     for done, bounds in enumerate(planned):
         say(f"Rebuilding {bounds.name} ({done + 1} of {len(planned)})")

@@ -16,6 +16,7 @@ from burnish.recompile.codegen import Compiled, Target, compile_module
 from burnish.recompile.emit import emit, symbol_of
 from burnish.recompile.inline import callees_to_copy
 from burnish.recompile.plan import Summaries
+from burnish.recompile.preserve import registers_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,17 @@ def rebuild(
     done("lift and analyse")
     if isinstance(plan, Refused):
         return plan
-    if preserve and plan.layout.stack_bytes:
-        detail = "a caller keeps registers across the call, and it takes stack arguments"
-        return Refused(Reason.CONVENTION, bounds.address, detail)
     try:
         copied = callees_to_copy(plan, summaries) if target.inline else ()
-        ir = emit(plan, preserve, copied)
+        ir = emit(plan, inline=copied)
         done("emit")
         compiled = compile_module(ir, target)
+        if preserve and not _leaves_alone(compiled, preserve):
+            if plan.layout.stack_bytes:
+                detail = "a caller keeps registers across the call, and it takes stack arguments"
+                return Refused(Reason.CONVENTION, bounds.address, detail)
+            ir = emit(plan, preserve, copied)
+            compiled = compile_module(ir, target)
         done("compile")
     except (KeyError, RuntimeError) as error:
         return Refused(Reason.CODE_GENERATION, bounds.address, str(error).splitlines()[0][:200])
@@ -88,6 +92,12 @@ def rebuild(
     copies = tuple(copy.function.address for copy in copied)
     stack_bytes = plan.layout.stack_bytes
     return Rebuilt(bounds, plan.function, target, ir, compiled, seconds, returns, stack_bytes, copies)
+
+
+def _leaves_alone(compiled: Compiled, preserve: int) -> bool:
+    """True where the code as LLVM made it does not touch what must be preserved: then it needs no stub."""
+    written = registers_written(compiled.object_file)
+    return written is not None and not written & preserve
 
 
 __all__ = ["Rebuilt", "Summaries", "Target", "rebuild", "symbol_of"]

@@ -9,62 +9,126 @@ callers keep their values safe themselves.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from burnish.core.code import Function, Refused
+from burnish.core.code import Function, Refused, TailCall
 from burnish.core.image import Access, FunctionBounds, Image
 from burnish.core.pcode import OpCode, Space
 from burnish.images import control_flow
 from burnish.machine.registers import FLAG_CELLS
-from burnish.recompile.bits import CLOBBERED, RETURN_VALUES, cells_mask
+from burnish.recompile.bits import CLOBBERED, RETURN_VALUES, cells_mask, varnode_mask
 from burnish.recompile.canonical import canonical
 from burnish.recompile.liveness import carried_temporaries, live_across_calls, liveness
 from burnish.recompile.plan import Summaries
 
 _MAY_BE_KEPT = CLOBBERED & ~cells_mask(cell.name for cell in FLAG_CELLS)
+_ANY = -1
+"""Stands for all callees of a caller that cannot be read: it may keep anything across any call."""
+_DEEPEST = 40
 _SITES = (0xE8, 0xE9)
 """Opcodes of relative calls and jumps. The displacement that follows is four bytes."""
 
 
-def kept_by_callers(summaries: Summaries, replaced: Iterable[int]) -> dict[int, int]:
-    """For each function at the image addresses ``replaced``: the register bytes (``bits``) that some code which
-    stays as it is keeps across a call that leads to it, so that its replacement must preserve them. Functions
-    without any are left out."""
-    image = summaries.image
-    wanted = set(replaced)
-    sites = _Sites(image)
-    checked: dict[int, dict[int, int]] = {}
-    kept: dict[int, int] = {}
-    leads: dict[int, set[int]] = {address: {address} for address in wanted}
-    pending = list(wanted)
-    while pending:
-        # A function that stays and calls a replaced one may change more than its own callers believe.
-        callee = pending.pop()
-        for caller in sites.callers(callee):
-            if caller.address in wanted:
-                continue
-            found = checked.get(caller.address)
-            if found is None:
-                found = checked[caller.address] = _kept_by(summaries, caller)
-            mask = 0 if _opaque_to_callers(image, callee) else found.get(callee, 0) | found.get(-1, 0)
-            for address in leads[callee]:
-                if mask:
-                    kept[address] = kept.get(address, 0) | mask
-            before = leads.get(caller.address, set())
-            after = before | leads[callee]
-            if after != before:
-                leads[caller.address] = after
-                pending.append(caller.address)
-    return {a: m & ~_returned(summaries, a) for a, m in kept.items() if m & ~_returned(summaries, a)}
+class Callers:
+    """What the code of one image relies on. Functions are read as they are asked for, each once."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self._summaries = summaries
+        self._sites = _Sites(summaries.image)
+        self._kept: dict[int, dict[int, int]] = {}
+        self._changes: dict[int, int] = {}
+        self._cut = False
+        """True while what is being computed is incomplete because of recursion."""
+
+    def kept(self, replaced: Iterable[int]) -> dict[int, int]:
+        """For each function at the image addresses ``replaced``: the register bytes (``bits``) that some code which
+        stays as it is keeps across a call that leads to it, so that its replacement must preserve them. Functions
+        without any are left out."""
+        image = self._summaries.image
+        wanted = set(replaced)
+        kept: dict[int, int] = {}
+        leads: dict[int, set[int]] = {address: {address} for address in wanted}
+        pending = list(wanted)
+        while pending:
+            # A function that stays and calls a replaced one may change more than its own callers believe.
+            callee = pending.pop()
+            for caller in self._sites.callers(callee):
+                if caller.address in wanted:
+                    continue
+                mask = 0 if _opaque_to_callers(image, callee) else self._kept_by(caller, callee)
+                for address in leads[callee]:
+                    if mask:
+                        kept[address] = kept.get(address, 0) | mask
+                before = leads.get(caller.address, set())
+                after = before | leads[callee]
+                if after != before:
+                    leads[caller.address] = after
+                    pending.append(caller.address)
+        return {a: mask for a, m in kept.items() if (mask := m & ~self._returned(a))}
+
+    def _kept_by(self, caller: FunctionBounds, callee: int) -> int:
+        """The caller-saved register bytes that ``caller`` keeps across calls of ``callee``. What the callee changes
+        itself it cannot rely on: there it carries garbage along."""
+        found = self._kept.get(caller.address)
+        if found is None:
+            function = control_flow(self._summaries.image, caller, keep_refused=True)
+            if isinstance(function, Refused):
+                found = {_ANY: _MAY_BE_KEPT}
+            else:
+                found = _kept_in(canonical(function), self._summaries)
+            self._kept[caller.address] = found
+        kept = found.get(callee, 0) | found.get(_ANY, 0)
+        return kept & ~self._changed_by(callee, ()) if kept else 0
+
+    def _changed_by(self, address: int, chain: tuple[int, ...]) -> int:
+        """Register bytes that a function and all that it calls write: what a compiler holds them to change. What
+        cannot be read counts as changing nothing."""
+        known = self._changes.get(address)
+        if known is not None:
+            return known
+        image = self._summaries.image
+        if address in image.plt:
+            return CLOBBERED
+        bounds = image.bounds_at(address)
+        if bounds is None or bounds.address != address or address in chain or len(chain) >= _DEEPEST:
+            self._cut = True
+            return 0
+        function = self._summaries.lift(image, bounds)
+        changed = 0
+        if not isinstance(function, Refused):
+            for node in _callees(function):
+                changed |= self._changed_by(node, (*chain, address)) if node is not None else CLOBBERED
+                if changed & CLOBBERED == CLOBBERED:
+                    break
+            for block in function.blocks:
+                for operation in block.operations:
+                    if operation.output is not None:
+                        changed |= varnode_mask(operation.output)
+        if not chain or not self._cut or changed & CLOBBERED == CLOBBERED:
+            self._changes[address] = changed
+        self._cut = self._cut and bool(chain)
+        return changed
+
+    def _returned(self, address: int) -> int:
+        """The return registers that a function surely gives a value: its caller reads the result."""
+        bounds = self._summaries.image.bounds_at(address)
+        plan = None if bounds is None else self._summaries.plan(bounds)
+        return RETURN_VALUES if plan is None or isinstance(plan, Refused) else RETURN_VALUES & plan.written
 
 
-def _returned(summaries: Summaries, address: int) -> int:
-    """The return registers that a function surely gives a value: its caller reads the result."""
-    bounds = summaries.image.bounds_at(address)
-    plan = None if bounds is None else summaries.plan(bounds)
-    return RETURN_VALUES if plan is None or isinstance(plan, Refused) else RETURN_VALUES & plan.written
+def _callees(function: Function) -> Iterator[int | None]:
+    """Addresses of the functions that a function calls or jumps to; None for one that is not known."""
+    for block in function.blocks:
+        for operation in block.operations:
+            if operation.opcode is OpCode.CALL:
+                yield operation.inputs[0].offset
+            elif operation.opcode is OpCode.CALLIND:
+                yield None
+        if isinstance(block.terminator, TailCall):
+            target = block.terminator.target
+            yield target.offset if target.space is Space.RAM else None
 
 
 def _opaque_to_callers(image: Image, address: int) -> bool:
@@ -97,15 +161,6 @@ class _Sites:
 
     def callers(self, address: int) -> set[FunctionBounds]:
         return self._callers.get(address, set())
-
-
-def _kept_by(summaries: Summaries, caller: FunctionBounds) -> dict[int, int]:
-    """For each function that ``caller`` calls: the caller-saved register bytes that it keeps across the call. The
-    key -1 stands for all callees, where the caller cannot be read: then it may keep any."""
-    function = control_flow(summaries.image, caller, keep_refused=True)
-    if isinstance(function, Refused):
-        return {-1: _MAY_BE_KEPT}
-    return _kept_in(canonical(function), summaries)
 
 
 def _kept_in(function: Function, summaries: Summaries) -> dict[int, int]:
