@@ -205,7 +205,7 @@ class _Emitter:
         self, walker: Walker[Value], cell: Cell, mask: int, wanting: Sequence[Label]
     ) -> None:
         pieces = walker.registers.get(cell) or [(0, 8, self.initial(cell, 0, 8))]
-        if all(value.text.startswith("%undefined") for _, _, value in pieces):
+        if all(value.text == "poison" or value.text.startswith("%undefined") for _, _, value in pieces):
             return
         kinds = {self._is_pointer(s, cell.name) for s in wanting}
         if True in kinds:
@@ -253,6 +253,7 @@ class _Emitter:
                 if plan.layout.opaque_frame
                 else "  %frame = getelementptr i8, ptr %frame0, i64 0"
             ),
+            *self._garbage(),
             *self.b.entry,
             *prologue,
             "  br label %b0",
@@ -260,6 +261,15 @@ class _Emitter:
             "}",
         ]
         return "\n".join(lines)
+
+    def _garbage(self) -> list[str]:
+        """Stores that give every general register and flag some one value at entry. Code may join a byte that it
+        wrote with bytes that it did not, or branch on garbage before it finds that nothing depends on it: LLVM
+        would spoil the whole value in the first case, and drop a path in the second."""
+        kinds = {k for k in self.allocas.values() if k != VECTOR}
+        names = {kind: f"%garbage{i}" for i, kind in enumerate(sorted(kinds))}
+        lines = [f"  {name} = freeze {kind} poison" for kind, name in names.items()]
+        return lines + [f"  store {k} {names[k]}, ptr %{slot}" for slot, k in self.allocas.items() if k in names]
 
     def _parameters(self) -> tuple[str, list[str]]:
         """The parameter list, and the stores that put arguments into their registers' slots."""

@@ -116,7 +116,7 @@ class Leaver:
         node = operation.inputs[0]
         known = self.local.get(node.offset) if node.space is Space.RAM else None
         if known is not None:
-            self._results(self._call_local(*known, summary, walker, defined), summary, walker)
+            self._results(self._call_local(*known, summary, walker, defined), summary, walker, frozen=True)
             return
         target = self._target(node, walker)
         passed = summary.arguments & defined
@@ -146,10 +146,18 @@ class Leaver:
         """A call of a function in this module, with its own parameter types, so that LLVM can put it in line."""
         _, arguments = self._register_arguments(summary, walker, defined, 6, taken.vectors)
         typed = [self._as(text, kind) for text, kind in zip(arguments[:6], taken.integers, strict=True)]
-        return self.b.emit(_RESULT, f"call {_RESULT} @{name}({', '.join(typed + arguments[6:])})")
+        passed = [self._some_value(argument) for argument in typed + arguments[6:]]
+        return self.b.emit(_RESULT, f"call {_RESULT} @{name}({', '.join(passed)})")
 
-    def _results(self, result: Value, summary: CallSummary, walker: Walker[Value]) -> None:
-        """Registers after a call."""
+    def _some_value(self, argument: str) -> str:
+        """A function that LLVM can see must find some value in a register that holds none, as the CPU has it."""
+        kind, _, text = argument.rpartition(" ")
+        return f"{kind} {self.b.emit(kind, f'freeze {argument}').text}" if text == "poison" else argument
+
+    def _results(
+        self, result: Value, summary: CallSummary, walker: Walker[Value], *, frozen: bool = False
+    ) -> None:
+        """Registers after a call. ``frozen`` where LLVM can see that the callee leaves some without a value."""
         for cell, _ in cells_in(summary.clobbers):
             if cell.name not in RETURNS:
                 walker.write_cell(cell, 0, cell.size, self.undefined(cell.size))
@@ -159,6 +167,8 @@ class Leaver:
                 continue
             kind = "i64" if cell.size == 8 else _VECTOR
             value = self.b.emit(kind, f"extractvalue {_RESULT} {result.text}, {i}")
+            if frozen:
+                value = self.b.emit(kind, f"freeze {kind} {value.text}")
             walker.write_cell(cell, 0, cell.size, value)
 
     def undefined(self, size: int) -> Value:
