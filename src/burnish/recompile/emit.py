@@ -269,7 +269,9 @@ class _Emitter:
         kinds = {k for k in self.allocas.values() if k != VECTOR}
         names = {kind: f"%garbage{i}" for i, kind in enumerate(sorted(kinds))}
         lines = [f"  {name} = freeze {kind} poison" for kind, name in names.items()]
-        return lines + [f"  store {k} {names[k]}, ptr %{slot}" for slot, k in self.allocas.items() if k in names]
+        return lines + [
+            f"  store {k} {names[k]}, ptr %{slot}" for slot, k in self.allocas.items() if k in names
+        ]
 
     def _parameters(self) -> tuple[str, list[str]]:
         """The parameter list, and the stores that put arguments into their registers' slots."""
