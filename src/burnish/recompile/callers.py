@@ -54,6 +54,8 @@ class Callers:
         while pending:
             # A function that stays and calls a replaced one may change more than its own callers believe.
             callee = pending.pop()
+            if not _MAY_BE_KEPT & ~self._changed_by(callee, ()):
+                continue  # neither its callers nor theirs keep anything across it
             for caller in self._sites.callers(callee):
                 if caller.address in wanted:
                     continue
