@@ -11,6 +11,7 @@ bound, or an entry is no code of the function, nothing is guessed.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -38,11 +39,20 @@ from burnish.images.terms import (
 )
 
 _MAX_ENTRIES = 1 << 14
-_MAX_STATES = 200
-"""Places that are looked at for a bound of one index."""
 
-_MAX_PATH = 8
-"""Blocks on the way from a bound to the jump."""
+
+class _Search(NamedTuple):
+    """How far to look back for a bound: over how many blocks, at how many places in all, and whether for conditions
+    on what the index reads only."""
+
+    distance: int
+    places: int
+    related: bool
+
+
+_SEARCHES = (_Search(2, 24, True), _Search(8, 200, True), _Search(8, 200, False))
+"""Near comparisons first: where there is none, the width of the index may do, and an interpreter with hundreds of
+jumps, each reached from all the others, is not searched for each of them."""
 
 _MAX_FACTS = 6
 """Conditions that are kept on that way: those of the last blocks looked at."""
@@ -85,8 +95,8 @@ class Tables:
         for index in _candidates(target):
             if not _closed(target, index):
                 continue
-            for related in (True, False):
-                bounds = self._bounds(block.label, index, related)
+            for search in _SEARCHES:
+                bounds = self._bounds(block.label, index, search)
                 entries = () if bounds is None else self._entries(target, index, bounds)
                 if entries:
                     return Table(index, entries)
@@ -120,27 +130,26 @@ class Tables:
                 ended = True
         return tuple(found)
 
-    def _bounds(self, label: Label, index: Term, related: bool) -> Interval | None:
+    def _bounds(self, label: Label, index: Term, search: _Search) -> Interval | None:
         """An interval that holds ``index`` on every path to ``label``; None if there is none of use.
 
-        A depth-first search backwards. Each path ends at the first comparison that bounds the index, or where
-        nothing more can be learnt; there the index's width decides. With ``related`` conditions count only if they
-        read what the index reads: it misses an index that was copied before it was compared, but comes to an end
-        in a loop that leaves the index alone.
+        Looks backwards. Each path ends at the first comparison that bounds the index, or where nothing more can be
+        learnt, or where the search has gone far enough; there the index's width decides. Looking for related
+        conditions only misses an index that was copied before it was compared, but comes to an end in a loop that
+        leaves the index alone.
         """
         result: Interval | None = None
         seen: set[_State] = set()
-        waiting = [(_State(label, index, ()), 0)]
+        waiting = deque([(_State(label, index, ()), 0)])
         while waiting:
-            state, depth = waiting.pop()
+            state, depth = waiting.popleft()
             if state in seen:
                 continue
             seen.add(state)
-            if len(seen) > _MAX_STATES:
-                return None
             found = interval(state.term, state.facts)
             if not found.is_deliberate or found.size > _MAX_ENTRIES:
-                earlier = self._earlier(state, related) if depth < _MAX_PATH else []
+                further = depth < search.distance and len(seen) < search.places
+                earlier = self._earlier(state, search.related) if further else []
                 if earlier:
                     waiting.extend((step, depth + 1) for step in earlier)
                     continue
