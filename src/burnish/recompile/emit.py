@@ -64,6 +64,11 @@ class Plan:
     """Register bytes that hold a value at every return."""
 
 
+_ATTRIBUTES = 'uwtable null_pointer_is_valid "no-builtins" "frame-pointer"="none"'
+"""Null is an address like any other: it may be the base to which the code adds an object's absolute address, and an
+access through it must fault."""
+
+
 def symbol_of(address: int) -> str:
     """The name of the rebuilt function that replaces the one at ``address``."""
     return f"burnish_{address:x}"
@@ -80,7 +85,7 @@ def emit(plan: Plan, preserve: int = 0, inline: Sequence[Plan] = ()) -> str:
         _Emitter(p, copies, declarations).definition(copies[p.function.address][0], "internal ")
         for p in inline
     ]
-    attributes = 'attributes #0 = { uwtable "no-builtins" "frame-pointer"="none" }'
+    attributes = f"attributes #0 = {{ {_ATTRIBUTES} }}"
     module = "\n".join((*sorted(declarations), *functions, attributes, ""))
     return with_preserved(module, symbol_of(plan.function.address), preserve) if preserve else module
 
