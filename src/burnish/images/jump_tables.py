@@ -50,7 +50,7 @@ class _Search(NamedTuple):
     related: bool
 
 
-_SEARCHES = (_Search(2, 24, True), _Search(8, 200, True), _Search(8, 200, False))
+_SEARCHES = (_Search(2, 24, True), _Search(8, 80, True), _Search(8, 80, False))
 """Near comparisons first: where there is none, the width of the index may do, and an interpreter with hundreds of
 jumps, each reached from all the others, is not searched for each of them."""
 
