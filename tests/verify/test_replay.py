@@ -174,11 +174,34 @@ def test_a_value_in_xmm0_is_compared(program: object) -> None:
     assert "xmm0 is" in refuted(check(program, program.subject("scale", source)))
 
 
-def test_what_is_no_result_is_not_compared(program: object) -> None:
-    source = 'double rebuilt(double x, float y) { __asm__ volatile("mov $5, %%eax" ::: "eax"); return x * 3.0 + y; }'
-    assert "rax is" in refuted(check(program, program.subject("scale", source)))
-    report = check(program, program.subject("scale", source, returns=(ReturnPart("xmm0", 8),)))
-    assert isinstance(report.verdict, verdict.Tested)
+CALLERS = r"""
+__attribute__((noipa)) int twice(int x) { return x * 2; }
+int main(void) {
+    int sum = 0;
+    for (int i = 0; i < 30; i++) {
+        sum += twice(i);
+#ifdef LOOKS
+        int rest; __asm__ volatile("mov %%edx, %0" : "=r"(rest) : "r"(sum));
+#else
+        __asm__ volatile("nop; xor %%edx, %%edx" ::: "edx");
+#endif
+    }
+    return sum & 7;
+}
+"""
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_register_counts_where_the_caller_looks_at_it(build: Build, looks: bool) -> None:
+    program = build(CALLERS, *(["-DLOOKS"] if looks else []))
+    source = 'int rebuilt(int x) { __asm__ volatile("mov $77, %%edx" ::: "edx"); return x + x; }'
+    report = replay_check(program.command(), [program.subject("twice", source)]).reports[0]
+    if looks:
+        assert "rdx is" in refuted(report)
+    else:
+        assert isinstance(report.verdict, verdict.Tested)
+    fewer = program.subject("twice", source, returns=(ReturnPart("rax", 4),))
+    assert isinstance(replay_check(program.command(), [fewer]).reports[0].verdict, verdict.Tested)
 
 
 def test_only_changed_inputs_reach_a_rare_path(program: object) -> None:

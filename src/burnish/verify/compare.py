@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from burnish.core.errors import ImageError
 from burnish.images.elf_layout import read_layout
-from burnish.runtime.address_space import PAGE, Mapping, auxiliary_vector, image_base, mapping_at
+from burnish.runtime.address_space import PAGE, auxiliary_vector, image_base, mapping_at
+from burnish.runtime.address_space import Mapping as MemoryMapping
 from burnish.runtime.bounded_run import Returned
 from burnish.runtime.ptrace import GoneError
 from burnish.runtime.snapshot import Snapshot
@@ -68,7 +69,7 @@ class DeadFrame:
         return self.low <= address < self.high
 
 
-def dead_frame(mappings: Sequence[Mapping], rsp: int, stack_arguments: int) -> DeadFrame:
+def dead_frame(mappings: Sequence[MemoryMapping], rsp: int, stack_arguments: int) -> DeadFrame:
     """The dead frame of a function that is entered with ``rsp`` (at its return address)."""
     stack = mapping_at(mappings, rsp)
     if stack is None:
@@ -81,13 +82,23 @@ def dead_frame(mappings: Sequence[Mapping], rsp: int, stack_arguments: int) -> D
 @dataclass(frozen=True, slots=True)
 class Differences:
     """Sentences that say what differs. ``only_nan`` where all of it is the payload or sign of a NaN, which Burnish
-    does not promise to keep (nor do compilers)."""
+    does not promise to keep (nor do compilers). ``returns`` has the return registers that differ and their
+    differing bits; ``only_returns`` where nothing else differs."""
 
     sentences: tuple[str, ...] = ()
     only_nan: bool = True
+    returns: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def only_returns(self) -> bool:
+        return len(self.returns) == len(self.sentences)
 
     def __add__(self, other: Differences) -> Differences:
-        return Differences(self.sentences + other.sentences, self.only_nan and other.only_nan)
+        return Differences(
+            self.sentences + other.sentences,
+            self.only_nan and other.only_nan,
+            {**self.returns, **other.returns},
+        )
 
     def __bool__(self) -> bool:
         return bool(self.sentences)
@@ -143,6 +154,7 @@ def register_differences(original: Returned, rebuilt: Returned, returns: Sequenc
             for name, a, b in differing
         ),
         all(name.startswith("xmm") and is_nan_pair(a, b, 16) for name, a, b in differing),
+        {name: a ^ b for name, a, b in differing if name in {part.register for part in returns}},
     )
 
 
@@ -177,7 +189,7 @@ def memory_differences(
     return Differences(tuple(found), only_nan)
 
 
-def _layout(mappings: Sequence[Mapping], dead: DeadFrame) -> list[tuple[int, int, str]]:
+def _layout(mappings: Sequence[MemoryMapping], dead: DeadFrame) -> list[tuple[int, int, str]]:
     """Runs of equal protection, without the growth of the stack."""
     runs: list[tuple[int, int, str]] = []
     for mapping in mappings:
@@ -191,7 +203,7 @@ def _layout(mappings: Sequence[Mapping], dead: DeadFrame) -> list[tuple[int, int
 
 
 def _differing_words(
-    mapping: Mapping, original: Snapshot, rebuilt: Snapshot
+    mapping: MemoryMapping, original: Snapshot, rebuilt: Snapshot
 ) -> Iterator[tuple[int, int, int]]:
     """Addresses of the 8-byte words that differ, with both values. A word that one side cannot read is 0."""
     if mapping.access.startswith("---") or mapping.path in ("[vvar]", "[vvar_vclock]", "[vsyscall]"):
@@ -213,7 +225,7 @@ def _words(snapshot: Snapshot, address: int, size: int) -> Words:
 
 
 def _candidate_runs(
-    mapping: Mapping, start: int, end: int, original: int, rebuilt: int
+    mapping: MemoryMapping, start: int, end: int, original: int, rebuilt: int
 ) -> list[tuple[int, int]]:
     """Runs of pages (first address, end) that may differ."""
     left, right = _page_entries(original, start, end), _page_entries(rebuilt, start, end)
@@ -259,7 +271,7 @@ class _Context:
         mapping = mapping_at(self.before.mappings, base) if base else None
         self.loader = mapping.path if mapping is not None else ""
 
-    def is_allowed(self, address: int, left: int, right: int, mappings: Sequence[Mapping]) -> bool:
+    def is_allowed(self, address: int, left: int, right: int, mappings: Sequence[MemoryMapping]) -> bool:
         """True where a caller cannot see the difference."""
         if self.dead.holds(address):
             return True
@@ -273,7 +285,7 @@ class _Context:
         before = self.before.memory.word(address)
         return before in (left, right) and _is_lazy_slot(address, mapping, mappings)
 
-    def sentence(self, address: int, left: int, right: int, mappings: Sequence[Mapping]) -> str:
+    def sentence(self, address: int, left: int, right: int, mappings: Sequence[MemoryMapping]) -> str:
         mapping = mapping_at(mappings, address)
         where = f"{address:#x}"
         if mapping is not None and mapping.path:
@@ -286,7 +298,7 @@ class _Context:
         )
 
 
-def _is_lazy_slot(address: int, mapping: Mapping, mappings: Sequence[Mapping]) -> bool:
+def _is_lazy_slot(address: int, mapping: MemoryMapping, mappings: Sequence[MemoryMapping]) -> bool:
     """True for a slot that the loader fills at the first call, which one side may have made otherwise."""
     if not mapping.path.startswith("/"):
         return False

@@ -89,9 +89,12 @@ class LinkedObjects:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A function to check, and its replacement. ``address`` is an image address; ``returns`` what a caller may
-    look at, where less than everything is known; ``stack_arguments`` bytes above the return address belong to
-    the function."""
+    """A function to check, and its replacement. ``address`` is an image address.
+
+    ``returns`` is what a caller may look at; a register in it that differs is held against the replacement only
+    where the caller in the run does look at it. ``stack_arguments`` bytes above the return address belong to the
+    function.
+    """
 
     image_path: Path
     address: int
