@@ -94,6 +94,11 @@ def patch_image(
     return PatchedImage(output, path, functions, plan.refused, tuple(warnings), grown)
 
 
+def unpatchable(path: Path, replacements: Sequence[Replacement]) -> tuple[Refused, ...]:
+    """Those of ``replacements`` that ``patch_image`` would leave out, and why. Raises what it raises."""
+    return _plan(read_layout(path), path, replacements, None).refused
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What is decided before anything is laid out behind the code. ``address`` is that of the new segment."""

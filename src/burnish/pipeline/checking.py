@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from burnish.core.candidate import Candidate
-from burnish.core.verdict import Tested, Verdict, strength
+from burnish.core.errors import LinkError
+from burnish.core.verdict import Refuted, Tested, Unknown, Verdict, strength
 from burnish.pipeline.proposing import Key, Proposals
 from burnish.verify.compare import ReturnPart
 from burnish.verify.replay import LinkedObjects, Subject, replay_check
@@ -32,10 +33,23 @@ class Checked:
         """The candidates of a function that passed."""
         return tuple(c for c in self.proposals.candidates.get(key, ()) if self.passed(c))
 
+    def of(self, key: Key) -> dict[str, Verdict]:
+        """The verdicts on a function's candidates, by variant."""
+        return {variant: verdict for (k, variant), verdict in self.verdicts.items() if k == key}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence for each candidate that was wrong."""
+        return tuple(
+            f"This is a bug in Burnish: variant {variant} of {verdict.counterexample}"
+            for (_, variant), verdict in self.verdicts.items()
+            if isinstance(verdict, Refuted)
+        )
+
     def worst(self, key: Key) -> Verdict | None:
         """The weakest verdict on a function's candidates."""
-        found = [v for (k, _), v in self.verdicts.items() if k == key]
-        return min(found, key=strength) if found else None
+        found = self.of(key)
+        return min(found.values(), key=strength) if found else None
 
 
 def check(
@@ -46,17 +60,27 @@ def check(
     for variant in proposals.variants:
         candidates = [c for row in proposals.candidates.values() for c in row if c.variant == variant]
         say(f"{len(candidates)} functions, variant {variant}")
-        subjects = [_subject(candidate) for candidate in candidates]
+        subjects: list[Subject] = []
+        linked: list[Candidate] = []
+        for candidate in candidates:
+            try:
+                subjects.append(_subject(candidate))
+                linked.append(candidate)
+            except LinkError as error:
+                verdicts[candidate.key, variant] = Unknown(str(error))
+        if not subjects:
+            continue
         replay = replay_check(
             workload.command,
             subjects,
+            stdout=workload.printed,
             timeout_s=None if options.timeout_s is None else options.timeout_s + options.budget_s,
             budget_s=options.budget_s,
             entries_per_function=options.entries,
             mutations_per_entry=options.mutations,
             seed=options.seed,
         )
-        for candidate, report in zip(candidates, replay.reports, strict=True):
+        for candidate, report in zip(linked, replay.reports, strict=True):
             verdicts[candidate.key, variant] = report.verdict
     return Checked(proposals, verdicts)
 

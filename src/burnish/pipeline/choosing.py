@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.core.candidate import Candidate
+from burnish.core.code import Refused
 from burnish.core.deployment import Deployment, Replacement
 from burnish.core.errors import TargetError
 from burnish.core.image import Image
@@ -31,18 +32,26 @@ if TYPE_CHECKING:
 
 _MIN_ROUNDS = 6
 _MAX_ROUNDS = 24
+_ERROR = 0.05
+"""The chance that any of the intervals does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Comparisons of self time by function and variant."""
+    """Comparisons of self time by function and variant; ``unpatchable`` has those that the patcher left out. The
+    intervals hold together: each has the confidence that is left of 95 % when that of all is asked for."""
 
     comparisons: Mapping[tuple[Key, str], Comparison]
+    unpatchable: Mapping[Key, Refused] = field(default_factory=dict[Key, Refused])
+    warnings: tuple[str, ...] = ()
+
+    def of(self, key: Key) -> dict[str, Comparison]:
+        """The comparisons of a function's variants."""
+        return {variant: c for (k, variant), c in self.comparisons.items() if k == key}
 
     def best(self, key: Key) -> tuple[str, Comparison] | None:
         """The variant with the largest certain gain: the highest lower bound."""
-        found = [(variant, c) for (k, variant), c in self.comparisons.items() if k == key]
-        return max(found, key=lambda row: row[1].low) if found else None
+        return max(self.of(key).items(), key=lambda row: row[1].low, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,12 @@ class _Variant:
     deployment: Deployment
     command: Command
 
+    @property
+    def refused(self) -> dict[Key, Refused]:
+        """The functions that the patcher left as they are."""
+        left = {(i.source.resolve(), r.address): r for i in self.deployment.images for r in i.refused}
+        return {key: left[found] for key in self.candidates if (found := (key[0].resolve(), key[1])) in left}
+
 
 def measure(
     workload: Workload,
@@ -63,31 +78,58 @@ def measure(
     work: Path,
     say: Callable[[str], None],
 ) -> Measured:
-    """Sample runs of the original and of a deployment for each variant, by turns, until the budget is spent."""
+    """Sample runs of the original and of a deployment for each variant, by turns, until the budget is spent. A variant
+    that fails is left out: Raises ``TargetError`` only if the original fails."""
     variants = _deploy_variants(workload, checked, work)
-    if not variants:
-        return Measured({})
-    commands = [workload.command, *(variant.command for variant in variants)]
-    profiles: list[list[Profile]] = [[] for _ in commands]
+    original: list[Profile] = []
+    sampled: dict[str, list[Profile]] = {variant.name: [] for variant in variants}
+    warnings: list[str] = []
     began = time.monotonic()
-    for done in range(_MAX_ROUNDS):
+    for done in range(_MAX_ROUNDS if variants else 0):
         started = time.monotonic()
-        order = list(range(len(commands)))
-        for index in order if done % 2 == 0 else reversed(order):
-            say(f"round {done + 1} of at most {_MAX_ROUNDS}")
-            profiles[index].append(_sampled(workload, commands[index], options))
+        for variant in (None, *variants) if done % 2 == 0 else (*reversed(variants), None):
+            profile = _sampled(workload, variant, options)
+            if variant is None:
+                original.append(profile)
+            elif profile.completed:
+                sampled[variant.name].append(profile)
+            else:
+                warnings.append(f"This is a bug in Burnish: with variant {variant.name} the workload failed.")
+                del sampled[variant.name]
+        variants = [variant for variant in variants if variant.name in sampled]
         now = time.monotonic()
-        if done + 1 >= _MIN_ROUNDS and now - began + (now - started) > options.budget_s:
+        left = min((_MAX_ROUNDS - done - 1) * (now - started), began + options.budget_s - now)
+        if not variants or (done + 1 >= _MIN_ROUNDS and left < now - started):
             break
+        say(f"round {done + 1}, about {max(left, (_MIN_ROUNDS - done - 1) * (now - started)):.0f} s left")
+    comparisons = _compare(hot, original, [(v, sampled[v.name]) for v in variants], options.seed)
+    refused = {key: refusal for variant in variants for key, refusal in variant.refused.items()}
+    return Measured(comparisons, refused, tuple(warnings))
+
+
+def _compare(
+    hot: HotSpots, original: list[Profile], sampled: list[tuple[_Variant, list[Profile]]], seed: int
+) -> dict[tuple[Key, str], Comparison]:
     images = load_images(hot)
+    spots = {
+        variant.name: [
+            s
+            for s in hot.functions
+            if s.key in variant.candidates and s.key not in variant.refused and not _lent(s.key, variant)
+        ]
+        for variant, _ in sampled
+    }
+    # Of many comparisons at 95 % some favour the candidate by chance: Bonferroni's correction.
+    count = max(1, sum(map(len, spots.values())))
+    confidence = 1 - _ERROR / count
     comparisons: dict[tuple[Key, str], Comparison] = {}
-    for variant, sampled in zip(variants, profiles[1:], strict=True):
-        spots = [s for s in hot.functions if s.key in variant.candidates and not _lent(s.key, variant)]
-        ranges = [_ranges(spot.key, variant, images[spot.image]) for spot in spots]
-        rows = compare_sampled(profiles[0], sampled, ranges, seed=options.seed)
-        for spot, row in zip(spots, rows, strict=True):
+    for variant, profiles in sampled:
+        rows = spots[variant.name]
+        ranges = [_ranges(spot.key, variant, images[spot.image]) for spot in rows]
+        compared = compare_sampled(original, profiles, ranges, seed=seed, confidence=confidence)
+        for spot, row in zip(rows, compared, strict=True):
             comparisons[spot.key, variant.candidates[spot.key].variant] = row.comparison
-    return Measured(comparisons)
+    return comparisons
 
 
 def choose(measured: Measured, checked: Checked) -> tuple[Choice, ...]:
@@ -135,17 +177,17 @@ def _deploy_variants(workload: Workload, checked: Checked, work: Path) -> list[_
     return variants
 
 
-def _sampled(workload: Workload, command: Command, options: OptimizeOptions) -> Profile:
+def _sampled(workload: Workload, variant: _Variant | None, options: OptimizeOptions) -> Profile:
     profile = sample(
-        command,
+        workload.command if variant is None else variant.command,
         frequency_hz=frequency(workload, options),
-        timeout_s=options.timeout_s,
-        stdout=Stream.DISCARD,
+        timeout_s=options.timeout_s if variant is None else workload.patched_limit_s,
+        stdout=workload.printed,
         stderr=Stream.DISCARD,
     )
     if profile.interrupted:
         raise KeyboardInterrupt
-    if not profile.completed:
+    if variant is None and not profile.completed:
         raise TargetError("The workload did not end as before while it was measured.")
     return profile
 

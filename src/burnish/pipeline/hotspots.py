@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,16 +12,17 @@ from burnish.core.errors import ImageError, TargetError
 from burnish.core.image import Image
 from burnish.core.profile import Profile
 from burnish.images import load
-from burnish.pipeline.optimization import HotSpot
+from burnish.pipeline.optimization import Elsewhere, HotSpot
 from burnish.record.sampling import hot_functions, sample
-from burnish.runtime.command import Stream
+from burnish.runtime.command import Stream, signal_name
 
 if TYPE_CHECKING:
     from burnish.pipeline.optimization import OptimizeOptions
     from burnish.pipeline.workload import Workload
 
-_RUNTIME = ("libc.so", "ld-linux", "libpthread.so", "libc-", "ld-2", "libdl.so", "librt.so")
+_RUNTIME = ("libc.so", "ld-linux", "libpthread.so", "libc-", "ld-2", "libdl.so", "librt.so", "ld-musl")
 """Parts of the C library's own runtime: they must match each other and the loader, so copies are not made."""
+_FEW_SAMPLES = 200
 _WANTED_SAMPLES = 4000
 _MAX_FREQUENCY = 8000
 
@@ -31,7 +33,9 @@ class HotSpots:
 
     profile: Profile
     functions: tuple[HotSpot, ...]
-    foreign: tuple[HotSpot, ...]
+    foreign: tuple[tuple[HotSpot, str], ...]
+    """With the reason why its file is left alone."""
+    elsewhere: tuple[Elsewhere, ...]
     warnings: tuple[str, ...]
 
 
@@ -41,13 +45,13 @@ def find_hot(workload: Workload, options: OptimizeOptions) -> HotSpots:
         workload.command,
         frequency_hz=frequency(workload, options),
         timeout_s=options.timeout_s,
-        stdout=Stream.DISCARD,
+        stdout=workload.printed,
         stderr=Stream.DISCARD,
     )
     if profile.interrupted:
         raise KeyboardInterrupt
     if not profile.completed:
-        raise TargetError("The workload did not end as before while it was sampled.")
+        raise TargetError(f"The workload did not end as before while it was sampled: it {_ending(profile)}.")
     images: dict[Path, Image] = {}
     for mapped in profile.images:
         try:
@@ -59,12 +63,40 @@ def find_hot(workload: Workload, options: OptimizeOptions) -> HotSpots:
         for row in hot_functions(profile, images)
         if row.share >= options.min_share
     ]
-    own = [row for row in rows if not _is_foreign(row.image, workload)]
-    foreign = [row for row in rows if _is_foreign(row.image, workload)]
+    own: list[HotSpot] = []
+    foreign: list[tuple[HotSpot, str]] = []
+    for row in rows:
+        reason = _foreign(row.image, workload)
+        if reason is not None:
+            foreign.append((row, reason))
+        elif len(own) < options.max_functions:
+            own.append(row)
     warnings: list[str] = []
-    if profile.samples < 200:
+    if profile.samples < _FEW_SAMPLES:
         warnings.append(f"Only {profile.samples} samples were taken: a longer workload shows more.")
-    return HotSpots(profile, tuple(own[: options.max_functions]), tuple(foreign), tuple(warnings))
+    shown = [*own, *(row for row, _ in foreign)]
+    return HotSpots(profile, tuple(own), tuple(foreign), _elsewhere(profile, shown), tuple(warnings))
+
+
+def _elsewhere(profile: Profile, shown: Sequence[HotSpot]) -> tuple[Elsewhere, ...]:
+    """Where the samples fell that are in none of the rows ``shown``, the largest part first."""
+    total = max(1, profile.samples)
+    parts: Counter[str] = Counter()
+    for index, _, samples in profile.locations:
+        parts[f"elsewhere in {profile.images[index].path.name}"] += samples
+    for row in shown:
+        parts[f"elsewhere in {row.image.name}"] -= round(row.share * total)
+    parts["in the kernel"] = profile.kernel or 0
+    parts["in code of no file"] = profile.unknown
+    return tuple(Elsewhere(place, n / total) for place, n in parts.most_common() if n > 0)
+
+
+def _ending(profile: Profile) -> str:
+    if profile.timed_out:
+        return "did not end within the time limit"
+    if profile.signal is not None:
+        return f"was killed by {signal_name(profile.signal)}"
+    return f"ended with exit code {profile.exit_code}"
 
 
 def frequency(workload: Workload, options: OptimizeOptions) -> int:
@@ -78,8 +110,12 @@ def load_images(hot: HotSpots) -> Mapping[Path, Image]:
     return {path: load(path) for path in dict.fromkeys(row.image for row in hot.functions)}
 
 
-def _is_foreign(path: Path, workload: Workload) -> bool:
-    """True for the C library's runtime, and for programs that the workload starts."""
+def _foreign(path: Path, workload: Workload) -> str | None:
+    """Why a file is left alone; None if it is not."""
+    if path.resolve() == workload.program.resolve():
+        return None
     if path.name.startswith(_RUNTIME):
-        return True
-    return ".so" not in path.name and path.resolve() != workload.program.resolve()
+        return "part of the C library, which the loader needs as it is"
+    if ".so" not in path.name:
+        return "another program, which the workload starts"
+    return None

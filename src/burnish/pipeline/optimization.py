@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -48,7 +49,11 @@ class Outcome(Enum):
     REFUTED = "wrong: rejected by a test"
     UNTESTED = "could not be tested"
     REFUSED = "cannot be rebuilt"
-    FOREIGN = "in a file that is left alone"
+    UNMEASURED = "could not be measured"
+    TOO_SMALL = "cannot be replaced"
+    WRONG = "wrong: the whole program did something else with it"
+    NO_GAIN = "faster, but the whole program got slower"
+    FOREIGN = "left alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,8 @@ class HotSpot:
 
 @dataclass(frozen=True, slots=True)
 class FunctionReport:
-    """One row of the report. ``comparison`` is that of the chosen or the best variant; ``detail`` a sentence."""
+    """One row of the report. ``comparison`` is that of the chosen or the best variant, ``detail`` a phrase.
+    ``verdicts`` and ``comparisons`` are those of all variants: counterexamples and raw samples are in them."""
 
     name: str
     image: Path
@@ -78,6 +84,16 @@ class FunctionReport:
     verdict: Verdict | None = None
     comparison: Comparison | None = None
     refused: Refused | None = None
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict[str, Verdict])
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict[str, Comparison])
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Samples that fell into no row of the report: ``place`` is a phrase, ``share`` of all samples, 0 to 1."""
+
+    place: str
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +125,7 @@ class Optimization(Result):
     command: tuple[str, ...]
     cpu: str
     functions: tuple[FunctionReport, ...]
+    elsewhere: tuple[Elsewhere, ...]
     deployment: Deployment | None
     cpu_time: Comparison | None
     wall_time: Comparison | None
@@ -117,3 +134,5 @@ class Optimization(Result):
     warnings: tuple[str, ...]
     seconds: dict[str, float]
     assembly: tuple[Assembly, ...] = ()
+    report: Path | None = None
+    """The folder with ``report.json`` and the assembly, if one was written."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass, field, replace
 
+from burnish.core.errors import HostError
 from burnish.core.measure import Comparison
-from burnish.pipeline.checking import check
-from burnish.pipeline.choosing import choose, measure
-from burnish.pipeline.hotspots import HotSpots, find_hot, load_images
-from burnish.pipeline.optimization import Assembly, FunctionReport, Optimization, OptimizeOptions
-from burnish.pipeline.proposing import propose
+from burnish.pipeline.checking import Checked, check
+from burnish.pipeline.choosing import Measured, choose, measure
+from burnish.pipeline.hotspots import HotSpots, find_hot
+from burnish.pipeline.optimization import Optimization, OptimizeOptions
+from burnish.pipeline.places import report_folder, working_folder
+from burnish.pipeline.proposing import Proposals, propose
 from burnish.pipeline.reporting import assembly_of, function_reports, write_folder
-from burnish.pipeline.workload import Workload, compare_whole, prepare
+from burnish.pipeline.workload import Workload, compare_whole, leave_as_the_original, prepare
 from burnish.pipeline.writing import Written, write
 
 Say = Callable[[str], None]
@@ -50,14 +50,13 @@ def optimize(options: OptimizeOptions, say: Say = lambda text: None) -> Optimiza
     ``HostError`` for what this machine lacks.
     """
     stages = Stages(say)
-    with TemporaryDirectory(prefix="burnish-") as folder:
-        work = Path(folder)
+    with working_folder() as work:
         with stages.stage("Running the original"):
             workload = prepare(options, work)
         with stages.stage("Sampling"):
             hot = find_hot(workload, options)
         with stages.stage("Rebuilding") as detail:
-            proposals = propose(hot, load_images(hot), options, detail)
+            proposals = propose(hot, options, detail)
         with stages.stage("Checking") as detail:
             checked = check(workload, proposals, options, detail)
         with stages.stage("Measuring") as detail:
@@ -68,35 +67,57 @@ def optimize(options: OptimizeOptions, say: Say = lambda text: None) -> Optimiza
             written = write(workload, chosen, options, work, detail)
         with stages.stage("Comparing whole runs") as detail:
             whole = compare_whole(workload, written, options, detail)
-        reports = function_reports(hot, proposals, checked, measured, written.kept)
-        return _finish(options, workload, hot, reports, written, whole, stages)
+        with stages.stage("Leaving your files as they were"):
+            leave_as_the_original(workload)
+        found = Findings(workload, hot, proposals, checked, measured, written, whole)
+        return _finish(options, found, stages)
 
 
-def _finish(
-    options: OptimizeOptions,
-    workload: Workload,
-    hot: HotSpots,
-    reports: tuple[FunctionReport, ...],
-    written: Written,
-    whole: tuple[Comparison, Comparison] | None,
-    stages: Stages,
-) -> Optimization:
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the stages found out."""
+
+    workload: Workload
+    hot: HotSpots
+    proposals: Proposals
+    checked: Checked
+    measured: Measured
+    written: Written
+    whole: tuple[Comparison, Comparison] | None
+
+
+def _finish(options: OptimizeOptions, found: Findings, stages: Stages) -> Optimization:
     """Put the output in its place, if there is one, and the report beside it."""
-    deployment, reason = written.publish(options, whole)
-    texts: tuple[Assembly, ...] = assembly_of(written.kept) if deployment is not None else ()
+    hot, written, whole = found.hot, found.written, found.whole
+    reason = written.refusal(whole)
+    deployment = None if reason else written.publish(options.output)
+    folder = options.report or (report_folder(options.output) if deployment is not None else None)
     result = Optimization(
-        program=workload.program,
-        command=workload.command.argv,
+        program=found.workload.program,
+        command=found.workload.command.argv,
         cpu=options.cpu,
-        functions=reports,
+        functions=function_reports(hot, found.proposals, found.checked, found.measured, written, reason),
+        elsewhere=hot.elsewhere,
         deployment=deployment,
         cpu_time=whole[0] if whole else None,
         wall_time=whole[1] if whole else None,
         reason=reason,
-        warnings=(*workload.warnings, *hot.warnings, *written.warnings),
+        warnings=(
+            *found.workload.warnings,
+            *hot.warnings,
+            *found.checked.warnings,
+            *found.measured.warnings,
+            *written.warnings,
+        ),
         seconds=stages.seconds,
-        assembly=texts,
+        assembly=assembly_of(written.kept) if deployment is not None else (),
+        report=folder,
     )
-    if deployment is not None or options.report is not None:
-        write_folder(result, options)
+    if folder is None:
+        return result
+    try:
+        write_folder(result, folder)
+    except HostError as error:
+        # The output is there, and good; the report is a thing apart.
+        return replace(result, report=None, warnings=(*result.warnings, str(error)))
     return result

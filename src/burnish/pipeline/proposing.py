@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from burnish.core.candidate import Candidate
 from burnish.core.code import Refused
-from burnish.core.image import Image
-from burnish.recompile import Summaries
-from burnish.recompile.callers import Callers
+from burnish.core.image import FunctionBounds
+from burnish.pipeline.workers import Known, run_jobs
 from burnish.strategies.retune import RetuneStrategy
 
 if TYPE_CHECKING:
@@ -35,25 +34,37 @@ class Proposals:
         return tuple(dict.fromkeys(c.variant for row in self.candidates.values() for c in row))
 
 
-def propose(
-    hot: HotSpots, images: Mapping[Path, Image], options: OptimizeOptions, say: Callable[[str], None]
-) -> Proposals:
+@dataclass(frozen=True, slots=True)
+class ProposeJob:
+    """All candidates of a strategy for one function of the file ``image``."""
+
+    strategy: RetuneStrategy
+    image: Path
+    bounds: FunctionBounds
+
+    @property
+    def name(self) -> str:
+        return self.bounds.name
+
+    @property
+    def address(self) -> int:
+        return self.bounds.address
+
+    def run(self, known: Known) -> tuple[Candidate, ...] | Refused:
+        image, summaries, callers = known.of(self.image)
+        kept = callers.kept([self.address]).get(self.address, 0)
+        return self.strategy.propose(image, self.bounds, summaries, kept)
+
+
+def propose(hot: HotSpots, options: OptimizeOptions, say: Callable[[str], None]) -> Proposals:
     """Candidates for every hot function that can be rebuilt. Each may be used with or without the others."""
     strategy = RetuneStrategy(options.cpu)
+    jobs = [ProposeJob(strategy, spot.image, spot.bounds) for spot in hot.functions]
     candidates: dict[Key, tuple[Candidate, ...]] = {}
     refused: dict[Key, Refused] = {}
-    for path, image in images.items():
-        summaries = Summaries(image)
-        callers = Callers(summaries)
-        for spot in hot.functions:
-            if spot.image != path:
-                continue
-            say(spot.bounds.name)
-            address = spot.bounds.address
-            kept = callers.kept([address]).get(address, 0)
-            made = strategy.propose(image, spot.bounds, summaries, kept)
-            if isinstance(made, Refused):
-                refused[spot.key] = made
-            else:
-                candidates[spot.key] = made
+    for spot, made in zip(hot.functions, run_jobs(jobs, say), strict=True):
+        if isinstance(made, Refused):
+            refused[spot.key] = made
+        else:
+            candidates[spot.key] = made
     return Proposals(candidates, refused)

@@ -10,12 +10,14 @@ from typing import ClassVar
 
 from burnish.core.code import Refused
 from burnish.core.deployment import PatchedImage, Replacement
-from burnish.core.errors import RefusedError
+from burnish.core.errors import RefusedError, UsageError
 from burnish.core.image import FunctionBounds, Image
 from burnish.images import load
-from burnish.images.patch import patch_image
+from burnish.images.patch import patch_image, unpatchable
+from burnish.pipeline.places import check_output
 from burnish.pipeline.results import Result
 from burnish.pipeline.session import find_function
+from burnish.pipeline.workers import Known, run_jobs
 from burnish.recompile import Rebuilt, Summaries, Target, rebuild
 from burnish.recompile.callers import Callers
 
@@ -52,6 +54,28 @@ class Recompilation(Result):
         return done / max(1, done + len(self.refused))
 
 
+@dataclass(frozen=True, slots=True)
+class RebuildJob:
+    """One function of the file ``image``, to be rebuilt such that it preserves the registers of ``preserve``."""
+
+    image: Path
+    bounds: FunctionBounds
+    target: Target
+    preserve: int
+
+    @property
+    def name(self) -> str:
+        return self.bounds.name
+
+    @property
+    def address(self) -> int:
+        return self.bounds.address
+
+    def run(self, known: Known) -> Rebuilt | Refused:
+        image, summaries, _ = known.of(self.image)
+        return rebuild(image, self.bounds, self.target, summaries, self.preserve)
+
+
 def recompile(
     file: str | os.PathLike[str],
     output: str | os.PathLike[str],
@@ -67,18 +91,22 @@ def recompile(
     target = Target(cpu)
     target.resolved()
     image = load(file)
+    if functions is not None and not functions:
+        raise UsageError("No function was named.")
     wanted = image.functions if functions is None else [find_function(image, name) for name in functions]
-    built, refused = rebuild_all(image, wanted, target, say)
-    if functions is not None and refused:
-        raise RefusedError(next(iter(refused.values())))
-    replacements = [_replacement(made) for made in built]
-    patched = patch_image(image.path, Path(output), replacements)
-    left = [RefusedFunction(b.name, b.address, refused[b.address]) for b in wanted if b.address in refused]
-    for refusal in patched.refused:
-        bounds = image.bounds_at(refusal.address)
-        left.append(RefusedFunction(bounds.name if bounds else "", refusal.address, refusal))
+    wanted = tuple({bounds.address: bounds for bounds in wanted}.values())
+    check_output(Path(output), [image.path])
+
+    def unfit(built: Sequence[Rebuilt]) -> Iterable[Refused]:
+        return unpatchable(image.path, [_replacement(made) for made in built])
+
+    built, left = rebuild_all(image, wanted, target, say, unfit)
+    if functions is not None and left:
+        raise RefusedError(next(iter(left.values())))
+    patched = patch_image(image.path, Path(output), [_replacement(made) for made in built])
+    rows = [RefusedFunction(b.name, b.address, left[b.address]) for b in wanted if b.address in left]
     seconds = tuple(sum(made.seconds.values()) for made in built)
-    return Recompilation(image.path, Path(output), cpu, patched, tuple(left), seconds)
+    return Recompilation(image.path, Path(output), cpu, patched, tuple(rows), seconds)
 
 
 def rebuild_all(
@@ -86,8 +114,14 @@ def rebuild_all(
     wanted: Iterable[FunctionBounds],
     target: Target,
     say: Callable[[str], None] = lambda text: None,
+    unfit: Callable[[Sequence[Rebuilt]], Iterable[Refused]] = lambda built: (),
 ) -> tuple[list[Rebuilt], dict[int, Refused]]:
-    """Rebuild all that can be replaced together; the rest comes back with its reason, by address."""
+    """Rebuild all that can be replaced together; the rest comes back with its reason, by address. ``unfit`` says which
+    of the rebuilt functions cannot be used.
+
+    What is refused stays, and may rely on more of the functions that it calls than the ABI promises. So when a
+    function turns out not to be replaceable, those that must now preserve more are rebuilt once more.
+    """
     summaries = Summaries(image)
     refused: dict[int, Refused] = {}
     planned: list[FunctionBounds] = []
@@ -97,16 +131,27 @@ def rebuild_all(
             refused[bounds.address] = plan
         else:
             planned.append(bounds)
-    kept = Callers(summaries).kept(bounds.address for bounds in planned)
-    built: list[Rebuilt] = []
-    for done, bounds in enumerate(planned):
-        say(f"Rebuilding {bounds.name} ({done + 1} of {len(planned)})")
-        made = rebuild(image, bounds, target, summaries, kept.get(bounds.address, 0))
-        if isinstance(made, Refused):
-            refused[bounds.address] = made
-        else:
-            built.append(made)
-    return built, refused
+    callers = Callers(summaries)
+    built: dict[int, tuple[int, Rebuilt]] = {}
+    while True:
+        kept = callers.kept(bounds.address for bounds in planned)
+        jobs = [
+            RebuildJob(image.path, bounds, target, kept.get(bounds.address, 0))
+            for bounds in planned
+            if bounds.address not in built or built[bounds.address][0] != kept.get(bounds.address, 0)
+        ]
+        for job, made in zip(jobs, run_jobs(jobs, say), strict=True):
+            if isinstance(made, Refused):
+                refused[job.address] = made
+            else:
+                built[job.address] = (job.preserve, made)
+        if not any(job.address in refused for job in jobs):
+            usable = [built[bounds.address][1] for bounds in planned]
+            found = {refusal.address: refusal for refusal in unfit(usable)}
+            if not found:
+                return usable, refused
+            refused |= found
+        planned = [bounds for bounds in planned if bounds.address not in refused]
 
 
 def _replacement(made: Rebuilt) -> Replacement:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.core.candidate import Candidate
-from burnish.core.verdict import Refuted
+from burnish.core.code import Refused
+from burnish.core.verdict import Refuted, Unknown, Verdict
 from burnish.images import load
 from burnish.machine.disassemble import Syntax, disassemble
 from burnish.pipeline.listing import assembly_listing, object_listing
@@ -17,83 +19,106 @@ from burnish.pipeline.optimization import (
     FunctionReport,
     HotSpot,
     Optimization,
-    OptimizeOptions,
     Outcome,
 )
+from burnish.pipeline.places import write_report
 
 if TYPE_CHECKING:
     from burnish.pipeline.checking import Checked
     from burnish.pipeline.choosing import Measured
     from burnish.pipeline.hotspots import HotSpots
-    from burnish.pipeline.proposing import Proposals
+    from burnish.pipeline.proposing import Key, Proposals
+    from burnish.pipeline.writing import Written
 
 
 def function_reports(
-    hot: HotSpots, proposals: Proposals, checked: Checked, measured: Measured, kept: Sequence[Choice]
+    hot: HotSpots, proposals: Proposals, checked: Checked, measured: Measured, written: Written, reason: str
 ) -> tuple[FunctionReport, ...]:
-    """What became of every hot function, hottest first."""
-    by_key = {choice.candidate.key: choice for choice in kept}
-    rows = [_row(spot, proposals, checked, measured, by_key.get(spot.key)) for spot in hot.functions]
+    """What became of every hot function, hottest first. ``reason`` says why nothing was written at the end, if so."""
+    rows = [_row(spot, proposals, checked, measured, written, reason) for spot in hot.functions]
     rows += [
-        FunctionReport(s.bounds.name, s.image, s.bounds.address, s.share, Outcome.FOREIGN)
-        for s in hot.foreign
+        FunctionReport(s.bounds.name, s.image, s.bounds.address, s.share, Outcome.FOREIGN, why)
+        for s, why in hot.foreign
     ]
     rows.sort(key=lambda row: -row.share)
     return tuple(rows)
 
 
 def _row(
-    spot: HotSpot, proposals: Proposals, checked: Checked, measured: Measured, choice: Choice | None
+    spot: HotSpot, proposals: Proposals, checked: Checked, measured: Measured, written: Written, reason: str
 ) -> FunctionReport:
-    def row(outcome: Outcome, detail: str = "", **more: object) -> FunctionReport:
-        bounds = spot.bounds
-        return FunctionReport(bounds.name, spot.image, bounds.address, spot.share, outcome, detail, **more)  # type: ignore[arg-type]
-
-    refused = proposals.refused.get(spot.key)
-    if refused is not None:
-        return row(Outcome.REFUSED, str(refused), refused=refused)
-    if choice is not None:
-        return row(
-            Outcome.KEPT,
-            choice.candidate.reason,
-            variant=choice.candidate.variant,
-            verdict=choice.verdict,
-            comparison=choice.comparison,
-        )
-    verdict = checked.worst(spot.key)
-    best = measured.best(spot.key)
-    if best is not None:
-        name, comparison = best
-        tested = checked.verdicts.get((spot.key, name), verdict)
-        return row(Outcome.NOT_FASTER, "", variant=name, verdict=tested, comparison=comparison)
-    if isinstance(verdict, Refuted):
-        return row(Outcome.REFUTED, str(verdict.counterexample), verdict=verdict)
-    missing = (
-        "" if not checked.candidates(spot.key) else "a caller that must be replaced with it is not tested"
+    bounds, key = spot.bounds, spot.key
+    best = measured.best(key)
+    verdict = checked.worst(key) if best is None else checked.verdicts.get((key, best[0]))
+    refused = proposals.refused.get(key) or measured.unpatchable.get(key)
+    outcome, detail = _outcome(key, refused, verdict, proposals, measured, written, reason)
+    return FunctionReport(
+        bounds.name,
+        spot.image,
+        bounds.address,
+        spot.share,
+        outcome,
+        detail,
+        variant="" if best is None else best[0],
+        verdict=verdict,
+        comparison=None if best is None else best[1],
+        refused=refused,
+        verdicts=checked.of(key),
+        comparisons=measured.of(key),
     )
-    return row(Outcome.UNTESTED, missing, verdict=verdict)
+
+
+def _outcome(
+    key: Key,
+    refused: Refused | None,
+    verdict: Verdict | None,
+    proposals: Proposals,
+    measured: Measured,
+    written: Written,
+    reason: str,
+) -> tuple[Outcome, str]:
+    """What became of one function, and a phrase more."""
+    kept = {choice.candidate.key: choice.candidate for choice in written.kept}
+    if key in proposals.refused:
+        return Outcome.REFUSED, str(refused)
+    if key in measured.unpatchable:
+        return Outcome.TOO_SMALL, str(refused)
+    if key in kept:
+        return (Outcome.NO_GAIN, "") if reason else (Outcome.KEPT, kept[key].reason)
+    if any(choice.candidate.key == key for choice in written.wrong):
+        return Outcome.WRONG, ""
+    if measured.best(key) is not None:
+        return Outcome.NOT_FASTER, ""
+    match verdict:
+        case Refuted(counterexample):
+            return Outcome.REFUTED, str(counterexample)
+        case Unknown(why):
+            return Outcome.UNTESTED, why
+        case _:
+            return Outcome.UNMEASURED, ""
 
 
 def assembly_of(kept: Sequence[Choice]) -> tuple[Assembly, ...]:
     """The kept functions before and after."""
-    return tuple(_assembly(choice.candidate) for choice in kept)
+    names = Counter(choice.candidate.bounds.name for choice in kept)
+    namesakes = {c.candidate.key for c in kept if names[c.candidate.bounds.name] > 1}
+    return tuple(_assembly(choice.candidate, namesakes) for choice in kept)
 
 
-def _assembly(candidate: Candidate) -> Assembly:
+def _assembly(candidate: Candidate, namesakes: Set[Key]) -> Assembly:
     image = load(candidate.image)
     bounds = candidate.bounds
     code = image.read(bounds.address, bounds.size) or b""
     before = assembly_listing(image, disassemble(code, bounds.address, Syntax.ATT))
     after = object_listing(image, candidate.code, Syntax.ATT)
-    return Assembly(bounds.name, "\n".join(map(str, before)) + "\n", "\n".join(map(str, after)) + "\n")
+    name = f"{bounds.name}-{bounds.address:x}" if candidate.key in namesakes else bounds.name
+    return Assembly(name, "\n".join(map(str, before)) + "\n", "\n".join(map(str, after)) + "\n")
 
 
-def write_folder(result: Optimization, options: OptimizeOptions) -> Path:
-    """Write ``report.json`` and the assembly of each kept function; returns the folder."""
-    folder = options.report or options.output.with_name(options.output.name + ".report")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(result.to_json() + "\n")
+def write_folder(result: Optimization, folder: Path) -> None:
+    """Write ``report.json`` and the assembly of each kept function. Raises ``HostError``."""
+    texts: dict[str, str] = {}
     for text in result.assembly:
-        (folder / f"{text.name}.before.s").write_text(text.before)
-        (folder / f"{text.name}.after.s").write_text(text.after)
-    return folder
+        texts[f"{text.name}\0before.s"] = text.before
+        texts[f"{text.name}\0after.s"] = text.after
+    write_report(folder, result.to_json(), texts)

@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from burnish.core.verdict import Bounded, Proved, Refuted, Tested, Unknown, verdict_to_json
+
 SCHEMA_VERSION = 1
 """Of all JSON documents that Burnish prints. Adding a field keeps it; changing or removing one raises it."""
 
@@ -31,12 +33,15 @@ class Result:
 def plain(value: object) -> Any:
     """``value`` as JSON data.
 
-    Dataclasses and named tuples become objects, enums their names, bytes hexadecimal text, paths text; a
-    float that is not finite becomes None. Addresses stay numbers. Raises ``TypeError`` for anything else.
+    Verdicts become ``verdict_to_json``, other dataclasses and named tuples objects, enums their names, bytes
+    hexadecimal text, paths text; a float that is not finite becomes None. Addresses stay numbers. Raises
+    ``TypeError`` for anything else.
     """
     match value:
         case Enum():
             return value.name
+        case Proved() | Bounded() | Tested() | Unknown() | Refuted():
+            return verdict_to_json(value)
         case None | bool() | int() | str():
             return value
         case float():

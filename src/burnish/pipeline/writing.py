@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,23 +23,27 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Written:
     """A trial of the output in the working folder. ``command`` runs it; None where there is nothing to write, or
-    where it does not do what the original does (``reason`` says which)."""
+    where it does not do what the original does (``reason`` says which). ``kept`` are the functions in it, ``wrong``
+    those with which the program did something else."""
 
     program: Path
     kept: tuple[Choice, ...]
     command: Command | None
     reason: str
     warnings: tuple[str, ...] = ()
+    wrong: tuple[Choice, ...] = ()
 
-    def publish(
-        self, options: OptimizeOptions, whole: tuple[Comparison, Comparison] | None
-    ) -> tuple[Deployment | None, str]:
-        """Write the real output, unless whole runs got slower; returns it, or None and why not."""
+    def refusal(self, whole: tuple[Comparison, Comparison] | None) -> str:
+        """Why the output is not to be written; empty if it is. ``whole`` compares processor and wall time."""
         if self.command is None:
-            return None, self.reason
+            return self.reason
         if whole is not None and whole[0].slower:
-            return None, "functions got faster, but the whole program got slower"
-        return _deploy(self.program, options.output, self.kept), ""
+            return "functions got faster, but the whole program got slower"
+        return ""
+
+    def publish(self, output: Path) -> Deployment:
+        """Write the real output."""
+        return _deploy(self.program, output, self.kept)
 
 
 def write(
@@ -50,23 +53,49 @@ def write(
     work: Path,
     say: Callable[[str], None],
 ) -> Written:
-    """Make the output in the working folder and compare what it does with what the original does."""
+    """Make the output in the working folder and compare what it does with what the original does. If it does something
+    else, the functions are tried one by one, and those that do no harm alone once more together."""
     if not chosen:
         return Written(workload.program, (), None, "nothing got faster beyond noise")
-    folder = work / "output"
-    folder.mkdir()
-    try:
-        trial = _deploy(workload.program, folder / options.output.name, chosen)
-        command = workload.running(trial.output, dict(trial.environment))
-        say("comparing outputs")
-        differences = same_outputs(workload.expected, capture_outputs(command, timeout_s=options.timeout_s))
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    if differences:
-        reason = f"the rebuilt program does not do what the original does: {differences[0]}"
-        return Written(workload.program, (), None, reason, (f"This is a bug in Burnish: {differences[0]}",))
-    return Written(workload.program, tuple(chosen), command, "", trial.warnings)
+    say("comparing outputs")
+    trial = _Trial.of(workload, chosen, work / "output" / options.output.name)
+    if not trial.differences:
+        return Written(workload.program, tuple(chosen), trial.command, "", trial.deployment.warnings)
+    good: list[Choice] = []
+    for number, choice in enumerate(chosen if len(chosen) > 1 else ()):
+        say(f"comparing outputs with {choice.candidate.bounds.name} alone")
+        alone = _Trial.of(workload, [choice], work / f"output-{number}" / options.output.name)
+        good += [] if alone.differences else [choice]
+    wrong = tuple(choice for choice in chosen if choice not in good)
+    warnings = (f"This is a bug in Burnish: with {_names(wrong or chosen)} rebuilt, {trial.differences[0]}",)
+    if good and wrong:
+        again = _Trial.of(workload, good, work / "output-good" / options.output.name)
+        if not again.differences:
+            warnings += again.deployment.warnings
+            return Written(workload.program, tuple(good), again.command, "", warnings, wrong)
+    reason = "the rebuilt program does not do what the original does"
+    return Written(workload.program, (), None, reason, warnings, tuple(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A deployment that was run once, and how what it did differs from what the original does."""
+
+    deployment: Deployment
+    command: Command
+    differences: tuple[str, ...]
+
+    @staticmethod
+    def of(workload: Workload, chosen: Sequence[Choice], output: Path) -> _Trial:
+        output.parent.mkdir()
+        deployment = _deploy(workload.program, output, chosen)
+        command = workload.running(deployment.output, deployment.environment)
+        done = capture_outputs(command, timeout_s=workload.patched_limit_s)
+        return _Trial(deployment, command, tuple(same_outputs(workload.expected, done)))
+
+
+def _names(choices: Sequence[Choice]) -> str:
+    return ", ".join(choice.candidate.bounds.name for choice in choices)
 
 
 def _deploy(program: Path, output: Path, chosen: Sequence[Choice]) -> Deployment:

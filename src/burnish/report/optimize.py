@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from burnish.core.deployment import Deployment
 from burnish.core.measure import Comparison
-from burnish.core.verdict import Refuted, Verdict, label
+from burnish.core.verdict import Refuted, Unknown, Verdict, label
 from burnish.pipeline.optimization import FunctionReport, Optimization
 from burnish.report.tables import Column, print_line, print_table
 
@@ -12,43 +13,65 @@ _COLUMNS = (
     Column("file", folds=True),
     Column("time", right=True),
     Column("speed", right=True),
-    Column("95 % interval", right=True),
+    Column("interval", right=True),
     Column("verdict"),
     Column("outcome", folds=True),
 )
+
+_SMALL = 0.005
+"""Parts of the time below this are not worth a word."""
 
 
 def print_optimization(done: Optimization) -> None:
     """The table of hot functions, what was written, and what it gained."""
     if done.functions:
         print_table(_COLUMNS, [_row(row) for row in done.functions])
-        print()
+    elsewhere = [f"{_share(part.share)} {part.place}" for part in done.elsewhere if part.share >= _SMALL]
+    if elsewhere:
+        print_line(f"The rest of the time: {', '.join(elsewhere)}.")
+    if any(row.comparison is not None for row in done.functions):
+        print_line("All intervals hold together with 95 % confidence.")
+    print()
     for warning in done.warnings:
         print_line(f"Warning: {warning}")
     if done.deployment is None:
-        print_line(f"Nothing was written: {done.reason}.")
+        print_line(f"Nothing was written: {done.reason.rstrip('.')}.")
     else:
-        _print_deployment(done)
+        _print_deployment(done.deployment)
     if done.cpu_time is not None and done.wall_time is not None:
-        pairs = len(done.cpu_time.baseline.values)
-        print_line(
-            f"Whole runs: {_speed(done.cpu_time)} by processor time, {_speed(done.wall_time)} by the clock "
-            f"({pairs} pairs of runs)."
-        )
+        _print_whole(done.cpu_time, done.wall_time)
+    if done.report is not None:
+        print_line(f"Report, with the assembly before and after: {done.report}")
 
 
-def _print_deployment(done: Optimization) -> None:
-    assert done.deployment is not None
-    deployment = done.deployment
-    print_line(
-        f"Written: {deployment.output} ({deployment.method.value}); its output is the same, byte for byte."
-    )
-    for image in deployment.images:
-        for function in image.functions:
-            if image.path != deployment.output:
-                print_line(f"  {function.name} runs from {image.path}")
+def _print_deployment(deployment: Deployment) -> None:
+    print_line(f"Written: {deployment.output}; on this workload its output is the same, byte for byte.")
+    libraries = [image for image in deployment.images if image.path != deployment.output]
+    for image in libraries:
+        names = ", ".join(function.name for function in image.functions)
+        print_line(f"  {names}: in a copy of {image.source.name}, {image.path}")
+    if libraries:
+        print_line(f"  It finds its {deployment.method.value}.")
     print_line(f"Run it as: {deployment.command}")
-    print_line(f"Before and after, as assembly: {deployment.output}.report")
+
+
+def _print_whole(cpu: Comparison, wall: Comparison) -> None:
+    pairs = len(cpu.baseline.values)
+    print_line(
+        f"Whole runs: {_judged(cpu)} by processor time, {_judged(wall)} by the clock ({pairs} pairs of runs)."
+    )
+    for warning in cpu.warnings:
+        print_line(f"Warning: {warning}")
+
+
+def _judged(comparison: Comparison) -> str:
+    """The figure, and in words where it says nothing."""
+    decided = comparison.faster or comparison.slower
+    return _speed(comparison) if decided else f"{_speed(comparison)}, within noise,"
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _row(row: FunctionReport) -> tuple[str, ...]:
@@ -61,7 +84,7 @@ def _row(row: FunctionReport) -> tuple[str, ...]:
     return (
         row.name,
         row.image.name,
-        f"{100 * row.share:.1f} %",
+        _share(row.share),
         speed,
         interval,
         _verdict(row.verdict),
@@ -75,6 +98,8 @@ def _verdict(verdict: Verdict | None) -> str:
             return "–"
         case Refuted():
             return "REFUTED"
+        case Unknown():
+            return "UNKNOWN"
         case _:
             return label(verdict)
 

@@ -119,6 +119,21 @@ def same_outputs(first: OutputSnapshot, second: OutputSnapshot) -> list[str]:
     return differences
 
 
+def as_left(snapshot: OutputSnapshot) -> bool:
+    """True if the files that a run made, changed or removed are as it left them."""
+    for file in snapshot.files:
+        try:
+            state = file.path.lstat()
+            digest = _digest(file.path) if file.kind == "file" and file.digest.sha256 else file.digest
+        except OSError:
+            if file.kind != "removed":
+                return False
+            continue
+        if file.kind == "removed" or stat.S_IMODE(state.st_mode) != file.mode or digest != file.digest:
+            return False
+    return True
+
+
 def not_repeatable(first: OutputSnapshot, second: OutputSnapshot) -> list[str]:
     """Why a command of which ``first`` and ``second`` are two runs in a row cannot serve as a workload: it
     does not end well, or not the same way twice. Empty if it can."""
