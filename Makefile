@@ -43,9 +43,7 @@ test: lint
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 bench: setup
-	@set -e; for claim in $$(grep -l '__main__' benchmarks/*.py); do \
-		echo "== $$claim"; $(BIN)/python "$$claim"; \
-	done
+	@$(BIN)/python benchmarks/all.py
 
 clean:
 	rm -rf $(VENV) build dist out .pytest_cache .ruff_cache .import_linter_cache .hypothesis
