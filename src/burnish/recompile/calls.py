@@ -4,7 +4,7 @@ is an import of a known name, else assumed to be whatever the System V ABI allow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from burnish.machine.registers import INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
 from burnish.recompile.bits import ARGUMENTS, CLOBBERED, cells_mask
@@ -14,13 +14,15 @@ from burnish.recompile.bits import ARGUMENTS, CLOBBERED, cells_mask
 class CallSummary:
     """All but the last two are sets of register bytes (``bits``): ``arguments`` may be read by the callee,
     ``certain`` are read on some path for sure, ``clobbers`` may be changed. ``stack_bytes`` is the extent of the
-    stack arguments, None when unknown; ``variadic`` callees (and unknown ones) want AL set."""
+    stack arguments, None when unknown; ``variadic`` callees (and unknown ones) want AL set. ``fills`` is False for
+    a callee that surely is not a copying of memory that the compiler made up."""
 
     arguments: int
     clobbers: int
     certain: int = 0
     stack_bytes: int | None = None
     variadic: bool = True
+    fills: bool = True
 
 
 UNKNOWN = CallSummary(ARGUMENTS, CLOBBERED)
@@ -31,7 +33,7 @@ def fixed(integers: int, vectors: int = 0) -> CallSummary:
     """A function with that many integer and floating-point arguments, all in registers."""
     names = (*INTEGER_ARGUMENTS[:integers], *VECTOR_ARGUMENTS[:vectors])
     mask = cells_mask(names)
-    return CallSummary(mask, CLOBBERED, mask, 0, variadic=False)
+    return CallSummary(mask, CLOBBERED, mask, 0, variadic=False, fills=False)
 
 
 _BY_ARITY: dict[tuple[int, int], str] = {
@@ -75,7 +77,14 @@ _BY_ARITY: dict[tuple[int, int], str] = {
     (1, 1): "ldexp frexp modf ldexpf scalbn",
 }
 
-_FIXED = {name: fixed(*arity) for arity, names in _BY_ARITY.items() for name in names.split()}
+MADE_UP = ("memcpy", "memmove", "mempcpy", "memset")
+"""Calls that compilers make of their own accord."""
+
+_FIXED = {
+    name: replace(fixed(*arity), fills=name in MADE_UP)
+    for arity, names in _BY_ARITY.items()
+    for name in names.split()
+}
 
 _VARIADIC = {
     1: "printf error_at_line syscall ulimit",
@@ -87,7 +96,7 @@ _VARIADIC = {
 """C library functions with a variable number of arguments, by the number that is always there."""
 
 IMPORTS: dict[str, CallSummary] = _FIXED | {
-    name: CallSummary(ARGUMENTS, CLOBBERED, cells_mask(INTEGER_ARGUMENTS[:count]))
+    name: CallSummary(ARGUMENTS, CLOBBERED, cells_mask(INTEGER_ARGUMENTS[:count]), fills=False)
     for count, names in _VARIADIC.items()
     for name in names.split()
 }

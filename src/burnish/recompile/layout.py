@@ -15,6 +15,7 @@ from burnish.machine.registers import CALLEE_SAVED, CELLS, INTEGER_ARGUMENTS
 from burnish.recompile.bits import BASE
 from burnish.recompile.calls import CallSummary
 from burnish.recompile.liveness import Summarise
+from burnish.recompile.outgoing import stack_arguments
 from burnish.recompile.provenance import (
     GENERAL,
     NUMBER,
@@ -32,20 +33,23 @@ from burnish.recompile.provenance import (
 )
 
 RED_ZONE = 128
-_STACK_OBJECT = 512
-"""Bytes granted to stack arguments whose address is taken, and so whose extent is unknown."""
+_STACK_OBJECT = 1 << 20
+"""Bytes granted to stack arguments whose extent is unknown. They are not copied: it only tells LLVM how far an access
+may go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """``low`` is the frame offset of the lowest byte of the frame (congruent to 8 modulo 16, as the stack pointer
-    at entry is); ``stack_bytes`` the extent of the stack arguments. ``facts`` gives for each block the registers
-    with a known distance from the stack pointer at entry, ``pointers`` the leaves that are pointers.
-    ``outgoing`` gives for each call ``(block, operation index)`` the frame offset of its stack arguments and their
-    extent in bytes."""
+    at entry is). ``stack_bytes`` is the extent of the stack arguments; where they are ``open_ended`` (an address in
+    them is computed, or known elsewhere) it is only no less. ``facts`` gives for each block the registers with a
+    known distance from the stack pointer at entry, ``pointers`` the leaves that are pointers. ``outgoing`` gives
+    for each call ``(block, operation index)`` the frame offset of its stack arguments and their extent in bytes.
+    """
 
     low: int
     stack_bytes: int
+    open_ended: bool
     opaque_frame: bool
     facts: Mapping[Label, Mapping[str, Shape]]
     pointers: frozenset[Leaf]
@@ -156,7 +160,10 @@ def _call(
     _leave(domain, walker, summary)
     stack = walker.read_cell(CELLS["rsp"], 0, 8)
     if isinstance(stack, FrameAddress):
-        domain.found.events.append(("call", index, stack.offset))
+        domain.found.events.append(("call", stack.offset, index))
+    first = walker.read_cell(CELLS["rdi"], 0, 8)
+    if summary.fills and isinstance(first, FrameAddress):
+        domain.found.events.append(("fill", first.offset, index))
     for cell in GENERAL:
         if summary.clobbers >> BASE[cell.name] & 1:
             result = cell.name in ("rax", "rdx")
@@ -233,17 +240,20 @@ def _join(
         highs += [o + s for o, s in accesses if o >= 8]
         escapes |= found.escapes
         lows += [shape.offset for shape in result.exits.values() if isinstance(shape, FrameAddress)]
-        lows += [stack for kind, _, stack in found.events if kind == "call"]
-    if any(offset >= 8 for offset in escapes):
+        lows += [stack for kind, stack, _ in found.events if kind == "call"]
+    open_ended = any(offset >= 8 for offset in escapes)
+    if open_ended:
         highs.append(8 + _STACK_OBJECT)
+        for block in function.blocks:
+            if isinstance(block.terminator, TailCall):
+                return Refused(Reason.STACK_ARGUMENTS, block.label.address, "and it passes them on")
     low = min(lows + list(escapes)) - (RED_ZONE if escapes else 0)
     low -= (low - 8) % 16
-    outgoing = _outgoing(function, operations, walked, summarise, escapes)
-    if isinstance(outgoing, Refused):
-        return outgoing
+    events = {label: result.evidence.events for label, result in walked.items()}
+    outgoing = stack_arguments(function, operations, events, summarise, frozenset(escapes))
     opaque = any(result.evidence.opaque for result in walked.values())
     pointers = _pointers(function, facts, walked, guess=not escapes)
-    return Layout(low, max(0, max(highs) - 8), opaque, facts, pointers, outgoing)
+    return Layout(low, max(0, max(highs) - 8), open_ended, opaque, facts, pointers, outgoing)
 
 
 def _pointers(
@@ -290,109 +300,3 @@ def _pointers(
                 if find(left) not in roots and find(right) not in roots:
                     roots.add(find(left))
     return frozenset(leaf for leaf in parent if find(leaf) in roots) | certain
-
-
-def _outgoing(
-    function: Function,
-    operations: Mapping[Label, Sequence[Operation]],
-    walked: Mapping[Label, _Walked],
-    summarise: Summarise,
-    escapes: set[int],
-) -> dict[tuple[Label, int], tuple[int, int]] | Refused:
-    """Where each call's stack arguments lie, and how many bytes they are."""
-    outgoing: dict[tuple[Label, int], tuple[int, int]] = {}
-    guessed: set[tuple[Label, int]] = set()
-    strings = {offset for result in walked.values() for offset in result.evidence.string_targets}
-    for block in function.blocks:
-        result = walked.get(block.label)
-        if result is None:
-            continue
-        for kind, index, stack in result.evidence.events:
-            if kind != "call":
-                continue
-            summary = summarise(operations[block.label][index])
-            if summary.stack_bytes is None:
-                if stack in strings:
-                    return Refused(Reason.STACK_ARGUMENTS, block.label.address)
-                guessed.add((block.label, index))
-            elif summary.stack_bytes:
-                outgoing[block.label, index] = (stack, summary.stack_bytes)
-    if guessed:
-        outgoing.update(_guess_stack_arguments(function, walked, guessed, escapes))
-    return outgoing
-
-
-def _guess_stack_arguments(
-    function: Function,
-    walked: Mapping[Label, _Walked],
-    calls: set[tuple[Label, int]],
-    escapes: set[int],
-) -> dict[tuple[Label, int], tuple[int, int]]:
-    """Stack arguments of calls to functions that we know nothing of.
-
-    Slots upward from the stack pointer that were written since the last call on some path, and that nobody reads
-    after this one: the callee owns its argument area, so a slot that is read afterwards is not in it. Too many
-    are harmless (they are copied for nothing), too few are not; slots from the lowest escaped address on count as
-    read, since they belong to an object of the caller.
-    """
-    events = {label: walked[label].evidence.events for label in walked}
-    following = {b.label: [s for s in successors(b.terminator) if s in walked] for b in function.blocks}
-    order = [b.label for b in function.blocks if b.label in walked]
-    reads: dict[Label, set[int]] = {label: set() for label in order}
-    writes: dict[Label, set[int]] = {label: set() for label in order}
-    changed = True
-    while changed:
-        changed = False
-        for label in reversed(order):
-            live = set[int]().union(*(reads[s] for s in following[label]))
-            for kind, offset, size in reversed(events[label]):
-                if kind == "read":
-                    live |= _slots(offset, size)
-                elif kind == "write" and size >= 8:
-                    live -= _slots(offset, size)
-            if live != reads[label]:
-                reads[label], changed = live, True
-        for label in order:
-            recent = _recent_writes(events[label], writes[label])[1]
-            for successor in following[label]:
-                if not recent <= writes[successor]:
-                    writes[successor] |= recent
-                    changed = True
-    limit = min((o for o in escapes if o < 8), default=8)
-    found: dict[tuple[Label, int], tuple[int, int]] = {}
-    for label, index in sorted(calls):
-        stack = next(s for k, i, s in events[label] if k == "call" and i == index)
-        position = events[label].index(("call", index, stack))
-        before, _ = _recent_writes(events[label][:position], writes[label])
-        after = set[int]().union(*(reads[s] for s in following[label]))
-        for kind, offset, size in reversed(events[label][position + 1 :]):
-            if kind == "read":
-                after |= _slots(offset, size)
-            elif kind == "write" and size >= 8:
-                after -= _slots(offset, size)
-        end = stack
-        slot = stack
-        while slot < min(limit if limit > stack else 8, 0):
-            if slot in before and slot not in after:
-                end = slot + 8
-            elif slot + 8 not in before or slot in after:
-                break
-            slot += 8
-        if end > stack:
-            found[label, index] = (stack, end - stack)
-    return found
-
-
-def _slots(offset: int, size: int) -> set[int]:
-    return set(range(offset - offset % 8, offset + size, 8))
-
-
-def _recent_writes(events: Sequence[tuple[str, int, int]], start: set[int]) -> tuple[set[int], set[int]]:
-    """Slots written since the last call, as a copy for the caller to keep and one to hand on."""
-    recent = set(start)
-    for kind, offset, size in events:
-        if kind == "write":
-            recent |= _slots(offset, size)
-        elif kind == "call":
-            recent = set[int]()
-    return recent, set(recent)

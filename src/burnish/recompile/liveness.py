@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from burnish.core.code import Block, Branch, Function, Label, Return, Switch, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
-from burnish.machine.registers import CALLEE_SAVED, VECTOR_ARGUMENTS
+from burnish.machine.registers import CALLEE_SAVED
 from burnish.recompile.bits import (
     ARGUMENTS,
     RETURN_VALUES,
@@ -24,7 +24,6 @@ from burnish.recompile.calls import CallSummary
 Summarise = Callable[[Operation | TailCall], CallSummary]
 """What a call or tail call does; given the call's operation or the terminator."""
 
-_VECTORS = cells_mask(VECTOR_ARGUMENTS)
 _RESTORED = cells_mask(CALLEE_SAVED)
 
 
@@ -261,8 +260,6 @@ def define(current: int, operation: Operation, summarise: Summarise) -> int:
     """The bytes that hold a value after an operation, given those before."""
     if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
         clobbers = summarise(operation).clobbers
-        # An argument that came in a vector register and lay there over a call is none for the next callee: no
-        # compiler counts on that, and eight registers would have to be saved for it.
-        return current & ~(clobbers | _VECTORS) | RETURN_VALUES & clobbers
+        return current & ~clobbers | RETURN_VALUES & clobbers
     _, _, written = uses_and_defs(operation, summarise)
     return current | written

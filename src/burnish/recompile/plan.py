@@ -7,15 +7,24 @@ on the way, each once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from burnish.core.code import Block, Function, Reason, Refused, Return, TailCall
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.images import control_flow
 from burnish.machine.registers import FLAG_CELLS
-from burnish.recompile.bits import ALL, ARGUMENTS, CLOBBERED, RETURN_VALUES, cells_mask
-from burnish.recompile.calls import RETURNS_TWICE, UNKNOWN, CallSummary, import_summary
+from burnish.recompile.bits import (
+    ALL,
+    ARGUMENTS,
+    CLOBBERED,
+    RETURN_VALUES,
+    cells_in,
+    cells_mask,
+)
+from burnish.recompile.calls import MADE_UP, RETURNS_TWICE, UNKNOWN, CallSummary, import_summary
 from burnish.recompile.canonical import canonical
+from burnish.recompile.changes import Changes, Lift
 from burnish.recompile.emit import Plan
 from burnish.recompile.layout import lay_out
 from burnish.recompile.liveness import (
@@ -33,9 +42,8 @@ _DEPTH = 4
 _FLAGS = cells_mask(cell.name for cell in FLAG_CELLS if cell.name != "df")
 _UNREADABLE = CallSummary(ARGUMENTS, RETURN_VALUES | _FLAGS)
 """A callee in the image that cannot be read. A compiler that saw it may rely on registers that it leaves alone, so
-all but those of the result keep their values: right whether or not it changes them."""
-
-Lift = Callable[[Image, FunctionBounds], Function | Refused]
+all but those of the result keep their values: right whether or not it changes them. Those of the result that carry
+arguments as well are passed to it: whether it changes them or not, they come back as they must."""
 
 
 class Summaries:
@@ -47,6 +55,7 @@ class Summaries:
         self._plans: dict[int, Plan | Refused] = {}
         self._summaries: dict[int, CallSummary] = {}
         self._open: list[int] = []
+        self._changes = Changes(image, lift)
 
     def plan(self, bounds: FunctionBounds) -> Plan | Refused:
         """The plan to rebuild a function, or why it cannot be rebuilt."""
@@ -87,32 +96,47 @@ class Summaries:
             if bounds is None or bounds.address != address:
                 return _UNREADABLE
             if address in self._open or len(self._open) >= _DEPTH:
-                return _UNREADABLE
+                return self._unreadable(address)
             plan = self.plan(bounds)
             self._open.append(address)
             try:
-                summary = _UNREADABLE if isinstance(plan, Refused) else _summary(plan)
+                refused = isinstance(plan, Refused)
+                summary = self._unreadable(address) if refused else self._readable(bounds, plan)
             finally:
                 self._open.pop()
         self._summaries[address] = summary
         return summary
 
+    def _unreadable(self, address: int) -> CallSummary:
+        """What to believe of a function of the image that has no plan (yet)."""
+        changed = self._changes.by(address)
+        return _UNREADABLE if changed is None else replace(_UNREADABLE, clobbers=changed)
+
+    def _readable(self, bounds: FunctionBounds, plan: Plan) -> CallSummary:
+        summary = _summary(plan)
+        changed = self._changes.by(bounds.address)
+        clobbers = summary.clobbers if changed is None else changed
+        return replace(summary, clobbers=clobbers, fills=bounds.name in MADE_UP)
+
 
 def _summary(plan: Plan) -> CallSummary:
+    """What a caller may know of a function. A register of the result that it never writes is none of its result: gcc
+    keeps values of the caller even there (``-fipa-ra``)."""
     first = plan.function.blocks[0].label
     arguments = plan.live[first] & ARGUMENTS
     changed = 0
+    stack_bytes = None if plan.layout.open_ended else plan.layout.stack_bytes
     for block in plan.function.blocks:
         for operation in block.operations:
             changed |= uses_and_defs(operation, plan.summarise)[2]
         if isinstance(block.terminator, TailCall):
-            changed |= plan.summarise(block.terminator).clobbers
-            if plan.summarise(block.terminator).stack_bytes is None:
-                return CallSummary(
-                    arguments, changed & CLOBBERED | RETURN_VALUES, arguments & plan.certain, None
-                )
-    clobbers = changed & CLOBBERED | RETURN_VALUES
-    return CallSummary(arguments, clobbers, arguments & plan.certain, plan.layout.stack_bytes, variadic=False)
+            callee = plan.summarise(block.terminator)
+            changed |= callee.clobbers
+            more = callee.stack_bytes
+            stack_bytes = None if stack_bytes is None or more is None else max(stack_bytes, more)
+    clobbers = cells_mask(cell.name for cell, _ in cells_in(changed & CLOBBERED))
+    variadic = stack_bytes is None
+    return CallSummary(arguments, clobbers, arguments & plan.certain, stack_bytes, variadic)
 
 
 def make_plan(

@@ -83,6 +83,11 @@ SCALED = Number(scaled=True)
 _MASK = (1 << 64) - 1
 
 
+Event = tuple[str, int, int]
+"""``("read" | "write", frame offset, size)``, ``("call", stack pointer, operation index)``, or ``("fill", frame
+offset, operation index)``: the operation was handed the address of an object and may have written all of it."""
+
+
 @dataclass(slots=True)
 class Evidence:
     """What the walk over one block found. Offsets are relative to the stack pointer at entry."""
@@ -92,10 +97,9 @@ class Evidence:
     """Pairs whose sum is an address, and of which either may be the pointer."""
     frame_reads: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     frame_writes: list[tuple[int, int, Shape]] = field(default_factory=list[tuple[int, int, Shape]])
-    events: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
-    """In order: ``("read" | "write", offset, size)`` and ``("call", operation index, stack pointer)``."""
+    events: list[Event] = field(default_factory=list[Event])
+    """In order, see ``Event``."""
     escapes: set[int] = field(default_factory=set[int])
-    string_targets: set[int] = field(default_factory=set[int])
     opaque: bool = False
     """True where a frame address is subtracted from or by something unknown: then an address may be the sum of
     another object's pointer and such a difference, and LLVM must not think the frame is out of its reach."""
@@ -289,7 +293,7 @@ class ProvenanceDomain:
             if i in pointers:
                 self._access(shape, 0, "string")
                 if i == 0 and isinstance(shape, FrameAddress):
-                    self.found.string_targets.add(shape.offset)
+                    self.found.events.append(("fill", shape.offset, self.index))
                 if isinstance(shape, FrameAddress):
                     self.found.escapes.add(shape.offset)
             else:
