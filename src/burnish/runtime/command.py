@@ -17,18 +17,23 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from pathlib import Path
 from typing import IO
 
 from burnish.core.errors import HostError, TargetError
+from burnish.runtime.interrupts import interrupts_held
 from burnish.runtime.process_tree import descendants, send_all
 
 GRACE_S = 0.5
 """How long a command may clean up after SIGTERM before SIGKILL."""
+_ATTENTION_S = 0.25
+"""A signal that arrives just before a system call begins does not end it, and Python handles it only afterwards:
+so no wait is longer than this."""
 
 
 class Stream(Enum):
@@ -154,20 +159,17 @@ class Child:
 
     def wait(self, timeout_s: float | None) -> bool:
         """Waits until the command has ended; False if it has not within ``timeout_s``. Does not reap it."""
-        if timeout_s is None:
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-            return True
+        deadline = inf if timeout_s is None else time.monotonic() + timeout_s
         try:
             descriptor = os.pidfd_open(self.pid)
         except OSError:  # kernels before 5.3, and some sandboxes
-            return self._poll(time.monotonic() + timeout_s)
+            return self._poll(deadline)
         try:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
-            deadline = time.monotonic() + timeout_s
-            # One poll() takes at most 2^31 ms, and rounds down.
             while (left := deadline - time.monotonic()) > 0:
-                if poll.poll(min(left, 86400.0) * 1000 + 1):
+                # poll() rounds down.
+                if poll.poll(min(left, _ATTENTION_S) * 1000 + 1):
                     return True
             return False
         finally:
@@ -228,14 +230,17 @@ def run_command(
     Raises ``TargetError`` if the command cannot be started, ``HostError`` if a file cannot be written.
     Ctrl-C ends the tree and raises ``KeyboardInterrupt``.
     """
-    child = start(command, stdout=stdout, stderr=stderr)
+    child: Child | None = None
     try:
+        with interrupts_held():
+            child = start(command, stdout=stdout, stderr=stderr)
         if not child.wait(timeout_s):
             child.timed_out = True
             child.stop()
     except BaseException:
-        child.stop()
-        child.finish()
+        if child is not None:
+            child.stop()
+            child.finish()
         raise
     return child.finish()
 
@@ -259,22 +264,45 @@ def start(
         try:
             if before_exec is not None:
                 return _start_held(command, executable, streams, before_exec)
-            begun = time.perf_counter()
-            process = subprocess.Popen(
-                command.argv,
-                executable=executable,
-                cwd=command.cwd,
-                env=command.env,
-                stdin=streams[0],
-                stdout=streams[1],
-                stderr=streams[2],
-                start_new_session=True,
-            )
+            return _spawn(command, command.argv, streams, executable=executable, env=command.env)
         except OSError as error:
             raise _cannot_run(command, executable, error.errno or 0) from error
         except ValueError as error:
             raise TargetError(f"The command {command.argv[0]!r} cannot be run: {error}.") from error
-    return Child(command, process, begun)
+
+
+def _spawn(
+    command: Command,
+    argv: Sequence[str],
+    streams: tuple[IO[bytes] | int | None, ...],
+    *,
+    executable: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: tuple[int, ...] = (),
+) -> Child:
+    """Starts ``argv`` in the surroundings of ``command``. Ctrl-C leaves no process behind."""
+    child: Child | None = None
+    try:
+        with interrupts_held():
+            begun = time.perf_counter()
+            process = subprocess.Popen(
+                argv,
+                executable=executable,
+                cwd=command.cwd,
+                env=env,
+                stdin=streams[0],
+                stdout=streams[1],
+                stderr=streams[2],
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+            child = Child(command, process, begun)
+    except BaseException:
+        if child is not None:
+            child.stop()
+            child.finish()
+        raise
+    return child
 
 
 _LAUNCHER = """
@@ -309,16 +337,8 @@ def _start_held(
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(theirs.fileno())],
-                cwd=command.cwd,
-                stdin=streams[0],
-                stdout=streams[1],
-                stderr=streams[2],
-                start_new_session=True,
-                pass_fds=(theirs.fileno(),),
-            )
-        child = Child(command, process, time.perf_counter())
+            launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(theirs.fileno())]
+            child = _spawn(command, launcher, streams, pass_fds=(theirs.fileno(),))
         try:
             before_exec(child.pid)
             environment = os.environ if command.env is None else command.env
