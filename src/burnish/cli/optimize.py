@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from burnish.cli.options import CpuOption, JsonOption, OutputOption
+from burnish.cli.preload import preload
 
 ProgramArgument = Annotated[
     str,
@@ -70,6 +71,7 @@ def run(
     goes into a copy of that library beside OUTPUT. PROGRAM is never changed; where nothing gets faster, nothing is
     written.
     """
+    preload("burnish.pipeline.optimize", "burnish.report.optimize")
     from burnish.pipeline.optimization import OptimizeOptions
     from burnish.pipeline.optimize import optimize
     from burnish.report.optimize import print_optimization

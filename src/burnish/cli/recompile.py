@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from burnish.cli.options import CpuOption, FileArgument, JsonOption, OutputOption
+from burnish.cli.preload import preload
 
 FunctionsOption = Annotated[
     str | None,
@@ -30,6 +31,8 @@ def run(
     Nothing is measured and nothing is tested: `burnish optimize` does both. What cannot be rebuilt stays as it is.
     """
     from burnish.core.errors import UsageError
+
+    preload("burnish.pipeline.recompile", "burnish.report.recompile")
     from burnish.pipeline.recompile import recompile
     from burnish.report.progress import progress
     from burnish.report.recompile import print_recompilation

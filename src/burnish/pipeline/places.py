@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,19 +82,28 @@ def write_report(folder: Path, document: str, texts: Mapping[str, str]) -> tuple
     """Put ``report.json`` and further files into ``folder``; those of an earlier report go. The names of ``texts`` are
     made fit to be file names; the names as written come back, in their order. Raises ``HostError``."""
     check_report(folder)
+    existed = folder.exists()
+    names: list[str] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in _earlier(folder) or ():
             (folder / name).unlink(missing_ok=True)
-        names: list[str] = []
         for name, text in texts.items():
             names.append(_file_name(name, names))
             (folder / names[-1]).write_text(text)
         head = cast("dict[str, Any]", json.loads(document))
-        (folder / _REPORT).write_text(json.dumps({**head, "files": names}, indent=2) + "\n")
-    except OSError as error:
-        raise HostError(f"The report in {folder} cannot be written: {error.strerror}.") from error
-    return tuple(names)
+        names.append(_REPORT)
+        (folder / _REPORT).write_text(json.dumps({**head, "files": names[:-1]}, indent=2) + "\n")
+    except BaseException as error:
+        with suppress(OSError):
+            for name in names:
+                (folder / name).unlink(missing_ok=True)
+            if not existed:
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise HostError(f"The report in {folder} cannot be written: {error.strerror}.") from error
+        raise
+    return tuple(names[:-1])
 
 
 def _earlier(folder: Path) -> tuple[str, ...] | None:
