@@ -5,7 +5,7 @@ Runs ``ProvenanceDomain`` over all blocks to a fixed point, checks the calling c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.core.code import Block, Function, Label, Reason, Refused, Return, TailCall, successors
@@ -20,6 +20,7 @@ from burnish.recompile.provenance import (
     GENERAL,
     NUMBER,
     EntryValue,
+    Event,
     Evidence,
     FrameAddress,
     FrameDerived,
@@ -135,15 +136,23 @@ def _walk(
             _call(operation, index, domain, walker, summarise(operation))
         else:
             walker.step(operation)
-            if domain.found.stack_lost is None and operation.output is not None:
-                stack = walker.read_cell(CELLS["rsp"], 0, 8)
-                if not isinstance(stack, FrameAddress):
-                    domain.found.stack_lost = index
+            stack = walker.read_cell(CELLS["rsp"], 0, 8)
+            if operation.opcode is OpCode.LOAD and isinstance(stack, FrameAddress):
+                _mark_pop(domain.found.events, stack.offset)
+            if domain.found.stack_lost is None and not isinstance(stack, FrameAddress):
+                domain.found.stack_lost = index
     if isinstance(block.terminator, TailCall):
         _leave(domain, walker, summarise(block.terminator))
     exits = {cell.name: walker.read_cell(cell, 0, 8) for cell in GENERAL}
     exits |= {slot_name(offset): EntryValue(register) for offset, register in domain.saved.items()}
     return _Walked(domain.found, exits)
+
+
+def _mark_pop(events: list[Event], stack: int) -> None:
+    """A load of what the stack pointer points to is a ``pop``. gcc removes stack arguments by popping them into
+    registers that nobody reads, so this says nothing of whether the slot was an argument."""
+    if events and events[-1][:2] == ("read", stack):
+        events[-1] = ("pop", *events[-1][1:])
 
 
 def _call(
@@ -238,15 +247,16 @@ def _join(
         accesses = [(o, s) for o, s in found.frame_reads] + [(o, s) for o, s, _ in found.frame_writes]
         lows += [o for o, _ in accesses]
         highs += [o + s for o, s in accesses if o >= 8]
-        escapes |= found.escapes
+        escapes |= found.escapes | found.indexed
         lows += [shape.offset for shape in result.exits.values() if isinstance(shape, FrameAddress)]
         lows += [stack for kind, stack, _ in found.events if kind == "call"]
     open_ended = any(offset >= 8 for offset in escapes)
     if open_ended:
         highs.append(8 + _STACK_OBJECT)
-        for block in function.blocks:
-            if isinstance(block.terminator, TailCall):
-                return Refused(Reason.STACK_ARGUMENTS, block.label.address, "and it passes them on")
+    if open_ended and any(isinstance(block.terminator, TailCall) for block in function.blocks):
+        return Refused(Reason.STACK_ARGUMENTS, function.address, "and it passes them on")
+    if _may_index_stack_arguments(walked.values(), open_ended):
+        return Refused(Reason.STACK_ARGUMENTS, function.address, "an index may lead there from the frame")
     low = min(lows + list(escapes)) - (RED_ZONE if escapes else 0)
     low -= (low - 8) % 16
     events = {label: result.evidence.events for label, result in walked.items()}
@@ -254,6 +264,20 @@ def _join(
     opaque = any(result.evidence.opaque for result in walked.values())
     pointers = _pointers(function, facts, walked, guess=not escapes)
     return Layout(low, max(0, max(highs) - 8), open_ended, opaque, facts, pointers, outgoing)
+
+
+def _may_index_stack_arguments(walked: Iterable[_Walked], open_ended: bool) -> bool:
+    """Whether an address in the frame plus an index may be one of a stack argument: compilers fold a loop's first
+    index into the displacement. Frame and stack arguments are two objects to LLVM."""
+    found = [result.evidence for result in walked]
+    indexed = {offset for evidence in found for offset in evidence.indexed if offset < 8}
+    if any(evidence.crossed for evidence in found) or (open_ended and indexed):
+        return bool(indexed)
+    if any(evidence.indexed_write for evidence in found):
+        return False
+    known = {offset for evidence in found for offset in evidence.escapes}
+    known |= {o for e in found for o, _, shape in e.frame_writes if not isinstance(shape, EntryValue)}
+    return any(all(not offset <= other < 8 for other in known) for offset in indexed)
 
 
 def _pointers(

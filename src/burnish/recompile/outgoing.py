@@ -57,7 +57,9 @@ def stack_arguments(
         stack = extents[label, index][0]
         position = list(events[label]).index(("call", stack, index))
         before = _after(events[label][:position], recent[label], label, extents)
-        after = _reads_before(events[label][position + 1 :], _union(reads[s] for s in following[label]))
+        rest = events[label][position + 1 :]
+        rest = rest[_removing(rest, stack) :]
+        after = _reads_before(rest, _union(reads[s] for s in following[label]))
         end = _end(stack, before, after, escapes)
         if end > stack:
             known[label, index] = (stack, end - stack)
@@ -66,10 +68,12 @@ def stack_arguments(
 
 def _end(stack: int, before: _Recent, after: frozenset[int], escapes: frozenset[int]) -> int:
     """Where the arguments of a call end that may begin at ``stack``."""
-    filled = {o for o in before.fills if o >= stack and _joined(stack, o, before.writes)}
-    limit = min((o for o in escapes if o > stack and o not in filled), default=0)
+    fills = {o for o in before.fills if o >= stack}
+    passed = any(_joined(stack, o, before.writes) for o in fills)
+    # One object that is passed by value may follow another.
+    limit = min((o for o in escapes if o > stack and not (passed and o in fills)), default=0)
     limit = min(limit, 0)
-    if filled:
+    if passed:
         return limit
     return max((s + 8 for s in before.writes - after if stack <= s < limit), default=stack)
 

@@ -84,7 +84,7 @@ _MASK = (1 << 64) - 1
 
 
 Event = tuple[str, int, int]
-"""``("read" | "write", frame offset, size)``, ``("call", stack pointer, operation index)``, or ``("fill", frame
+"""``("read" | "pop" | "write", frame offset, size)``, ``("call", stack pointer, operation index)``, or ``("fill", frame
 offset, operation index)``: the operation was handed the address of an object and may have written all of it."""
 
 
@@ -100,6 +100,11 @@ class Evidence:
     events: list[Event] = field(default_factory=list[Event])
     """In order, see ``Event``."""
     escapes: set[int] = field(default_factory=set[int])
+    indexed: set[int] = field(default_factory=set[int])
+    """Frame offsets to which something unknown is added."""
+    indexed_write: bool = False
+    crossed: bool = False
+    """True where a constant leads from the stack arguments down into the frame."""
     opaque: bool = False
     """True where a frame address is subtracted from or by something unknown: then an address may be the sum of
     another object's pointer and such a difference, and LLVM must not think the frame is out of its reach."""
@@ -220,6 +225,8 @@ class ProvenanceDomain:
                 self.found.sums.add((left, right))
             case EntryValue():
                 self.use(address)
+            case FrameDerived():
+                self.found.indexed_write = self.found.indexed_write or how != "read"
             case _:
                 pass
 
@@ -228,7 +235,7 @@ class ProvenanceDomain:
             case Constant(x), Constant(y):
                 return Constant((x + y) & _MASK)
             case (FrameAddress(offset), Constant(value)) | (Constant(value), FrameAddress(offset)):
-                return FrameAddress(offset + (value - (1 << 64) if value >> 63 else value))
+                return self._moved(offset, value)
             case (Constant(), other) | (other, Constant()) if isinstance(
                 other, Unknown | Sum | ImageAddress | FrameDerived
             ):
@@ -237,7 +244,8 @@ class ProvenanceDomain:
                 pass
         for mine, other in ((a, b), (b, a)):
             if isinstance(mine, FrameAddress | FrameDerived):
-                self.use(mine)
+                if isinstance(mine, FrameAddress):
+                    self.found.indexed.add(mine.offset)
                 self.use(other)
                 return FrameDerived()
         for mine, other in ((a, b), (b, a)):
@@ -255,12 +263,17 @@ class ProvenanceDomain:
         self.use(b)
         return NUMBER
 
+    def _moved(self, offset: int, distance: int) -> Shape:
+        moved = FrameAddress(offset + (distance - (1 << 64) if distance >> 63 else distance))
+        self.found.crossed = self.found.crossed or moved.offset < 8 <= offset
+        return moved
+
     def _difference(self, operation: Operation, a: Shape, b: Shape) -> Shape:
         match a, b:
             case Constant(x), Constant(y):
                 return Constant((x - y) & _MASK)
             case FrameAddress(offset), Constant(value):
-                return FrameAddress(offset - (value - (1 << 64) if value >> 63 else value))
+                return self._moved(offset, -value & _MASK)
             case ((Unknown() | Sum() | ImageAddress() | FrameDerived()), Constant()):
                 return a
             case _:

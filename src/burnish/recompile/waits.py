@@ -138,15 +138,18 @@ def _is_frame(node: Varnode, label: Label, facts: Mapping[Label, Mapping[str, Sh
 def _invariant_loads(
     label: Label, operations: Sequence[Operation], changed: int, facts: Mapping[Label, Mapping[str, Shape]]
 ) -> set[tuple[Label, int]]:
-    """Loads whose address is made only of constants and registers that the loop does not change, and not of a
-    frame address."""
+    """Loads whose address is made only of constants, of registers that the loop does not change, and of what the
+    block takes from them or from the frame; but no loads from the frame."""
+    steady = 0
+    """Registers that the loop changes, and that this block has given such a value."""
     varying: set[int] = set()
     framed: set[int] = set()
     found: set[tuple[Label, int]] = set()
     for index, operation in enumerate(operations):
         nodes = operation.inputs
         varies = any(
-            varnode_mask(n) & changed or (n.space is Space.UNIQUE and n.offset in varying) for n in nodes
+            varnode_mask(n) & changed & ~steady or (n.space is Space.UNIQUE and n.offset in varying)
+            for n in nodes
         )
         frame = any(
             _is_frame(n, label, facts) or (n.space is Space.UNIQUE and n.offset in framed) for n in nodes
@@ -154,8 +157,14 @@ def _invariant_loads(
         if operation.opcode is OpCode.LOAD:
             if not varies and not frame:
                 found.add((label, index))
-            varies, frame = True, False
-        if operation.output is not None and operation.output.space is Space.UNIQUE:
+            # What lies in the frame may be a pointer that the loop does not change: then LLVM sees that.
+            varies, frame = not frame, False
+        if operation.output is None:
+            steady = 0 if operation.opcode in _CALLS else steady
+        elif operation.output.space is Space.REGISTER:
+            written = varnode_mask(operation.output)
+            steady = steady & ~written if varies or frame else steady | written
+        else:
             (varying.add if varies else varying.discard)(operation.output.offset)
             (framed.add if frame else framed.discard)(operation.output.offset)
     return found
