@@ -78,6 +78,20 @@ def _end(stack: int, before: _Recent, after: frozenset[int], escapes: frozenset[
     return max((s + 8 for s in before.writes - after if stack <= s < limit), default=stack)
 
 
+def _removing(events: Sequence[Event], stack: int) -> int:
+    """How many of the events after a call may only take its arguments off the stack again: gcc does that with ``pop``
+    into registers that nobody needs. Of those, liveness has removed most, but not all: a function may seem to return
+    what lies in RAX or RDX."""
+    lowest = next((offset for kind, offset, _ in events if kind == "call"), 0)
+    count = 0
+    for kind, offset, size in events:
+        if kind != "read" or size != 8 or not stack <= offset <= stack + 8 or offset >= lowest:
+            break
+        stack = offset + 8
+        count += 1
+    return count
+
+
 def _joined(stack: int, offset: int, writes: frozenset[int]) -> bool:
     """Whether the slots from ``stack`` to ``offset`` were written, but for the padding before an aligned one."""
     return all(s in writes or s + 8 in writes or s + 8 >= offset for s in range(stack, offset, 8))
