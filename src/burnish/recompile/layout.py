@@ -20,7 +20,6 @@ from burnish.recompile.provenance import (
     GENERAL,
     NUMBER,
     EntryValue,
-    Event,
     Evidence,
     FrameAddress,
     FrameDerived,
@@ -137,8 +136,6 @@ def _walk(
         else:
             walker.step(operation)
             stack = walker.read_cell(CELLS["rsp"], 0, 8)
-            if operation.opcode is OpCode.LOAD and isinstance(stack, FrameAddress):
-                _mark_pop(domain.found.events, stack.offset)
             if domain.found.stack_lost is None and not isinstance(stack, FrameAddress):
                 domain.found.stack_lost = index
     if isinstance(block.terminator, TailCall):
@@ -146,13 +143,6 @@ def _walk(
     exits = {cell.name: walker.read_cell(cell, 0, 8) for cell in GENERAL}
     exits |= {slot_name(offset): EntryValue(register) for offset, register in domain.saved.items()}
     return _Walked(domain.found, exits)
-
-
-def _mark_pop(events: list[Event], stack: int) -> None:
-    """A load of what the stack pointer points to is a ``pop``. gcc removes stack arguments by popping them into
-    registers that nobody reads, so this says nothing of whether the slot was an argument."""
-    if events and events[-1][:2] == ("read", stack):
-        events[-1] = ("pop", *events[-1][1:])
 
 
 def _call(

@@ -84,7 +84,7 @@ _MASK = (1 << 64) - 1
 
 
 Event = tuple[str, int, int]
-"""``("read" | "pop" | "write", frame offset, size)``, ``("call", stack pointer, operation index)``, or ``("fill", frame
+"""``("read" | "write", frame offset, size)``, ``("call", stack pointer, operation index)``, or ``("fill", frame
 offset, operation index)``: the operation was handed the address of an object and may have written all of it."""
 
 
