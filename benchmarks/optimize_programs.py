@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from burnish.core.measure import Comparison
+from burnish.cost.bootstrap import MIN_PAIRS
 from burnish.cost.commands import compare_commands
 from burnish.report.tables import Column, print_line, print_table
 from burnish.runtime.command import Command, Stream
@@ -128,7 +129,11 @@ def _judge(
     different = same_outputs(expected, capture_outputs(faster, timeout_s=_TIMEOUT))
     if different:
         return different, None
-    compared = compare_commands(original, faster, seed=seed, budget_s=budget_s, timeout_s=_TIMEOUT)
+    # Two runs a pair, one pair to warm up and one for luck: fewer would give no interval.
+    enough = 2 * (MIN_PAIRS + 2) * expected.result.wall_s
+    compared = compare_commands(
+        original, faster, seed=seed, budget_s=max(budget_s, enough), timeout_s=_TIMEOUT
+    )
     return [], compared.cpu
 
 
