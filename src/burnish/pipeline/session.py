@@ -6,11 +6,14 @@ and that ``recompile`` builds again.
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from burnish.core.code import Block, Function, Instruction, Refused
 from burnish.core.errors import FunctionNotFoundError, RefusedError
@@ -19,13 +22,26 @@ from burnish.core.pcode import Operation
 from burnish.images import control_flow
 from burnish.images import load as load_image
 from burnish.machine.disassemble import AssemblyLine, Syntax, disassemble
+from burnish.pipeline.in_process import (
+    NativeFunction,
+    PlacedFunction,
+    call_untyped,
+    place_in_process,
+    typed,
+)
 from burnish.pipeline.listing import ListingLine, object_listing
 from burnish.recompile import Rebuilt, Summaries, Target, rebuild
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RecompiledFunction:
-    """A function that LLVM has built again."""
+    """A function that LLVM has built again. Where it comes from a shared library it can be called:
+
+        adler32 = burnish.load("libz.so.1").function("adler32").recompile()
+        adler32(1, b"abc", 3)
+
+    It then runs in this process, with all that this means: a wrong argument can crash it.
+    """
 
     image: Image = field(repr=False)
     rebuilt: Rebuilt
@@ -61,6 +77,25 @@ class RecompiledFunction:
     def assembly(self, syntax: Syntax = Syntax.ATT) -> str:
         """``listing`` as text, one instruction a line."""
         return "\n".join(map(str, self.listing(syntax)))
+
+    @cached_property
+    def placed(self) -> PlacedFunction:
+        """The code in this process, put there on first use. Raises ``UsageError`` for what is from no shared library,
+        ``ImageError`` where the library cannot be loaded, ``HostError`` where the code cannot be placed."""
+        return place_in_process(self.image, self.rebuilt.object_code, self.name)
+
+    def as_function(self, restype: Any = ctypes.c_uint64, *argtypes: Any) -> NativeFunction:
+        """The function with ctypes types, for results and arguments that are not whole 64-bit numbers:
+        ``as_function(ctypes.c_int, ctypes.c_char_p)``. ``restype`` None: it returns nothing. Raises as ``placed``."""
+        return typed(self.placed, restype, *argtypes)
+
+    def __call__(self, *arguments: object) -> int:
+        """Calls the rebuilt code in this process; the result is all of ``rax`` as an unsigned number.
+
+        Integers and None travel as 64 bits, ``bytes`` and ``bytearray`` as the address of their contents, floats as
+        ``double``, ctypes objects as they are. Raises ``TypeError`` for others, and as ``placed`` does.
+        """
+        return call_untyped(self.placed, arguments)
 
 
 @dataclass(frozen=True, slots=True)
