@@ -53,6 +53,7 @@ def stack_arguments(
     following = {b.label: [s for s in successors(b.terminator) if s in events] for b in function.blocks}
     recent = _recent_at_start(events, following, extents)
     reads = _read_from_start(events, following)
+    filled = frozenset(o for happened in events.values() for kind, o, _ in happened if kind == "fill")
     for label, index in unknown:
         stack = extents[label, index][0]
         position = list(events[label]).index(("call", stack, index))
@@ -60,21 +61,20 @@ def stack_arguments(
         rest = events[label][position + 1 :]
         rest = rest[_removing(rest, stack) :]
         after = _reads_before(rest, _union(reads[s] for s in following[label]))
-        end = _end(stack, before, after, escapes)
+        end = _end(stack, before, after, escapes, filled)
         if end > stack:
             known[label, index] = (stack, end - stack)
     return known
 
 
-def _end(stack: int, before: _Recent, after: frozenset[int], escapes: frozenset[int]) -> int:
-    """Where the arguments of a call end that may begin at ``stack``."""
-    fills = {o for o in before.fills if o >= stack}
-    passed = any(_joined(stack, o, before.writes) for o in fills)
-    # One object that is passed by value may follow another.
-    limit = min((o for o in escapes if o > stack and not (passed and o in fills)), default=0)
-    limit = min(limit, 0)
-    if passed:
-        return limit
+def _end(
+    stack: int, before: _Recent, after: frozenset[int], escapes: frozenset[int], filled: frozenset[int]
+) -> int:
+    """Where the arguments of a call end that may begin at ``stack``: no further than the next object. What is
+    ``filled`` somewhere may be an object, or the arguments of another call."""
+    if any(o >= stack and _joined(stack, o, before.writes) for o in before.fills):
+        return min((o for o in escapes - filled if stack < o < 0), default=0)
+    limit = min((o for o in escapes if stack < o < 0), default=0)
     return max((s + 8 for s in before.writes - after if stack <= s < limit), default=stack)
 
 
