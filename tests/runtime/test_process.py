@@ -341,6 +341,43 @@ def test_released_in_the_middle(compile_program: Compile, tmp_path: Path) -> Non
     assert (tmp_path / "out").read_text() == "hello\n190\n"
 
 
+BUSY = r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+__attribute__((noipa)) int step(int n) { return n + 1; }
+static void *run(void *p) { step(1); return p; }
+int main(int argc, char **argv) {
+    if (argc > 1) return step(4);
+    int sum = 0;
+    for (int i = 0; i < 60; i++) {
+        pthread_t t[3];
+        for (int k = 0; k < 3; k++) pthread_create(&t[k], 0, run, 0);
+        int status;
+        pid_t child = i % 3 ? fork() : vfork();
+        if (!child) { if (i % 3 == 1) _exit(step(4)); execl(argv[0], argv[0], "again", (char *)0); _exit(1); }
+        waitpid(child, &status, 0); sum += WEXITSTATUS(status);
+        for (int k = 0; k < 3; k++) pthread_join(t[k], 0);
+    }
+    return sum - 200;
+}
+"""
+
+
+@pytest.mark.parametrize("hits", [1, 2, 7, 30, 31, 64])
+def test_released_while_threads_and_children_come_and_go(compile_program: Compile, hits: int) -> None:
+    """None is left behind stopped, and none runs into a breakpoint."""
+    path, symbols = compile_program(BUSY, "-pthread")
+    with TracedCommand(Command((str(path),)), [CodePoint(path, symbols["step"])]) as process:
+        for _ in range(hits):
+            hit = process.next_hit(10.0)
+            assert hit is not None
+            process.proceed(hit)
+        result = process.finish(30.0)
+    assert result.exit_code == 100
+
+
 def test_what_cannot_be_started() -> None:
     with pytest.raises(TargetError):
         TracedCommand(Command(("/does/not/exist",)), [])

@@ -438,7 +438,6 @@ def test_the_budget_ends_a_run_that_never_does(build: Build) -> None:
     assert time.monotonic() - begun < 4
     assert replay.run.timed_out
     assert isinstance(replay.reports[0].verdict, verdict.Tested)
-    assert replay.reports[0].entries_seen > 5
 
 
 def test_an_original_that_does_not_return_is_void(build: Build) -> None:

@@ -93,6 +93,7 @@ class TracedCommand:
         self._layouts: dict[Path, ElfLayout] = {p.path: read_layout(p.path) for p in self._points}
         self._armed = set(range(len(self._points)))
         self._ended = False
+        self._released = False
         self._finished = False
         self._child: Child = start(
             command, stdout=stdout, stderr=stderr, before_exec=lambda pid: ptrace.seize(pid, _OPTIONS)
@@ -296,7 +297,8 @@ class TracedCommand:
         old = thread.space
         thread.space = Space(thread.pid, Memory(thread.pid))
         self._threads.close_unused(old)
-        if ptrace.get_registers(thread.tid).cs == _LONG_MODE and self._points:
+        watched = self._points and not self._released
+        if watched and ptrace.get_registers(thread.tid).cs == _LONG_MODE:
             thread.space.entry = auxiliary_vector(thread.pid).get(AT_ENTRY, 0)
             thread.space.insert(thread.space.entry)
         self._threads.resume(thread)
@@ -326,20 +328,24 @@ class TracedCommand:
 
     def _release(self) -> None:
         """Takes all breakpoints out and stops tracing; threads that stood at one are put back before it."""
+        self._released = True
         for space in self._threads.spaces:
             with self._threads.held(space):
                 for address in list(space.placed):
                     with suppress(GoneError):
                         space.remove(address)
-        # One that waits for its vfork child cannot stop before the child was let go.
-        for thread in sorted(self._threads.all, key=lambda thread: thread.waits_for_child):
-            with suppress(GoneError):
-                while thread.tid in self._threads.by_tid:
-                    event = detach(self._threads, thread, _RELEASE_S)
-                    if event is None:
-                        break
+        # Letting go one may bring others to light: children of a fork or clone not yet reported.
+        while self._threads.by_tid:
+            # One that waits for its vfork child cannot stop before the child was let go.
+            thread = min(self._threads.all, key=lambda thread: thread.waits_for_child)
+            try:
+                event = detach(self._threads, thread, _RELEASE_S)
+                if event is None:
+                    self._threads.forget(thread)
+                else:
                     self._handle(thread, event)
-            self._threads.forget(thread)
+            except GoneError:  # killed meanwhile: it must be reaped, or its process never ends
+                thread.running = True
 
 
 def _kill_strays() -> None:
