@@ -72,9 +72,9 @@ def _end(
 ) -> int:
     """Where the arguments of a call end that may begin at ``stack``: no further than the next object. What is
     ``filled`` somewhere may be an object, or the arguments of another call."""
+    limit = min((o for o in escapes - filled if stack < o < 0), default=0)
     if any(o >= stack and _joined(stack, o, before.writes) for o in before.fills):
-        return min((o for o in escapes - filled if stack < o < 0), default=0)
-    limit = min((o for o in escapes if stack < o < 0), default=0)
+        return limit
     return max((s + 8 for s in before.writes - after if stack <= s < limit), default=stack)
 
 
