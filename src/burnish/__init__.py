@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from burnish.pipeline.coverage import coverage as coverage
     from burnish.pipeline.doctor import doctor as doctor
+    from burnish.pipeline.face import optimize as optimize
     from burnish.pipeline.revert import revert as revert
     from burnish.pipeline.session import load as load
     from burnish.pipeline.show import show as show
@@ -20,11 +21,12 @@ _HOME = {
     "coverage": "burnish.pipeline.coverage",
     "doctor": "burnish.pipeline.doctor",
     "load": "burnish.pipeline.session",
+    "optimize": "burnish.pipeline.face",
     "revert": "burnish.pipeline.revert",
     "show": "burnish.pipeline.show",
 }
 
-__all__ = ["__version__", "coverage", "doctor", "load", "revert", "show"]
+__all__ = ["__version__", "coverage", "doctor", "load", "optimize", "revert", "show"]
 
 
 def __getattr__(name: str) -> Any:
