@@ -17,6 +17,7 @@ import pytest
 from burnish.core import verdict
 from burnish.core.errors import ImageError, TargetError
 from burnish.runtime.command import Command, CommandResult
+from burnish.verify import compare
 from burnish.verify.compare import ReturnPart
 from burnish.verify.replay import PlacedCode, Replay, ReplayReport, Subject, replay_check
 
@@ -212,6 +213,14 @@ def test_only_changed_inputs_reach_a_rare_path(program: object) -> None:
     assert "a captured input with changes (seed " in text
     assert found[0].counterexample.seed == found[1].counterexample.seed
     assert any(change.startswith("rsi was") for change in found[0].counterexample.changed)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_without_frame_numbers(program: object, monkeypatch: pytest.MonkeyPatch, wrong: bool) -> None:
+    """What users other than root have: all pages are read, with the same verdicts."""
+    monkeypatch.setattr(compare, "frames_visible", lambda: False)
+    report = check(program, program.subject("update", body("s->guard = 1;" * wrong + RIGHT)))
+    assert isinstance(report.verdict, verdict.Refuted if wrong else verdict.Tested)
 
 
 def test_two_candidates_for_one_function(program: object) -> None:
