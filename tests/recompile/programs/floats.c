@@ -36,6 +36,9 @@ KEEP float halves(double a, float b) { return (float)(a * 0.5) + b; }
 KEEP void swap_sign(double *v, int n) { for (int i = 0; i < n; i++) v[i] = -v[i]; }
 KEEP double norm(double x, double y) { return sqrt(x * x + y * y) + sin(x) * pow(fabs(y), 0.25) + floor(x) - fmod(x, 3); }
 
+KEEP long double wide(long double a, double b) { return a * b + 1; }
+KEEP void show_wide(double a) { printf("%.20Lg\n", wide(a, a + 0.1)); }
+
 static const double edges[] = {0.0, -0.0, 1.0, -1.5, 1e300, -1e300, 1e-310, 9.3e18, 1.8e19, 2147483648.0, -2147483649.0,
     4294967296.0, INFINITY, -INFINITY, NAN};
 #define N (int)(sizeof edges / sizeof *edges)
@@ -59,5 +62,6 @@ int main(void) {
     printf("%.9g %.17g\n", halves(3.3, 4.4f), norm(3.7, -4.1));
     swap_sign(c, 5);
     printf("%g %g %g %g %g %s %e %a %d %g\n", c[0], c[1], c[2], c[3], c[4], "text", 1e-5, 3.0, 42, 2.5);
+    show_wide(1.1);
     return 0;
 }
