@@ -27,7 +27,10 @@ TimeoutOption = Annotated[
 BudgetOption = Annotated[
     float,
     typer.Option(
-        "--budget", metavar="SECONDS", min=1.0, help="Time for checking, for measuring, and for comparing."
+        "--budget",
+        metavar="SECONDS",
+        min=1.0,
+        help="Time for checking a variant, for measuring, and for comparing.",
     ),
 ]
 FunctionsOption = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from burnish.core.deployment import Deployment
 from burnish.core.measure import Comparison
 from burnish.core.verdict import Refuted, Unknown, Verdict, label
@@ -51,7 +53,7 @@ def _print_deployment(deployment: Deployment) -> None:
         names = ", ".join(function.name for function in image.functions)
         print_line(f"  {names}: in a copy of {image.source.name}, {image.path}")
     if libraries:
-        print_line(f"  It finds its {deployment.method.value}.")
+        print_line(f"  How it finds them: {deployment.method.value}.")
     print_line(f"Run it as: {deployment.command}")
 
 
@@ -66,6 +68,8 @@ def _print_whole(cpu: Comparison, wall: Comparison) -> None:
 
 def _judged(comparison: Comparison) -> str:
     """The figure, and in words where it says nothing."""
+    if not math.isfinite(comparison.high):
+        return f"{comparison.speedup:.2f}× (too few runs to tell)"
     decided = comparison.faster or comparison.slower
     return _speed(comparison) if decided else f"{_speed(comparison)}, within noise,"
 
@@ -105,6 +109,8 @@ def _verdict(verdict: Verdict | None) -> str:
 
 
 def _interval(comparison: Comparison) -> str:
+    if not math.isfinite(comparison.high):
+        return "too few"
     return f"{comparison.low:.2f}–{comparison.high:.2f}"
 
 
