@@ -196,7 +196,7 @@ def test_without_permission(busy: Path, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     shutil.copy(busy, hidden)
     hidden.chmod(0o711)
-    for folder in (tmp_path, *tmp_path.parents):
+    for folder in (tmp_path, busy.parent, *tmp_path.parents, *busy.parent.parents):
         if folder.stat().st_mode & 0o005 != 0o005:
             folder.chmod(folder.stat().st_mode | 0o055)
     for program, output, words in (
