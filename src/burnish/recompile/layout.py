@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from burnish.core.code import Block, Function, Label, Reason, Refused, Return, TailCall, successors
 from burnish.core.pcode import OpCode, Operation
 from burnish.domains.walker import Walker
-from burnish.machine.registers import CALLEE_SAVED, CELLS, INTEGER_ARGUMENTS
+from burnish.machine.registers import CALLEE_SAVED, CELLS, INTEGER_ARGUMENTS, INTEGER_RETURNS
 from burnish.recompile.bits import BASE
 from burnish.recompile.calls import CallSummary
 from burnish.recompile.liveness import Summarise
@@ -171,12 +171,15 @@ def _call(
 
 
 def _leave(domain: ProvenanceDomain, walker: Walker[Shape], summary: CallSummary) -> None:
-    """Frame addresses in argument registers escape to the callee."""
+    """Frame addresses in argument registers escape to the callee, and nothing else that was there at entry belongs
+    there: but for RAX, that is pushed and popped to move the stack pointer."""
     for name in INTEGER_ARGUMENTS:
         if summary.arguments >> BASE[name] & 1:
             shape = walker.read_cell(CELLS[name], 0, 8)
             if isinstance(shape, FrameAddress):
                 domain.found.escapes.add(shape.offset)
+            elif isinstance(shape, EntryValue) and shape.register != "rax":
+                domain.use(shape)
 
 
 def _convention(function: Function, walked: Mapping[Label, _Walked]) -> Refused | None:
@@ -200,6 +203,11 @@ def _convention(function: Function, walked: Mapping[Label, _Walked]) -> Refused 
             for register in CALLEE_SAVED:
                 if result.exits[register] != EntryValue(register):
                     detail = f"does not restore {register}"
+                    return Refused(Reason.CONVENTION, block.label.address, detail)
+            for register in INTEGER_RETURNS:
+                shape = result.exits[register]
+                if isinstance(shape, EntryValue) and shape.register != "rax":
+                    detail = f"returns {shape.register} as it was at entry"
                     return Refused(Reason.CONVENTION, block.label.address, detail)
     return None
 

@@ -56,9 +56,20 @@ class Summaries:
         self._summaries: dict[int, CallSummary] = {}
         self._open: list[int] = []
         self._changes = Changes(image, lift)
+        self._odd_callers: dict[int, Refused | None] = {}
+        """Functions that are refused for what they call, or that are not; what is known of them holds all the same."""
 
     def plan(self, bounds: FunctionBounds) -> Plan | Refused:
         """The plan to rebuild a function, or why it cannot be rebuilt."""
+        found = self._own_plan(bounds)
+        if isinstance(found, Refused) or self._open:
+            return found
+        if bounds.address not in self._odd_callers:
+            self._odd_callers[bounds.address] = self._odd_callee(found)
+        return self._odd_callers[bounds.address] or found
+
+    def _own_plan(self, bounds: FunctionBounds) -> Plan | Refused:
+        """The plan of a function, whatever convention it calls others by."""
         found = self._plans.get(bounds.address)
         if found is None:
             self._open.append(bounds.address)
@@ -67,6 +78,23 @@ class Summaries:
             finally:
                 self._open.pop()
         return found
+
+    def _odd_callee(self, plan: Plan) -> Refused | None:
+        """A function that has a convention of its own (nested ones of GNU C take an address in R10) is called by
+        that convention."""
+        for block in plan.function.blocks:
+            targets = [o.inputs[0] for o in block.operations if o.opcode is OpCode.CALL]
+            if isinstance(block.terminator, TailCall):
+                targets.append(block.terminator.target)
+            for node in targets:
+                bounds = self.image.bounds_at(node.offset) if node.space is Space.RAM else None
+                if bounds is None or bounds.address != node.offset:
+                    continue
+                callee = self._own_plan(bounds)
+                if isinstance(callee, Refused) and callee.reason is Reason.CONVENTION:
+                    detail = f"calls {bounds.name}, which {callee.detail}"
+                    return Refused(Reason.CONVENTION, block.label.address, detail)
+        return None
 
     def _plan(self, bounds: FunctionBounds) -> Plan | Refused:
         if bounds.has_handler:
@@ -97,7 +125,7 @@ class Summaries:
                 return _UNREADABLE
             if address in self._open or len(self._open) >= _DEPTH:
                 return self._unreadable(address)
-            plan = self.plan(bounds)
+            plan = self._own_plan(bounds)
             self._open.append(address)
             try:
                 refused = isinstance(plan, Refused)
