@@ -124,6 +124,36 @@ def test_a_copy_runs_without_effect(compile_program: Compile, tmp_path: Path) ->
     assert sums == [(b, b + i, b) for i, b in enumerate(before)]
 
 
+TRAP_FLAG = r"""
+__asm__(".globl step; .type step, @function\nstep: push $2\n popfq\n lea 1(%rdi), %eax\n ret\n .size step, .-step\n");
+int step(int n);
+int main(void) { int n = 0; for (int i = 0; i < 9; i++) n = step(n); return n; }
+"""
+
+
+def test_a_copy_leaves_no_trap_flag_behind(compile_program: Compile) -> None:
+    """Where the third byte of a function is that of popf the kernel takes a single step for the program's own."""
+    path, symbols = compile_program(TRAP_FLAG)
+    flags: list[int] = []
+
+    def at(hit: Hit) -> None:
+        process.capture(hit).close()
+        ptrace.step(hit.tid)
+        assert ptrace.wait(hit.tid, 5.0) == ptrace.Stopped(signal.SIGTRAP, ptrace.Event.NONE)
+        flags.append(ptrace.get_registers(hit.tid).eflags & 0x100)
+
+    with TracedCommand(Command((str(path),)), [CodePoint(path, symbols["step"])]) as process:
+        hit = process.next_hit(5.0)
+        assert hit is not None
+        process.disarm(0)
+        at(hit)
+        process.arm(0)
+        process.proceed(hit)
+        assert run_through(process, lambda hit: process.capture(hit).close()) == 8
+        assert process.finish(5.0).exit_code == 9
+    assert flags == [0]
+
+
 def test_remote_system_calls_and_places(compile_program: Compile) -> None:
     path, symbols = compile_program(LOOP)
     with TracedCommand(Command((str(path),)), [CodePoint(path, symbols["step"])]) as process:

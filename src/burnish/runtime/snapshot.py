@@ -27,7 +27,9 @@ from burnish.runtime.ptrace import Ended, Event, GoneError, Memory, Stopped
 from burnish.runtime.registers import FloatRegisters, Registers
 from burnish.runtime.vdso import VdsoPatch
 
-_SYSCALL = b"\x0f\x05"
+_SYSCALL = b"\x0f\x05\x90"
+"""``syscall; nop``. At the stop inside a fork the next instruction counts: single-stepped with a byte of ``popf`` or
+``iret`` there, the kernel takes the trap flag for the program's own and leaves it set (``is_setting_trap_flag``)."""
 _INT3 = b"\xcc"
 _ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 _NO_SYSCALL = (1 << 64) - 1
@@ -185,7 +187,7 @@ def capture(
 
 def _fork(tid: int, memory: Memory, registers: Registers, *, sibling: bool) -> int:
     """Makes a stopped thread fork and gives the stopped child the same registers and signal mask."""
-    hidden = memory.read(registers.rip, 2)
+    hidden = memory.read(registers.rip, len(_SYSCALL))
     mask = ptrace.get_signal_mask(tid)
     flags = _CLONE_PARENT | signal.SIGCHLD if sibling else 0
     result, child = _inject(tid, memory, registers, _SYS_CLONE, (flags, 0, 0, 0, 0))
@@ -219,8 +221,8 @@ def _inject(
 ) -> tuple[int, int]:
     """Makes a stopped thread carry out one system call at ``registers.rip``, and puts back the bytes there and
     all registers. Nothing is written to its stack. The result, and the child of a fork (else 0)."""
-    hidden = memory.read(registers.rip, 2)
-    if len(hidden) != 2:
+    hidden = memory.read(registers.rip, len(_SYSCALL))
+    if len(hidden) != len(_SYSCALL):
         raise UncapturableError(f"there is no code at {registers.rip:#x}")
     changed = registers.copy()
     changed.rax, changed.orig_rax = number, _NO_SYSCALL
