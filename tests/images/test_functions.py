@@ -163,8 +163,10 @@ def test_calls_uncover_functions_that_nothing_names(tmp_path: Path) -> None:
 
 
 def test_bounds_of_twenty_thousand_functions_take_a_second() -> None:
-    """Per function, on a library that every machine has; four times as long is allowed for a busy machine."""
-    load("libstdc++.so.6")
-    start = time.perf_counter()
-    image = load("libstdc++.so.6")
-    assert (time.perf_counter() - start) / len(image.functions) < 200e-6
+    """Per function, on a library that every machine has; four times as long is allowed for a slow machine."""
+    seconds: list[float] = []
+    for _ in range(3):
+        start = time.process_time()
+        image = load("libstdc++.so.6")
+        seconds.append((time.process_time() - start) / len(image.functions))
+    assert min(seconds) < 200e-6
