@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
+from pathlib import Path
 
 import capstone
 from capstone import x86
@@ -227,6 +228,24 @@ def _runnable(raw: bytes, encoding: Encoding) -> bytes:
     return raw[:at] + len(_SKIPPED).to_bytes(size, "little") + raw[at + size :] + _SKIPPED
 
 
+_FLAG_NEEDED = {
+    "adcx": "adx", "adox": "adx", "lzcnt": "abm", "movbe": "movbe", "movdiri": "movdiri", "tzcnt": "bmi1",
+}  # fmt: skip
+"""Instructions that lift and that x86-64-v2 lacks, with their names in ``/proc/cpuinfo``: where the processor has not
+got them it stops, or does something else (``lzcnt`` is ``bsr`` there), and is no judge."""
+
+
+@cache
+def _processor_flags() -> frozenset[str]:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(value.split())
+    return frozenset()
+
+
 def testable(form: Form) -> bool:
-    """True for forms that lift and do not trap."""
-    return form.refused is None and not is_trap(form.examples[0].raw)
+    """True for forms that lift, do not trap, and that this processor has."""
+    needed = _FLAG_NEEDED.get(form.examples[0].text.split()[0])
+    here = needed is None or needed in _processor_flags()
+    return here and form.refused is None and not is_trap(form.examples[0].raw)

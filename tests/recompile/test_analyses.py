@@ -243,3 +243,25 @@ def test_a_wait_through_a_pointer_in_the_frame() -> None:
 
 def test_a_loop_that_goes_along_memory_does_not_wait() -> None:
     assert _waiting("1: mov (%rdi), %al\ninc %rdi\ntest %al, %al\njne 1b\nmov %rdi, %rax\nret") == 0
+
+
+def test_what_a_callee_leaves_in_registers_that_are_not_its_result_is_no_result() -> None:
+    image = _image(f="pxor %xmm1, %xmm1\nsub $8, %rsp\ncall memset\nadd $8, %rsp\nret")
+    results = _names(_planned(image).results)
+    assert {"rax", "xmm0"} <= results
+    assert not {"rdx", "xmm1"} & results
+
+
+def test_nor_is_it_the_result_of_who_calls_that() -> None:
+    image = _image(
+        f="sub $8, %rsp\ncall g\nadd $8, %rsp\nret",
+        g="sub $8, %rsp\ncall memset\nadd $8, %rsp\nret",
+    )
+    assert not {"rdx", "xmm1"} & _names(_planned(image).results)
+
+
+def test_what_a_tail_call_leaves_is_what_its_target_does() -> None:
+    image = _image(f="mov $2, %edx\njmp g", g="sub $8, %rsp\ncall memset\nadd $8, %rsp\nret")
+    assert not {"rdx", "xmm1"} & _names(_planned(image).results)
+    image = _image(f="pxor %xmm1, %xmm1\nmov $2, %edx\njmp g", g="mov %edi, %eax\nret")
+    assert {"rax", "rdx", "xmm1"} <= _names(_planned(image).results)

@@ -10,8 +10,9 @@ import sys
 SCRIPT = """
 from burnish.report.progress import progress
 with progress() as say:
-    say("first \\x1b[31m")
-    say("too soon to be shown")
+    say("Sampling")
+    say("Rebuilding: first \\x1b[31m")
+    say("Rebuilding: too soon to be shown")
 print("result")
 """
 
@@ -27,6 +28,7 @@ def test_a_terminal_sees_it_and_then_it_is_gone() -> None:
         os.close(leader)
         os.close(follower)
     assert done.stdout == b"result\n"
+    assert "Sampling" in seen
     assert "first \\x1b[31m" in seen
     assert "too soon" not in seen
     assert seen.endswith("\r\x1b[K")

@@ -31,7 +31,7 @@ class Rebuilt:
     compiled: Compiled = field(repr=False)
     seconds: dict[str, float]
     returns: tuple[tuple[str, int], ...] = ()
-    """Registers, and how many of their low bytes, in which the function surely returns a value."""
+    """Registers, and how many of their low bytes, in which the function surely leaves a value of its own making."""
     stack_bytes: int = 0
     """Extent of its stack arguments."""
     copies: tuple[int, ...] = ()
@@ -88,7 +88,7 @@ def rebuild(
         done("compile")
     except (KeyError, RuntimeError) as error:
         return Refused(Reason.CODE_GENERATION, bounds.address, str(error).splitlines()[0][:200])
-    returns = tuple((cell.name, low_bytes(part)) for cell, part in cells_in(plan.written & RETURN_VALUES))
+    returns = tuple((cell.name, low_bytes(part)) for cell, part in cells_in(plan.results & RETURN_VALUES))
     copies = tuple(copy.function.address for copy in copied)
     stack_bytes = plan.layout.stack_bytes
     return Rebuilt(bounds, plan.function, target, ir, compiled, seconds, returns, stack_bytes, copies)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from burnish.machine.registers import INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
-from burnish.recompile.bits import ARGUMENTS, CLOBBERED, cells_mask
+from burnish.recompile.bits import ARGUMENTS, CLOBBERED, RETURN_VALUES, cells_mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class CallSummary:
     """All but the last two are sets of register bytes (``bits``): ``arguments`` may be read by the callee,
     ``certain`` are read on some path for sure, ``clobbers`` may be changed. ``stack_bytes`` is the extent of the
     stack arguments, None when unknown; ``variadic`` callees (and unknown ones) want AL set. ``fills`` is False for
-    a callee that surely is not a copying of memory that the compiler made up."""
+    a callee that surely is not a copying of memory that the compiler made up. ``results`` are the bytes of return
+    registers that may be its result: what it leaves in the others is garbage."""
 
     arguments: int
     clobbers: int
@@ -23,8 +24,11 @@ class CallSummary:
     stack_bytes: int | None = None
     variadic: bool = True
     fills: bool = True
+    results: int = RETURN_VALUES
 
 
+_ONE_RESULT = cells_mask(("rax", "xmm0"))
+"""Where the functions named below return what they return: none has two values."""
 UNKNOWN = CallSummary(ARGUMENTS, CLOBBERED)
 """An indirect call, or an import that we know nothing of."""
 
@@ -33,7 +37,7 @@ def fixed(integers: int, vectors: int = 0) -> CallSummary:
     """A function with that many integer and floating-point arguments, all in registers."""
     names = (*INTEGER_ARGUMENTS[:integers], *VECTOR_ARGUMENTS[:vectors])
     mask = cells_mask(names)
-    return CallSummary(mask, CLOBBERED, mask, 0, variadic=False, fills=False)
+    return CallSummary(mask, CLOBBERED, mask, 0, variadic=False, fills=False, results=_ONE_RESULT)
 
 
 _BY_ARITY: dict[tuple[int, int], str] = {
@@ -96,7 +100,9 @@ _VARIADIC = {
 """C library functions with a variable number of arguments, by the number that is always there."""
 
 IMPORTS: dict[str, CallSummary] = _FIXED | {
-    name: CallSummary(ARGUMENTS, CLOBBERED, cells_mask(INTEGER_ARGUMENTS[:count]), fills=False)
+    name: CallSummary(
+        ARGUMENTS, CLOBBERED, cells_mask(INTEGER_ARGUMENTS[:count]), fills=False, results=_ONE_RESULT
+    )
     for count, names in _VARIADIC.items()
     for name in names.split()
 }

@@ -61,7 +61,10 @@ class Plan:
     certain: int = 0
     """Register bytes that are read for certain from the function's entry."""
     written: int = 0
-    """Register bytes that hold a value at every return."""
+    """Register bytes that hold a value at every return, if every function called gives one in every return
+    register."""
+    results: int = 0
+    """Register bytes that hold a value of the function's own making at every return and tail call."""
 
 
 _ATTRIBUTES = 'uwtable null_pointer_is_valid "no-builtins" "frame-pointer"="none"'

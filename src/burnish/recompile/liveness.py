@@ -232,9 +232,9 @@ def _terminator_temporaries(block: Block) -> list[Varnode]:
     return [n for n in nodes if n.space is Space.UNIQUE]
 
 
-def defined(function: Function, summarise: Summarise) -> dict[Label, int]:
+def defined(function: Function, summarise: Summarise, *, surely: bool = False) -> dict[Label, int]:
     """Register bytes that hold a value on *every* path to the start of each block, under the ABI: arguments at
-    entry, and what was written since the last call, or returned by it."""
+    entry, and what was written since the last call, or returned by it (``surely``: see ``define``)."""
     initial = ARGUMENTS | _RESTORED | STACK_POINTER
     order = [block.label for block in function.blocks]
     blocks = {block.label: block for block in function.blocks}
@@ -246,7 +246,7 @@ def defined(function: Function, summarise: Summarise) -> dict[Label, int]:
         current = state[label]
         assert current is not None
         for operation in blocks[label].operations:
-            current = define(current, operation, summarise)
+            current = define(current, operation, summarise, surely=surely)
         for successor in successors(blocks[label].terminator):
             before = state[successor]
             after = current if before is None else before & current
@@ -256,10 +256,12 @@ def defined(function: Function, summarise: Summarise) -> dict[Label, int]:
     return {label: mask or 0 for label, mask in state.items()}
 
 
-def define(current: int, operation: Operation, summarise: Summarise) -> int:
-    """The bytes that hold a value after an operation, given those before."""
+def define(current: int, operation: Operation, summarise: Summarise, *, surely: bool = False) -> int:
+    """The bytes that hold a value after an operation, given those before. After a call those of the result may hold
+    one; ``surely`` asks for those that the callee is known to give one."""
     if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-        clobbers = summarise(operation).clobbers
-        return current & ~clobbers | RETURN_VALUES & clobbers
+        summary = summarise(operation)
+        results = summary.results if surely else RETURN_VALUES
+        return current & ~summary.clobbers | results & summary.clobbers
     _, _, written = uses_and_defs(operation, summarise)
     return current | written

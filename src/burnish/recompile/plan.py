@@ -6,10 +6,10 @@ on the way, each once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 
-from burnish.core.code import Block, Function, Reason, Refused, Return, TailCall
+from burnish.core.code import Function, Label, Reason, Refused, Return, TailCall
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.images import control_flow
@@ -28,6 +28,7 @@ from burnish.recompile.changes import Changes, Lift
 from burnish.recompile.emit import Plan
 from burnish.recompile.layout import lay_out
 from burnish.recompile.liveness import (
+    Summarise,
     carried_temporaries,
     define,
     defined,
@@ -164,12 +165,11 @@ def _summary(plan: Plan) -> CallSummary:
             stack_bytes = None if stack_bytes is None or more is None else max(stack_bytes, more)
     clobbers = cells_mask(cell.name for cell, _ in cells_in(changed & CLOBBERED))
     variadic = stack_bytes is None
-    return CallSummary(arguments, clobbers, arguments & plan.certain, stack_bytes, variadic)
+    results = plan.results & RETURN_VALUES
+    return CallSummary(arguments, clobbers, arguments & plan.certain, stack_bytes, variadic, results=results)
 
 
-def make_plan(
-    function: Function, summarise: Callable[[Operation | TailCall], CallSummary], image: Image | None = None
-) -> Plan | Refused:
+def make_plan(function: Function, summarise: Summarise, image: Image | None = None) -> Plan | Refused:
     """Run the analyses over a function in canonical form.
 
     A register that is read after a call that may have changed it holds garbage there, and garbage it becomes: only
@@ -192,21 +192,42 @@ def make_plan(
     waits = loads_that_may_wait(function, operations, layout.facts)
     first = function.blocks[0].label
     certain = live.certain_in[first]
-    written = ALL
-    for block in function.blocks:
-        if isinstance(block.terminator, Return):
-            written &= _defined_at_end(block, reached[block.label], summarise)
+    written = _at_every_return(function, reached, summarise, surely=False)
+    results = _at_every_return(function, defined(function, summarise, surely=True), summarise, surely=True)
     return Plan(
-        function, operations, live.live_in, reached, layout, carried, summarise, waits, certain, written
+        function,
+        operations,
+        live.live_in,
+        reached,
+        layout,
+        carried,
+        summarise,
+        waits,
+        certain,
+        written,
+        results,
     )
 
 
-def _defined_at_end(
-    block: Block, current: int, summarise: Callable[[Operation | TailCall], CallSummary]
+def _at_every_return(
+    function: Function, reached: Mapping[Label, int], summarise: Summarise, *, surely: bool
 ) -> int:
-    for operation in block.operations:
-        current = define(current, operation, summarise)
-    return current
+    """Register bytes that hold a value wherever the function ends; of its tail calls only what ``surely`` asks for
+    is known."""
+    held = ALL
+    for block in function.blocks:
+        if not isinstance(block.terminator, Return) and not (
+            surely and isinstance(block.terminator, TailCall)
+        ):
+            continue
+        current = reached.get(block.label, 0)
+        for operation in block.operations:
+            current = define(current, operation, summarise, surely=surely)
+        if isinstance(block.terminator, TailCall):
+            callee = summarise(block.terminator)
+            current = current & ~callee.clobbers | callee.results & callee.clobbers
+        held &= current
+    return held
 
 
 def _returns_twice(function: Function, image: Image | None) -> Refused | None:

@@ -19,7 +19,8 @@ _CLEAR = "\r\x1b[K"
 
 @contextmanager
 def progress() -> Generator[Say]:
-    """Gives a function that shows a line on stderr, at most ten times a second; the line goes when the block ends.
+    """Gives a function that shows a line on stderr; the line goes when the block ends. Details (what follows a colon)
+    are shown at most ten times a second, and each new stage at once: however short, it is never missed.
 
     Where stderr is not a terminal nothing is ever written.
     """
@@ -27,13 +28,15 @@ def progress() -> Generator[Say]:
         yield lambda text: None
         return
     shown = float("-inf")
+    shown_stage = ""
 
     def say(text: str) -> None:
-        nonlocal shown
+        nonlocal shown, shown_stage
         now = time.monotonic()
-        if now - shown < _INTERVAL_S:
+        stage = text.partition(":")[0]
+        if stage == shown_stage and now - shown < _INTERVAL_S:
             return
-        shown = now
+        shown, shown_stage = now, stage
         columns = shutil.get_terminal_size().columns
         sys.stderr.write(_CLEAR + printable(text)[: columns - 1])
         sys.stderr.flush()
