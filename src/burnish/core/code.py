@@ -101,12 +101,15 @@ class Switch:
 
     Where the index was recovered, ``index`` is a varnode live at the end of the block and ``cases`` maps each of
     its values to a label; values outside ``cases`` cannot occur. ``index`` is None where only the targets are known.
+    ``index_after`` is of use only while control flow is being found: ``index`` holds the index after that many of the
+    block's operations, and something else at its end.
     """
 
     selector: Varnode
     targets: tuple[Label, ...]
     index: Varnode | None = None
     cases: tuple[tuple[int, Label], ...] = ()
+    index_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

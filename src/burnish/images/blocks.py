@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-from burnish.core.code import Block, Instruction, Jump, Label, Terminator
-from burnish.core.pcode import OpCode, Operation
+from dataclasses import replace
+
+from burnish.core.code import Block, Instruction, Jump, Label, Switch, Terminator
+from burnish.core.pcode import OpCode, Operation, Space, Varnode
 
 _CONTROL = (OpCode.BRANCH, OpCode.CBRANCH, OpCode.BRANCHIND, OpCode.RETURN)
+
+_INDEX = 1 << 40
+"""Offset of the temporary that keeps the index of a table: beyond all that lifting makes."""
 
 
 def cut_blocks(
@@ -46,3 +51,20 @@ def _block(
             terminator = Jump(Label(address))
             break
     return Block(Label(start), tuple(operations), terminator, tuple(marks))
+
+
+def with_index_kept(block: Block) -> Block:
+    """The block with a copy of its table's index in a temporary, where its last register is written over before the
+    jump."""
+    switch = block.terminator
+    if not isinstance(switch, Switch) or switch.index is None or switch.index_after is None:
+        return block
+    after = switch.index_after
+    kept = Varnode(Space.UNIQUE, _INDEX, switch.index.size)
+    copy = Operation(OpCode.COPY, kept, (switch.index,))
+    return Block(
+        block.label,
+        (*block.operations[:after], copy, *block.operations[after:]),
+        replace(switch, index=kept, index_after=None),
+        tuple((address, index + (index >= after)) for address, index in block.marks),
+    )

@@ -20,7 +20,7 @@ from burnish.core.code import (
 )
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
-from burnish.images.blocks import cut_blocks
+from burnish.images.blocks import cut_blocks, with_index_kept
 from burnish.images.control_shapes import is_relative_jump, leaves
 from burnish.images.indirect_jumps import resolve
 from burnish.images.no_return import no_return
@@ -90,7 +90,7 @@ class _Explorer:
             self._bounds.name,
             self._bounds.address,
             self._bounds.size,
-            self._blocks(),
+            tuple(map(with_index_kept, self._blocks())),
             tuple(self._reached[address] for address in sorted(self._reached)),
         )
 

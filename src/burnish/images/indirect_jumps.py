@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,11 @@ def _resolve(tables: Tables, bounds: FunctionBounds, block: Block, address: int,
 def _switch(tables: Tables, block: Block, selector: Varnode, table: Table) -> Switch:
     labels = [(value, Label(target)) for value, target in table.entries]
     targets = tuple(dict.fromkeys(label for _, label in labels))
-    index = _holder(tables, block, table.index)
-    return Switch(selector, targets, index, tuple(labels) if index is not None else ())
+    holder = _holder(tables, block, table.index)
+    if holder is not None:
+        return Switch(selector, targets, holder, tuple(labels))
+    node, after = _last_holder(tables, block, table.index)
+    return Switch(selector, targets, node, tuple(labels) if node is not None else (), after)
 
 
 def _holder(tables: Tables, block: Block, index: Term) -> Varnode | None:
@@ -76,9 +80,25 @@ def _holder(tables: Tables, block: Block, index: Term) -> Varnode | None:
         if node is not None and node.size == index.size and node.space in (Space.REGISTER, Space.UNIQUE)
     )
     for node in sorted(nodes, key=lambda n: n.space):
-        if tables.reaching.resolved(tables.slices.at_end(block, node), block.label) == index:
+        if _holds_index(tables, block, node, index):
             return node
     return None
+
+
+def _last_holder(tables: Tables, block: Block, index: Term) -> tuple[Varnode | None, int | None]:
+    """The last operation whose result is ``index``: what it writes, and the number of operations up to it. ``(None,
+    None)`` if there is none. Computed ``goto`` loads the target into the register of the index."""
+    for after in range(len(block.operations), 0, -1):
+        node = block.operations[after - 1].output
+        if node is not None and node.size == index.size:
+            start = replace(block, operations=block.operations[:after])
+            if _holds_index(tables, start, node, index):
+                return node, after
+    return None, None
+
+
+def _holds_index(tables: Tables, block: Block, node: Varnode, index: Term) -> bool:
+    return tables.reaching.resolved(tables.slices.at_end(block, node), block.label) == index
 
 
 def _targets_of_dispatchers(tables: Tables, block: Block, target: Term) -> list[int]:

@@ -94,13 +94,15 @@ def emit(plan: Plan, preserve: int = 0, inline: Sequence[Plan] = ()) -> str:
 
 
 _GRAIN = 4
-"""Registers go through memory in pieces of at least so many bytes: LLVM would keep each byte that is accessed alone
-in a register of its own."""
+"""Vector registers go through memory in pieces of at least so many bytes, general ones whole: LLVM's SROA splits a slot
+that is accessed in parts into as many values, and every use of the whole must put them together again."""
 
 
 def _grains(walker: Walker[Value], cell: Cell) -> list[tuple[int, int, Value]]:
-    """What was written of a cell, in pieces of at least ``_GRAIN`` bytes (a flag is one)."""
+    """What was written of a cell, in pieces of at least ``_GRAIN`` bytes (a flag is one, a general register whole)."""
     pieces = walker.registers.get(cell, [])
+    if cell.size == 8 and pieces:
+        return [(0, 8, walker.read_cell(cell, 0, 8))]
     if cell.size == 1 or all(size >= _GRAIN for _, size, _ in pieces):
         return list(pieces)
     starts = sorted({offset - offset % _GRAIN for offset, size, _ in pieces if size < _GRAIN})
@@ -145,9 +147,11 @@ class _Emitter:
             return whole if size == 8 else self.domain.extract(whole, 8, offset, size)
         if cell.size == 1:
             return self.b.emit("i1", f"load i1, ptr {self._slot(cell.name, 'i1')}")
-        if cell.size == 8 and self._is_pointer(self.label, cell.name):
-            pointer = self.b.emit("ptr", f"load ptr, ptr {self._slot(cell.name + '.p', 'ptr')}")
-            return pointer if size == 8 else self.domain.extract(pointer, 8, offset, size)
+        if cell.size == 8:
+            if size < 8:
+                return self.domain.extract(self.initial(cell, 0, 8), 8, offset, size)
+            if self._is_pointer(self.label, cell.name):
+                return self.b.emit("ptr", f"load ptr, ptr {self._slot(cell.name + '.p', 'ptr')}")
         if size < _GRAIN:
             whole = self.initial(cell, offset - offset % _GRAIN, _GRAIN)
             return self.domain.extract(whole, _GRAIN, offset % _GRAIN, size)
