@@ -248,6 +248,21 @@ def test_sound_bounds(name: str) -> None:
         assert [value for value, _ in switch.cases] == list(range(expected))
 
 
+def test_an_index_that_is_written_over_by_its_target_is_kept() -> None:
+    flow = hand_written("lea t(%rip), %rdx\n and $3, %edi\n mov (%rdx,%rdi,8), %rdi\n inc %esi\n jmp *%rdi")
+    assert isinstance(flow, Function), flow
+    (switch,) = switches(flow)
+    assert [value for value, _ in switch.cases] == [0, 1, 2, 3]
+    assert switch.index is not None
+    block = flow.blocks[0]
+    kept = [i for i, op in enumerate(block.operations) if op.output == switch.index]
+    assert [block.operations[i].inputs[0] for i in kept] == [gpr("rdi")]
+    written = [i for i, op in enumerate(block.operations) if op.output == gpr("rdi")]
+    assert written[-2] < kept[0] < written[-1]
+    starts = dict(block.marks)
+    assert block.operations[starts[max(starts)] - 1].output == gpr("rsi")
+
+
 @pytest.mark.parametrize("name", UNSOUND)
 def test_unsound_bounds_are_refused(name: str) -> None:
     flow = hand_written(UNSOUND[name])

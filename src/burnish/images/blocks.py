@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-
 from dataclasses import replace
 
 from burnish.core.code import Block, Instruction, Jump, Label, Switch, Terminator

@@ -12,6 +12,9 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 _SLOW_GATHERS = "+prefer-no-gather,+prefer-no-scatter"
 """Gathers lose to plain loads on AMD's cores, and on Intel's since the microcode that closes Downfall; LLVM's cost
 model believes in them (a table-driven CRC became 2.6 times slower with them)."""
+_NO_HOISTING = "-disable-constant-hoisting"
+"""Constants of 32-bit arithmetic in 64-bit registers (4294967288 for -8, which the zero extension cuts) look expensive
+to LLVM's pass, which would keep each in a register, and offsets between them in additions of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def _llvm() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
+    llvm.set_option("", _NO_HOISTING)
     return llvm
 
 

@@ -65,11 +65,18 @@ class Plan:
     register."""
     results: int = 0
     """Register bytes that hold a value of the function's own making at every return and tail call."""
+    likely: frozenset[Label] = frozenset()
+    """Blocks whose branch more likely falls through than not."""
 
 
 _ATTRIBUTES = 'uwtable null_pointer_is_valid "no-builtins" "frame-pointer"="none"'
 """Null is an address like any other: it may be the base to which the code adds an object's absolute address, and an
 access through it must fault."""
+
+_UNLIKELY = ", !prof !0"
+_WEIGHTS = '!0 = !{!"branch_weights", i32 3, i32 5}'
+"""Of a branch that is taken less often than not: enough for the order of blocks, and no more, since the compiler that
+laid the code out may have had no better reason."""
 
 
 def symbol_of(address: int) -> str:
@@ -89,7 +96,7 @@ def emit(plan: Plan, preserve: int = 0, inline: Sequence[Plan] = ()) -> str:
         for p in inline
     ]
     attributes = f"attributes #0 = {{ {_ATTRIBUTES} }}"
-    module = "\n".join((*sorted(declarations), *functions, attributes, ""))
+    module = "\n".join((*sorted(declarations), *functions, attributes, _WEIGHTS, ""))
     return with_preserved(module, symbol_of(plan.function.address), preserve) if preserve else module
 
 
@@ -328,7 +335,8 @@ class _Emitter:
                 flag = self.domain.convert.flag(walker.read(condition))
                 self._write_back(walker, block)
                 yes, no = self.names[taken], self.names[fallthrough]
-                self.b.do(f"br i1 {flag.text}, label %{yes}, label %{no}")
+                hint = _UNLIKELY if block.label in self.plan.likely else ""
+                self.b.do(f"br i1 {flag.text}, label %{yes}, label %{no}{hint}")
             case Switch() as switch:
                 self._switch(switch, walker, block)
             case Return():

@@ -36,6 +36,7 @@ from burnish.recompile.liveness import (
     uses_and_defs,
     without_dead,
 )
+from burnish.recompile.loops import likely_fallthroughs
 from burnish.recompile.waits import loads_that_may_wait
 
 _DEPTH = 4
@@ -206,6 +207,7 @@ def make_plan(function: Function, summarise: Summarise, image: Image | None = No
         certain,
         written,
         results,
+        likely_fallthroughs(function),
     )
 
 

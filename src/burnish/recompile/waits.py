@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from burnish.core.code import Branch, Function, Label, Switch, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.recompile.bits import BASE, cell_mask, varnode_mask
+from burnish.recompile.loops import loops
 from burnish.recompile.provenance import FrameAddress, Shape
 
 _MASKS = {name: cell_mask(name) for name in BASE}
@@ -33,71 +34,6 @@ def loads_that_may_wait(
     for loop in loops(function):
         found |= _in_loop(function, loop, operations, facts)
     return frozenset(found)
-
-
-def loops(function: Function) -> list[frozenset[Label]]:
-    """Strongly connected sets of blocks with at least one edge inside, outermost only, and again within each
-    without its entries: so nested loops are found as well."""
-    following = {b.label: successors(b.terminator) for b in function.blocks}
-    found: list[frozenset[Label]] = []
-    pending = [frozenset(following)]
-    while pending:
-        members = pending.pop()
-        for component in _components(members, following):
-            found.append(component)
-            entries = {
-                s for label in following if label not in component for s in following[label] if s in component
-            }
-            inner = component - (entries or {min(component)})
-            if inner:
-                pending.append(inner)
-    return found
-
-
-def _components(
-    members: frozenset[Label], following: Mapping[Label, Sequence[Label]]
-) -> list[frozenset[Label]]:
-    """Tarjan's algorithm, iterative; only components that contain a cycle."""
-    number: dict[Label, int] = {}
-    low: dict[Label, int] = {}
-    stack: list[Label] = []
-    on_stack: set[Label] = set()
-    found: list[frozenset[Label]] = []
-    for root in sorted(members):
-        if root in number:
-            continue
-        work = [(root, iter(following[root]))]
-        number[root] = low[root] = len(number)
-        stack.append(root)
-        on_stack.add(root)
-        while work:
-            label, rest = work[-1]
-            for successor in rest:
-                if successor not in members:
-                    continue
-                if successor not in number:
-                    number[successor] = low[successor] = len(number)
-                    stack.append(successor)
-                    on_stack.add(successor)
-                    work.append((successor, iter(following[successor])))
-                    break
-                if successor in on_stack:
-                    low[label] = min(low[label], number[successor])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[label])
-                if low[label] == number[label]:
-                    component: set[Label] = set()
-                    while True:
-                        member = stack.pop()
-                        on_stack.discard(member)
-                        component.add(member)
-                        if member == label:
-                            break
-                    if len(component) > 1 or label in following[label]:
-                        found.append(frozenset(component))
-    return found
 
 
 def _in_loop(

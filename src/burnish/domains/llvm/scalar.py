@@ -178,22 +178,29 @@ def _carry(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
     return d.b.emit("i1", f"icmp ult {a.type} {total.text}, {a.text}")
 
 
-def _overflow(name: str) -> Handler:
-    def handler(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
-        a, b = (d.convert.integer(v) for v in args)
-        kind = a.type
-        pair = d.b.call(
-            f"{{ {kind}, i1 }}",
-            f"llvm.{name}.with.overflow.{kind}",
-            f"{kind} {a.text}, {kind} {b.text}",
-            f"{kind}, {kind}",
-        )
-        result = d.b.emit("i1", f"extractvalue {pair.type} {pair.text}, 1")
-        if name == "ssub":
-            result.origin = ("overflow", kind, a.text, b.text)
-        return result
+def _signed_carry(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
+    a, b = (d.convert.integer(v) for v in args)
+    kind = a.type
+    pair = d.b.call(
+        f"{{ {kind}, i1 }}",
+        f"llvm.sadd.with.overflow.{kind}",
+        f"{kind} {a.text}, {kind} {b.text}",
+        f"{kind}, {kind}",
+    )
+    return d.b.emit("i1", f"extractvalue {pair.type} {pair.text}, 1")
 
-    return handler
+
+def _signed_borrow(d: LlvmDomain, op: Operation, args: Sequence[Value]) -> Value:
+    """Overflow of a subtraction, as "less, or else negative": where a later block compares it with the sign of the
+    same difference, which is what jl and jg do, LLVM is left with the comparison."""
+    a, b = (d.convert.integer(v) for v in args)
+    kind = a.type
+    less = d.b.emit("i1", f"icmp slt {kind} {a.text}, {b.text}")
+    difference = d.b.emit(kind, f"sub {kind} {a.text}, {b.text}")
+    negative = d.b.emit("i1", f"icmp slt {kind} {difference.text}, 0")
+    result = d.b.emit("i1", f"xor i1 {less.text}, {negative.text}")
+    result.origin = ("overflow", kind, a.text, b.text)
+    return result
 
 
 def _extend(name: str) -> Handler:
@@ -304,8 +311,8 @@ SCALAR: dict[OpCode, Handler] = {
     OpCode.INT_ADD: _add,
     OpCode.INT_SUB: _sub,
     OpCode.INT_CARRY: _carry,
-    OpCode.INT_SCARRY: _overflow("sadd"),
-    OpCode.INT_SBORROW: _overflow("ssub"),
+    OpCode.INT_SCARRY: _signed_carry,
+    OpCode.INT_SBORROW: _signed_borrow,
     OpCode.INT_2COMP: _two_complement,
     OpCode.INT_NEGATE: _negate,
     OpCode.INT_XOR: _binary("xor"),
