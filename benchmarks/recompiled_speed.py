@@ -4,7 +4,8 @@ geometric mean over the hot functions, before anything is selected.
 Every hot function (2 % of the samples or more) of each workload is rebuilt, in a copy of the program, once for
 baseline x86-64, which is what Debian and plain ``gcc -O2`` build for, and once for this processor. The original and
 both copies run by turns and are sampled; a function's speed is the original's time in it divided by the copy's. The
-original is the peer and runs twice in each round: "again" is its speed against itself, which shows the noise.
+original is the peer and runs twice in each round, first and last: "again" is its speed against itself, which shows the
+noise. Every second round goes backwards, so that a machine that slows down meets all alike.
 
     python benchmarks/recompiled_speed.py [--quick] [--seed N] [--budget SECONDS] [--only WORKLOAD …]
 """
@@ -108,8 +109,8 @@ def measure(task: Task, budget_s: float, seed: int, work: Path) -> Measured:
     for cpu, variant in variants.items():
         seen = capture_outputs(variant.command, timeout_s=options.timeout_s)
         different += [f"{cpu}: {text}" for text in same_outputs(workload.expected, seen)]
-    commands = {"original": workload.command, _AGAIN: workload.command}
-    commands |= {cpu: variant.command for cpu, variant in variants.items()}
+    copies = {cpu: variant.command for cpu, variant in variants.items()}
+    commands = {"original": workload.command, **copies, _AGAIN: workload.command}
     profiles = _sample_by_turns(workload, commands, options, budget_s)
     rows = tuple(_row(spot, images, variants, profiles, seed) for spot in hot.functions)
     return Measured(task.name, len(profiles["original"]), rows, tuple(different))
@@ -156,7 +157,7 @@ def _sample_by_turns(
             )
             profiles[name].append(profile)
         now = time.monotonic()
-        if done + 1 >= MIN_PAIRS and 2 * now - started - began > budget_s:
+        if done % 2 and done + 1 >= MIN_PAIRS and 2 * (now - started) + now - began > budget_s:
             break
     return profiles
 

@@ -56,7 +56,7 @@ _COMPRESSORS = (
 _LUA: Mapping[str, tuple[int, int, int]] = {
     "fannkuch": (10, 9, 8),
     "binary_trees": (16, 15, 14),
-    "words": (1_200_000, 300_000, 200_000),
+    "words": (400_000, 300_000, 200_000),
 }
 """Scripts with their argument: usual, quick, unseen."""
 

@@ -54,7 +54,7 @@ def _llvm() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
-    llvm.set_option("", _NO_HOISTING)
+    llvm.set_option("", _NO_HOISTING)  # pyright: ignore[reportUnknownMemberType]
     return llvm
 
 
