@@ -91,7 +91,8 @@ def try_case(wanted: Case, folder: Path) -> Finding:
     """Make, compile, rebuild and run one program. Its files lie in ``folder``."""
     source = wanted.source or folder / "program.c"
     if wanted.source is None:
-        made = _output(["csmith", "--seed", str(wanted.seed), *shlex.split(wanted.generator)], 60)
+        generator = ["csmith", "--seed", str(wanted.seed), *shlex.split(wanted.generator)]
+        made = _output(generator, 60, folder)  # it writes a file where it is run
         if made is None or made[0]:
             return Finding(wanted, skipped="csmith made no program")
         source.write_bytes(made[1])
@@ -149,10 +150,10 @@ def _rebuilt_in_child(original: Path, output: Path, cpu: str) -> tuple[int, Coun
     return found
 
 
-def _output(words: Sequence[str], limit: float) -> tuple[int, bytes] | None:
+def _output(words: Sequence[str], limit: float, folder: Path | None = None) -> tuple[int, bytes] | None:
     """Exit code and standard output; None when it does not end in time."""
     try:
-        done = subprocess.run(words, capture_output=True, timeout=limit, check=False)
+        done = subprocess.run(words, capture_output=True, timeout=limit, check=False, cwd=folder)
     except subprocess.TimeoutExpired:
         return None
     return done.returncode, done.stdout

@@ -265,3 +265,13 @@ def test_what_a_tail_call_leaves_is_what_its_target_does() -> None:
     assert not {"rdx", "xmm1"} & _names(_planned(image).results)
     image = _image(f="pxor %xmm1, %xmm1\nmov $2, %edx\njmp g", g="mov %edi, %eax\nret")
     assert {"rax", "rdx", "xmm1"} <= _names(_planned(image).results)
+
+
+def test_stack_arguments_that_are_popped_some_calls_later_are_arguments() -> None:
+    """``say`` in ``programs/arguments.c``, as gcc calls it: R9 may be read by the last call, for all that is known."""
+    plan = _planned(
+        _image(f="sub $8, %rsp\npush $6\ncall *%rdi\ncall g\npop %r9\npop %r10\ncall printf\nret", g="ret")
+    )
+    first = _calls(plan)[0]
+    offset, size = plan.layout.outgoing[first]
+    assert (offset, size >= 8) == (-16, True)

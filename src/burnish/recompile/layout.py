@@ -33,6 +33,7 @@ from burnish.recompile.provenance import (
 )
 
 RED_ZONE = 128
+_STACK_POINTER = CELLS["rsp"].varnode
 _STACK_OBJECT = 1 << 20
 """Bytes granted to stack arguments whose extent is unknown. They are not copied: it only tells LLVM how far an access
 may go."""
@@ -131,6 +132,7 @@ def _walk(
     walker: Walker[Shape] = Walker(domain)
     for index, operation in enumerate(operations):
         domain.index = index
+        domain.pops = _pops(operation, operations[index + 1 : index + 2])
         if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
             _call(operation, index, domain, walker, summarise(operation))
         else:
@@ -143,6 +145,14 @@ def _walk(
     exits = {cell.name: walker.read_cell(cell, 0, 8) for cell in GENERAL}
     exits |= {slot_name(offset): EntryValue(register) for offset, register in domain.saved.items()}
     return _Walked(domain.found, exits)
+
+
+def _pops(operation: Operation, following: Sequence[Operation]) -> bool:
+    """Whether an operation is the load of a ``pop``: from the stack pointer, which then moves up."""
+    return operation.opcode is OpCode.LOAD and any(
+        operation.inputs[0] == o.output == o.inputs[0] == _STACK_POINTER and o.opcode is OpCode.INT_ADD
+        for o in following
+    )
 
 
 def _call(

@@ -3,7 +3,8 @@
 A callee that we can read says how many bytes of stack it reads. For one that we cannot, what the code did before the
 call must tell. Too many bytes are harmless (they are copied for nothing), too few are not, so all that may be an
 argument is passed: slots from the stack pointer upwards that were written lately and that nobody reads afterwards
-(the callee owns its arguments), and all above an object that was filled there as a whole, as compilers fill a
+(the callee owns its arguments) but by ``pop``, which is how gcc takes arguments off the stack, at once or some calls
+later, into registers that nobody needs; and all above an object that was filled there as a whole, as compilers fill a
 structure that they pass by value: with ``rep movs`` or a call of ``memcpy``.
 """
 
@@ -59,7 +60,6 @@ def stack_arguments(
         position = list(events[label]).index(("call", stack, index))
         before = _after(events[label][:position], recent[label], label, extents)
         rest = events[label][position + 1 :]
-        rest = rest[_removing(rest, stack) :]
         after = _reads_before(rest, _union(reads[s] for s in following[label]))
         end = _end(stack, before, after, escapes, filled)
         if end > stack:
@@ -76,20 +76,6 @@ def _end(
     if any(o >= stack and _joined(stack, o, before.writes) for o in before.fills):
         return limit
     return max((s + 8 for s in before.writes - after if stack <= s < limit), default=stack)
-
-
-def _removing(events: Sequence[Event], stack: int) -> int:
-    """How many of the events after a call may only take its arguments off the stack again: gcc does that with ``pop``
-    into registers that nobody needs. Of those, liveness has removed most, but not all: a function may seem to return
-    what lies in RAX or RDX."""
-    lowest = next((offset for kind, offset, _ in events if kind == "call"), 0)
-    count = 0
-    for kind, offset, size in events:
-        if kind != "read" or size != 8 or not stack <= offset <= stack + 8 or offset >= lowest:
-            break
-        stack = offset + 8
-        count += 1
-    return count
 
 
 def _joined(stack: int, offset: int, writes: frozenset[int]) -> bool:
@@ -157,7 +143,7 @@ def _read_from_start(
 
 
 def _reads_before(events: Sequence[Event], end: frozenset[int]) -> frozenset[int]:
-    """Slots read by some events, or, unless they write them, after: ``end``."""
+    """Slots read by some events, or, unless they write them, after: ``end``. What is popped is not."""
     live = set(end)
     for kind, offset, size in reversed(events):
         if kind == "read":

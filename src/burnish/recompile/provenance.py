@@ -84,7 +84,7 @@ _MASK = (1 << 64) - 1
 
 
 Event = tuple[str, int, int]
-"""``("read" | "write", frame offset, size)``, ``("call", stack pointer, operation index)``, or ``("fill", frame
+"""``("read" | "pop" | "write", frame offset, size)``, ``("call", stack pointer, operation index)``, or ``("fill", frame
 offset, operation index)``: the operation was handed the address of an object and may have written all of it."""
 
 
@@ -129,6 +129,8 @@ class ProvenanceDomain:
         """Frame slots that hold entry values now: offset to register."""
         self.found = Evidence()
         self.index = 0
+        self.pops = False
+        """True while the operation at hand is the load of a ``pop``."""
 
     def constant(self, value: int, size: int) -> Shape:
         return Constant(value)
@@ -168,7 +170,7 @@ class ProvenanceDomain:
         return NUMBER
 
     def load(self, address: Shape, size: int) -> Shape:
-        self._access(address, size, "read")
+        self._access(address, size, "pop" if self.pops else "read")
         if isinstance(address, FrameAddress):
             self.found.frame_reads.append((address.offset, size))
             if size == 8 and address.offset in self.saved:
@@ -226,7 +228,7 @@ class ProvenanceDomain:
             case EntryValue():
                 self.use(address)
             case FrameDerived():
-                self.found.indexed_write = self.found.indexed_write or how != "read"
+                self.found.indexed_write = self.found.indexed_write or how not in ("read", "pop")
             case _:
                 pass
 
