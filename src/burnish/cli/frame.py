@@ -130,7 +130,7 @@ def _run_verb(name: str, verb: Verb, arguments: list[str]) -> int:
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     except typer.TyperException as error:
-        return _say(" ".join(error.format_message().split()), USAGE)
+        return _say(" ".join(error.format_message().replace("Value error, ", "").split()), USAGE)
 
 
 def _complete(arguments: list[str]) -> int:
