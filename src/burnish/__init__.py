@@ -1,19 +1,26 @@
 """Burnish watches compiled x86-64 code run, learns from what it sees, and rebuilds it so that it runs faster.
 
-The public face. Names are imported when they are first used, so that ``import burnish`` costs nothing.
+The public face. Names are imported when they are first used, so that ``import burnish`` costs nothing. Where a verb and
+a package have one name (``record``), the name is the verb's: ``from burnish.record.store import …`` still finds the
+package.
 """
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from burnish.pipeline.coverage import coverage as coverage
     from burnish.pipeline.doctor import doctor as doctor
     from burnish.pipeline.face import optimize as optimize
+    from burnish.pipeline.face import record as record
+    from burnish.pipeline.profile import profile as profile
     from burnish.pipeline.revert import revert as revert
     from burnish.pipeline.session import load as load
     from burnish.pipeline.show import show as show
+    from burnish.record.store import open_recording as open_recording
 
 __version__ = "0.1.0"
 
@@ -21,12 +28,26 @@ _HOME = {
     "coverage": "burnish.pipeline.coverage",
     "doctor": "burnish.pipeline.doctor",
     "load": "burnish.pipeline.session",
+    "open_recording": "burnish.record.store",
     "optimize": "burnish.pipeline.face",
+    "profile": "burnish.pipeline.profile",
+    "record": "burnish.pipeline.face",
     "revert": "burnish.pipeline.revert",
     "show": "burnish.pipeline.show",
 }
 
-__all__ = ["__version__", "coverage", "doctor", "load", "optimize", "revert", "show"]
+__all__ = [
+    "__version__",
+    "coverage",
+    "doctor",
+    "load",
+    "open_recording",
+    "optimize",
+    "profile",
+    "record",
+    "revert",
+    "show",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -36,6 +57,17 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOME[name]), name)
+
+
+class _Face(ModuleType):
+    """A package whose submodules do not hide its verbs."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __dir__() -> list[str]:

@@ -15,9 +15,9 @@ from burnish.core.image import Image
 from burnish.core.pcode import OpCode
 from burnish.images import load
 from burnish.recompile.bits import CLOBBERED, cell_mask, cells_in
-from burnish.recompile.emit import Plan
 from burnish.recompile.liveness import define
 from burnish.recompile.plan import Summaries
+from burnish.recompile.planned import Plan
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,8 @@ VERBS: dict[str, Verb] = {
     "optimize": Verb(
         "optimize", "Make a copy of a program that runs its workload faster.", takes_command=True
     ),
+    "record": Verb("record", "Run a program and keep what its hot functions did.", takes_command=True),
+    "profile": Verb("profile", "Show what a recording says: hot functions, blocks and loops."),
     "recompile": Verb("recompile", "Lift functions of a file and build them again, into a patched copy."),
     "coverage": Verb("coverage", "Count which functions of a file can be rebuilt, and why others cannot."),
     "show": Verb("show", "Show one function as assembly, p-code or LLVM IR, before and after."),

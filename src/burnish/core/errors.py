@@ -62,3 +62,7 @@ class RefusedError(BurnishError):
     def __init__(self, refused: object) -> None:
         super().__init__(str(refused))
         self.refused = refused
+
+
+class RecordingError(BurnishError):
+    """A recording cannot be read: it is none, it is damaged, or a later Burnish made it."""

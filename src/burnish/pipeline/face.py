@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from burnish.core.errors import UsageError
+from burnish.core.recording import What
 from burnish.pipeline import optimize as pipeline
 from burnish.pipeline.optimization import Optimization, OptimizeOptions
+from burnish.pipeline.record import RecordOptions
+from burnish.pipeline.record import record as record_run
+from burnish.record.store import Recording
 
 
 def optimize(
@@ -27,3 +32,24 @@ def optimize(
     """
     words = tuple(os.fspath(argument) for argument in arguments)
     return pipeline.optimize(OptimizeOptions(os.fspath(program), words, Path(output), **options), say)
+
+
+def record(
+    command: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] = "run.burnish",
+    *,
+    what: Iterable[str] = ("edges",),
+    say: Callable[[str], None] = lambda text: None,
+    **options: Any,
+) -> Recording:
+    """Run ``command`` with probes in its hot functions, and open the recording that is left at ``output``.
+
+    ``what`` are values of ``burnish.core.recording.What``; ``options`` are the other fields of ``RecordOptions``:
+    ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
+    ``burnish.pipeline.record.record`` does, and ``TypeError`` for an unknown option.
+    """
+    words = tuple(os.fspath(word) for word in command)
+    if not words:
+        raise UsageError("No command to record was given.")
+    kinds = tuple(What(word) for word in what)
+    return record_run(RecordOptions(words[0], words[1:], Path(output), kinds, **options), say).open()

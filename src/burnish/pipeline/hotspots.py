@@ -52,6 +52,19 @@ def find_hot(workload: Workload, options: OptimizeOptions) -> HotSpots:
         raise KeyboardInterrupt
     if not profile.completed:
         raise TargetError(f"The workload did not end as before while it was sampled: it {_ending(profile)}.")
+    own, foreign = pick(profile, workload.program, options.min_share, options.max_functions)
+    warnings: list[str] = []
+    if profile.samples < _FEW_SAMPLES:
+        warnings.append(f"Only {profile.samples} samples were taken: a longer workload shows more.")
+    shown = [*own, *(row for row, _ in foreign)]
+    return HotSpots(profile, tuple(own), tuple(foreign), _elsewhere(profile, shown), tuple(warnings))
+
+
+def pick(
+    profile: Profile, program: Path, min_share: float, most: int
+) -> tuple[list[HotSpot], list[tuple[HotSpot, str]]]:
+    """The ``most`` hottest functions with at least ``min_share`` of the samples, in files that can be rebuilt; and
+    those in files that are left alone, with the reason."""
     images: dict[Path, Image] = {}
     for mapped in profile.images:
         try:
@@ -61,21 +74,17 @@ def find_hot(workload: Workload, options: OptimizeOptions) -> HotSpots:
     rows = [
         HotSpot(row.image, row.bounds, row.share)
         for row in hot_functions(profile, images)
-        if row.share >= options.min_share
+        if row.share >= min_share
     ]
     own: list[HotSpot] = []
     foreign: list[tuple[HotSpot, str]] = []
     for row in rows:
-        reason = _foreign(row.image, workload)
+        reason = _foreign(row.image, program)
         if reason is not None:
             foreign.append((row, reason))
-        elif len(own) < options.max_functions:
+        elif len(own) < most:
             own.append(row)
-    warnings: list[str] = []
-    if profile.samples < _FEW_SAMPLES:
-        warnings.append(f"Only {profile.samples} samples were taken: a longer workload shows more.")
-    shown = [*own, *(row for row, _ in foreign)]
-    return HotSpots(profile, tuple(own), tuple(foreign), _elsewhere(profile, shown), tuple(warnings))
+    return own, foreign
 
 
 def _elsewhere(profile: Profile, shown: Sequence[HotSpot]) -> tuple[Elsewhere, ...]:
@@ -110,9 +119,9 @@ def load_images(hot: HotSpots) -> Mapping[Path, Image]:
     return {path: load(path) for path in dict.fromkeys(row.image for row in hot.functions)}
 
 
-def _foreign(path: Path, workload: Workload) -> str | None:
+def _foreign(path: Path, program: Path) -> str | None:
     """Why a file is left alone; None if it is not."""
-    if path.resolve() == workload.program.resolve():
+    if path.resolve() == program.resolve():
         return None
     if path.name.startswith(_RUNTIME):
         return "part of the C library, which the loader needs as it is"

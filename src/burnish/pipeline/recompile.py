@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from burnish.core.code import Refused
+from burnish.core.code import Function, Refused
 from burnish.core.deployment import PatchedImage, Replacement
 from burnish.core.errors import RefusedError, UsageError
 from burnish.core.image import FunctionBounds, Image
@@ -20,6 +20,7 @@ from burnish.pipeline.session import find_function
 from burnish.pipeline.workers import Known, run_jobs
 from burnish.recompile import Rebuilt, Summaries, Target, rebuild
 from burnish.recompile.callers import Callers
+from burnish.recompile.probes import Probes
 
 _STRATEGY = "recompile"
 _VERDICT = "UNKNOWN (recompiled by LLVM, not tested)"
@@ -56,12 +57,14 @@ class Recompilation(Result):
 
 @dataclass(frozen=True, slots=True)
 class RebuildJob:
-    """One function of the file ``image``, to be rebuilt such that it preserves the registers of ``preserve``."""
+    """One function of the file ``image``, to be rebuilt such that it preserves the registers of ``preserve``, with
+    ``probes`` if it is to be recorded."""
 
     image: Path
     bounds: FunctionBounds
     target: Target
     preserve: int
+    probes: Probes | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +76,7 @@ class RebuildJob:
 
     def run(self, known: Known) -> Rebuilt | Refused:
         image, summaries, _ = known.of(self.image)
-        return rebuild(image, self.bounds, self.target, summaries, self.preserve)
+        return rebuild(image, self.bounds, self.target, summaries, self.preserve, self.probes)
 
 
 def recompile(
@@ -115,9 +118,10 @@ def rebuild_all(
     target: Target,
     say: Callable[[str], None] = lambda text: None,
     unfit: Callable[[Sequence[Rebuilt]], Iterable[Refused]] = lambda built: (),
+    probe: Callable[[Function], Probes | None] = lambda function: None,
 ) -> tuple[list[Rebuilt], dict[int, Refused]]:
     """Rebuild all that can be replaced together; the rest comes back with its reason, by address. ``unfit`` says which
-    of the rebuilt functions cannot be used.
+    of the rebuilt functions cannot be used, ``probe`` what each shall write down while it runs.
 
     What is refused stays, and may rely on more of the functions that it calls than the ABI promises. So when a
     function turns out not to be replaceable, those that must now preserve more are rebuilt once more.
@@ -125,18 +129,20 @@ def rebuild_all(
     summaries = Summaries(image)
     refused: dict[int, Refused] = {}
     planned: list[FunctionBounds] = []
+    probes: dict[int, Probes | None] = {}
     for bounds in wanted:
         plan = summaries.plan(bounds)
         if isinstance(plan, Refused):
             refused[bounds.address] = plan
         else:
             planned.append(bounds)
+            probes[bounds.address] = probe(plan.function)
     callers = Callers(summaries)
     built: dict[int, tuple[int, Rebuilt]] = {}
     while True:
         kept = callers.kept(bounds.address for bounds in planned)
         jobs = [
-            RebuildJob(image.path, bounds, target, kept.get(bounds.address, 0))
+            RebuildJob(image.path, bounds, target, kept.get(bounds.address, 0), probes[bounds.address])
             for bounds in planned
             if bounds.address not in built or built[bounds.address][0] != kept.get(bounds.address, 0)
         ]

@@ -17,6 +17,7 @@ from burnish.recompile.emit import emit, symbol_of
 from burnish.recompile.inline import callees_to_copy
 from burnish.recompile.plan import Summaries
 from burnish.recompile.preserve import registers_written
+from burnish.recompile.probes import Probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,11 @@ def rebuild(
     target: Target | None = None,
     summaries: Summaries | None = None,
     preserve: int = 0,
+    probes: Probes | None = None,
 ) -> Rebuilt | Refused:
-    """Recompile one function for a CPU. ``summaries`` carries what is known of the image's functions from one
-    call to the next; ``preserve`` are caller-saved register bytes that it must not change (``callers``)."""
+    """Recompile one function for a CPU, with ``probes`` where it is to be recorded. ``summaries`` carries what is known
+    of the image's functions from one call to the next; ``preserve`` are caller-saved register bytes that it must not
+    change (``callers``)."""
     target = target or Target()
     summaries = summaries or Summaries(image)
     seconds: dict[str, float] = {}
@@ -76,14 +79,14 @@ def rebuild(
         return plan
     try:
         copied = callees_to_copy(plan, summaries) if target.inline else ()
-        ir = emit(plan, inline=copied)
+        ir = emit(plan, inline=copied, probes=probes)
         done("emit")
         compiled = compile_module(ir, target)
         if preserve and not _leaves_alone(compiled, preserve):
             if plan.layout.stack_bytes:
                 detail = "a caller keeps registers across the call, and it takes stack arguments"
                 return Refused(Reason.CONVENTION, bounds.address, detail)
-            ir = emit(plan, preserve, copied)
+            ir = emit(plan, preserve, copied, probes)
             compiled = compile_module(ir, target)
         done("compile")
     except (KeyError, RuntimeError) as error:

@@ -7,12 +7,10 @@ of them. Registers are kept in Python within a block and written back, as far as
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from burnish.core.code import (
     Block,
     Branch,
-    Function,
     Jump,
     Label,
     Return,
@@ -22,6 +20,7 @@ from burnish.core.code import (
     successors,
 )
 from burnish.core.pcode import Operation, Space, Varnode
+from burnish.core.recording import Edge
 from burnish.domains.llvm import FRAME, Builder, LlvmDomain, Value, int_type
 from burnish.domains.walker import Walker
 from burnish.machine.registers import (
@@ -33,10 +32,11 @@ from burnish.machine.registers import (
     Cell,
 )
 from burnish.recompile.bits import BASE, cells_in
-from burnish.recompile.layout import Layout
 from burnish.recompile.leave import Leaver, Signature, signature
-from burnish.recompile.liveness import Summarise, define
+from burnish.recompile.liveness import define
+from burnish.recompile.planned import Plan
 from burnish.recompile.preserve import with_preserved
+from burnish.recompile.probes import Probes, count
 from burnish.recompile.provenance import FrameAddress
 
 VECTOR = "<2 x i64>"
@@ -44,39 +44,14 @@ RESULT = f"{{ i64, i64, {VECTOR}, {VECTOR} }}"
 """What every function returns: RAX, RDX, XMM0, XMM1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that emission needs to know of a function. ``operations`` are those of each block that matter,
-    ``live`` and ``defined`` the register bytes read later and surely written at each block's start, ``carried``
-    the temporaries that cross blocks, ``volatile`` the loads that must stay where they are."""
-
-    function: Function
-    operations: Mapping[Label, Sequence[Operation]]
-    live: Mapping[Label, int]
-    defined: Mapping[Label, int]
-    layout: Layout
-    carried: Mapping[int, int]
-    summarise: Summarise
-    volatile: frozenset[tuple[Label, int]] = frozenset()
-    certain: int = 0
-    """Register bytes that are read for certain from the function's entry."""
-    written: int = 0
-    """Register bytes that hold a value at every return, if every function called gives one in every return
-    register."""
-    results: int = 0
-    """Register bytes that hold a value of the function's own making at every return and tail call."""
-    likely: frozenset[Label] = frozenset()
-    """Blocks whose branch more likely falls through than not."""
-
-
 _ATTRIBUTES = 'uwtable null_pointer_is_valid "no-builtins" "frame-pointer"="none"'
 """Null is an address like any other: it may be the base to which the code adds an object's absolute address, and an
 access through it must fault."""
 
 _UNLIKELY = ", !prof !0"
-_WEIGHTS = '!0 = !{!"branch_weights", i32 3, i32 5}'
+_WEIGHTS = '!0 = !{!"branch_weights", i32 3, i32 5}\n!1 = !{!"branch_weights", i32 1, i32 100000}'
 """Of a branch that is taken less often than not: enough for the order of blocks, and no more, since the compiler that
-laid the code out may have had no better reason."""
+laid the code out may have had no better reason; and of one that is hardly ever taken (``probes``)."""
 
 
 def symbol_of(address: int) -> str:
@@ -84,13 +59,13 @@ def symbol_of(address: int) -> str:
     return f"burnish_{address:x}"
 
 
-def emit(plan: Plan, preserve: int = 0, inline: Sequence[Plan] = ()) -> str:
-    """The LLVM module (text) that holds the function. ``preserve`` are register bytes that it must leave as they
-    are though the ABI lets it change them (``callers``); ``inline`` are functions that it calls, of which the
-    module gets copies of its own that LLVM may put in line."""
+def emit(plan: Plan, preserve: int = 0, inline: Sequence[Plan] = (), probes: Probes | None = None) -> str:
+    """The LLVM module (text) that holds the function, with ``probes`` where there are any. ``preserve`` are register
+    bytes that it must leave as they are though the ABI lets it change them (``callers``); ``inline`` are functions that
+    it calls, of which the module gets copies of its own that LLVM may put in line."""
     copies = {p.function.address: (f"{symbol_of(p.function.address)}.copy", signature(p)) for p in inline}
     declarations = {"@__burnish_image = external hidden global i8"}
-    functions = [_Emitter(plan, copies, declarations).definition(symbol_of(plan.function.address))]
+    functions = [_Emitter(plan, copies, declarations, probes).definition(symbol_of(plan.function.address))]
     functions += [
         _Emitter(p, copies, declarations).definition(copies[p.function.address][0], "internal ")
         for p in inline
@@ -121,9 +96,14 @@ class _Emitter:
     """Writes one function; also the hooks of the LLVM domain."""
 
     def __init__(
-        self, plan: Plan, copies: Mapping[int, tuple[str, Signature]], declarations: set[str]
+        self,
+        plan: Plan,
+        copies: Mapping[int, tuple[str, Signature]],
+        declarations: set[str],
+        probes: Probes | None = None,
     ) -> None:
         self.plan = plan
+        self.probes = probes
         self.b = Builder(declarations)
         self.domain = LlvmDomain(self.b, plan.layout.low, self)
         self.leaver = Leaver(plan, self.b, self.domain.convert, copies)
@@ -132,6 +112,8 @@ class _Emitter:
         self.allocas: dict[str, str] = {}
         self._read: dict[tuple[str, int, int], Value] = {}
         self.names = {block.label: f"b{i}" for i, block in enumerate(plan.function.blocks)}
+        self.ways: dict[str, list[str]] = {}
+        """Blocks of edges that have a probe, by name."""
 
     # -- hooks ---------------------------------------------------------------------------------------------
 
@@ -277,6 +259,7 @@ class _Emitter:
             *prologue,
             "  br label %b0",
             *body,
+            *(line for way in self.ways.values() for line in way),
             "}",
         ]
         return "\n".join(lines)
@@ -316,6 +299,8 @@ class _Emitter:
         self.domain.begin_block()
         self._defined = self.plan.defined[block.label]
         walker: Walker[Value] = Walker(self.domain)
+        if self.probes is not None:
+            self.probes.at_entry(self.b, block, self.names[block.label])
         for offset, size in self.plan.carried.items():
             kind = int_type(size)
             value = self.b.emit(kind, f"load {kind}, ptr {self._temporary(offset)}, align 1")
@@ -330,11 +315,11 @@ class _Emitter:
         match block.terminator:
             case Jump(target):
                 self._write_back(walker, block)
-                self.b.do(f"br label %{self.names[target]}")
+                self.b.do(f"br label %{self._way(block.label, target)}")
             case Branch(condition, taken, fallthrough):
                 flag = self.domain.convert.flag(walker.read(condition))
                 self._write_back(walker, block)
-                yes, no = self.names[taken], self.names[fallthrough]
+                yes, no = self._way(block.label, taken), self._way(block.label, fallthrough)
                 hint = _UNLIKELY if block.label in self.plan.likely else ""
                 self.b.do(f"br i1 {flag.text}, label %{yes}, label %{no}{hint}")
             case Switch() as switch:
@@ -349,6 +334,19 @@ class _Emitter:
                     self.b.do("call void @llvm.trap()")
                 self.b.do("unreachable")
 
+    def _way(self, source: Label, target: Label) -> str:
+        """The name to branch to on the way from one block to another: that of the edge's counting probe, if it has
+        one."""
+        counter = None if self.probes is None else self.probes.numbering.taken.get(Edge(source, target))
+        if counter is None:
+            return self.names[target]
+        name = f"{self.names[source]}.{self.names[target]}"
+        lines, self.b.lines = self.b.lines, [f"{name}:"]
+        count(self.b, counter)
+        self.b.do(f"br label %{self.names[target]}")
+        self.ways[name], self.b.lines = self.b.lines, lines
+        return name
+
     def _switch(self, switch: Switch, walker: Walker[Value], block: Block) -> None:
         if switch.index is not None and switch.cases:
             number = self.domain.convert.integer(walker.read(switch.index))
@@ -359,7 +357,8 @@ class _Emitter:
             number = self.b.emit("i64", f"sub i64 {target.text}, {image}")
             cases = [(label.address, label) for label in switch.targets]
         self._write_back(walker, block)
-        arms = " ".join(f"{number.type} {value}, label %{self.names[label]}" for value, label in cases)
+        ways = {label: self._way(block.label, label) for label in switch.targets}
+        arms = " ".join(f"{number.type} {value}, label %{ways[label]}" for value, label in cases)
         default = self.b.name()[1:]
         self.b.do(f"switch {number.type} {number.text}, label %{default} [ {arms} ]")
         self.b.lines += [f"{default}:", "  unreachable"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from burnish.core.code import Refused, TailCall
 from burnish.core.pcode import OpCode, Space
-from burnish.recompile.emit import Plan
 from burnish.recompile.plan import Summaries
+from burnish.recompile.planned import Plan
 
 _MOST_OPERATIONS = 600
 """The largest function that is copied, in p-code operations that matter: about 150 instructions."""

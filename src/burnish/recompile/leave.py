@@ -20,10 +20,10 @@ from burnish.machine.registers import (
 )
 from burnish.recompile.bits import BASE, cells_in
 from burnish.recompile.calls import CallSummary
+from burnish.recompile.planned import Plan
 
 if TYPE_CHECKING:
     from burnish.domains.llvm.convert import Converter
-    from burnish.recompile.emit import Plan
 
 _VECTOR = "<2 x i64>"
 _RESULT = f"{{ i64, i64, {_VECTOR}, {_VECTOR} }}"

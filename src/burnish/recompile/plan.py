@@ -25,7 +25,6 @@ from burnish.recompile.bits import (
 from burnish.recompile.calls import MADE_UP, RETURNS_TWICE, UNKNOWN, CallSummary, import_summary
 from burnish.recompile.canonical import canonical
 from burnish.recompile.changes import Changes, Lift
-from burnish.recompile.emit import Plan
 from burnish.recompile.layout import lay_out
 from burnish.recompile.liveness import (
     Summarise,
@@ -37,6 +36,7 @@ from burnish.recompile.liveness import (
     without_dead,
 )
 from burnish.recompile.loops import likely_fallthroughs
+from burnish.recompile.planned import Plan
 from burnish.recompile.waits import loads_that_may_wait
 
 _DEPTH = 4

@@ -173,6 +173,12 @@ class _Layout(NamedTuple):
         return None
 
 
+def build_id(path: Path) -> str:
+    """The build-id of an ELF file in hexadecimal; empty where it has none or cannot be read."""
+    layout = _layout(path)
+    return "" if layout is None else layout.build_id
+
+
 def _layout(path: Path) -> _Layout | None:
     """What the program headers of an ELF file say; None if it is none or cannot be read."""
     try:

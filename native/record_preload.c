@@ -1,0 +1,254 @@
+/* Gives every thread of a recorded process a place to write to: a preloaded object, the target's side of the ring.
+ *
+ * Native because it runs inside the target, before any of its code. Recompiled functions with probes address their
+ * counters and the place of the next trace record relative to gs, which nothing else uses on x86-64 Linux: so a probe
+ * needs no lock, no thread-local storage and no free register. Each thread has an area of its own, a file that is
+ * mapped shared: what was recorded outlives a crash, _exit and SIGKILL, and the recorder reads it while it grows.
+ *
+ * An area: a header (struct area), counters, and chunks in a ring. The thread fills a chunk, marks it full with its
+ * length and its number, and goes on in the next one; the recorder (burnish/record/areas.py) empties chunks and marks
+ * them free. Where the next chunk is still full the thread waits, or writes over the last one and counts what is lost,
+ * as the recorder asked for; it never waits for a recorder that is gone.
+ */
+#define _GNU_SOURCE
+#include <asm/prctl.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HEADER = 4096, MARGIN = 4096, CHUNK_HEADER = 64, PATIENCE_NS = 100000 };
+
+/* What a probe and the recorder know: offsets are fixed. */
+struct area {
+  _Atomic uint64_t cursor; /* 0: where the next record goes */
+  uint64_t limit;          /* 8: records that begin here or later call the slow path */
+  void (*slow)(void);      /* 16 */
+  uint64_t chunk;          /* 24: address of the chunk being filled */
+  uint64_t number;         /* 32: chunks begun so far, this one included */
+  uint64_t dropped;        /* 40: bytes of records written over */
+  uint64_t started_ns;     /* 48: CLOCK_MONOTONIC */
+  _Atomic uint64_t ended;  /* 56: 1 when the thread is gone */
+  uint64_t counters;       /* 64: how many */
+  uint64_t chunks;         /* 72: how many */
+  uint64_t chunk_bytes;    /* 80: of each, header included */
+  uint64_t base;           /* 88: address of this area in the process */
+  uint32_t pid, tid;       /* 96, 100 */
+  char magic[8];           /* 104: written last */
+};
+
+struct chunk {
+  _Atomic uint64_t full; /* 1 from when it is filled until it is emptied */
+  uint64_t used;         /* bytes of records */
+  uint64_t number;       /* order within the thread, from 1 */
+  uint64_t began_ns, ended_ns;
+};
+
+static struct {
+  char folder[4000];
+  uint64_t counters, chunks, chunk_bytes;
+  int drop, recorder, on;
+} plan;
+
+static uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t bytes_before_chunks(uint64_t counters) {
+  return (HEADER + counters * 8 + 4095) & ~(uint64_t)4095;
+}
+
+static void begin_chunk(struct area *area, uint64_t place) {
+  struct chunk *chunk = (struct chunk *)place;
+  chunk->number = ++area->number;
+  chunk->used = 0;
+  chunk->began_ns = now_ns();
+  chunk->ended_ns = 0;
+  area->chunk = place;
+  area->limit = place + area->chunk_bytes - MARGIN;
+  atomic_store_explicit(&area->cursor, place + CHUNK_HEADER, memory_order_release);
+}
+
+/* True when the chunk can be filled; false where its old content would have to be waited for, and is not. */
+static int wait_for(struct chunk *chunk) {
+  struct timespec pause = {0, PATIENCE_NS};
+  while (atomic_load_explicit(&chunk->full, memory_order_acquire)) {
+    if (plan.drop || (kill(plan.recorder, 0) != 0 && errno == ESRCH)) return 0;
+    nanosleep(&pause, NULL);
+  }
+  return 1;
+}
+
+/* Called by the stub below when a chunk is full. */
+__attribute__((used, visibility("hidden"))) void burnish_record_next(struct area *area) {
+  int saved = errno;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before); /* a handler's probes must not meet a chunk half begun */
+  uint64_t cursor = atomic_load(&area->cursor);
+  if (cursor >= area->limit) {
+    struct chunk *old = (struct chunk *)area->chunk;
+    uint64_t first = area->base + bytes_before_chunks(area->counters);
+    uint64_t next = area->chunk + area->chunk_bytes;
+    if (next >= first + area->chunks * area->chunk_bytes) next = first;
+    old->used = cursor - area->chunk - CHUNK_HEADER;
+    old->ended_ns = now_ns();
+    if (wait_for((struct chunk *)next)) {
+      begin_chunk(area, next);
+      atomic_store_explicit(&old->full, 1, memory_order_release);
+    } else {
+      area->dropped += old->used;
+      area->number--;
+      begin_chunk(area, area->chunk);
+    }
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = saved;
+}
+
+/* The slow path as probes call it: it changes no register but the flags. xsave keeps what vector registers there are;
+ * the last 64 bytes of its 576 that come first are a header that must be zero. */
+extern void burnish_record_slow(void);
+__asm__(".text\n.hidden burnish_record_slow\n.globl burnish_record_slow\n.type burnish_record_slow, @function\n"
+        "burnish_record_slow:\n"
+        "pushq %rbp\nmovq %rsp, %rbp\n"
+        "pushq %rax\npushq %rcx\npushq %rdx\npushq %rsi\npushq %rdi\n"
+        "pushq %r8\npushq %r9\npushq %r10\npushq %r11\npushq %rbx\n"
+        "subq $8192, %rsp\nandq $-64, %rsp\n"
+        "leaq 512(%rsp), %rdi\nxorl %eax, %eax\nmovl $8, %ecx\ncld\nrep stosq\n"
+        "movl $-1, %eax\nmovl $-1, %edx\nxsave64 (%rsp)\n"
+        "movq %gs:88, %rdi\ncall burnish_record_next\n"
+        "movl $-1, %eax\nmovl $-1, %edx\nxrstor64 (%rsp)\n"
+        "leaq -80(%rbp), %rsp\n"
+        "popq %rbx\npopq %r11\npopq %r10\npopq %r9\npopq %r8\n"
+        "popq %rdi\npopq %rsi\npopq %rdx\npopq %rcx\npopq %rax\npopq %rbp\nret\n"
+        ".size burnish_record_slow, . - burnish_record_slow\n");
+
+static void fill_in(struct area *area) {
+  area->slow = burnish_record_slow;
+  area->counters = plan.counters;
+  area->chunks = plan.chunks;
+  area->chunk_bytes = plan.chunk_bytes;
+  area->base = (uint64_t)area;
+  area->started_ns = now_ns();
+  area->pid = (uint32_t)getpid();
+  area->tid = (uint32_t)syscall(SYS_gettid);
+  if (plan.chunks) begin_chunk(area, area->base + bytes_before_chunks(plan.counters));
+}
+
+/* An area for the calling thread; NULL where there cannot be one. */
+static struct area *new_area(uint64_t bytes) {
+  char path[4096];
+  int length = snprintf(path, sizeof path, "%s/%d-%d-%llu", plan.folder, (int)getpid(), (int)syscall(SYS_gettid),
+                        (unsigned long long)now_ns());
+  if (length < 0 || (size_t)length >= sizeof path) return NULL;
+  int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return NULL;
+  void *memory = MAP_FAILED;
+  if (posix_fallocate(file, 0, (off_t)bytes) == 0) /* a full disk is seen here, and not as a fault in the target */
+    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  close(file);
+  if (memory == MAP_FAILED) {
+    unlink(path);
+    return NULL;
+  }
+  struct area *area = memory;
+  fill_in(area);
+  atomic_thread_fence(memory_order_release);
+  memcpy(area->magic, "BURNAREA", 8);
+  return area;
+}
+
+/* Without an area of its own a thread writes to one that nobody reads, so that its probes do not fault. */
+static struct area *spare_area(uint64_t bytes) {
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) abort();
+  plan.drop = 1;
+  fill_in(memory);
+  return memory;
+}
+
+static struct area *enter(void) {
+  int saved = errno;
+  uint64_t bytes = bytes_before_chunks(plan.counters) + plan.chunks * plan.chunk_bytes;
+  struct area *area = new_area(bytes);
+  if (!area) area = spare_area(bytes);
+  syscall(SYS_arch_prctl, ARCH_SET_GS, area);
+  errno = saved;
+  return area;
+}
+
+static void after_fork(void) { enter(); } /* the parent's areas stay mapped, and are the parent's */
+
+/* This object's constructor runs before the C library's, so there is no getenv yet; the loader hands the environment to
+ * constructors as it does to main. */
+static const char *variable(char **environment, const char *name) {
+  size_t length = strlen(name);
+  for (char **at = environment; at && *at; at++)
+    if (strncmp(*at, name, length) == 0 && (*at)[length] == '=') return *at + length + 1;
+  return NULL;
+}
+
+static uint64_t number(char **environment, const char *name) {
+  const char *text = variable(environment, name);
+  uint64_t value = 0;
+  for (; text && '0' <= *text && *text <= '9'; text++) value = value * 10 + (uint64_t)(*text - '0');
+  return value;
+}
+
+__attribute__((constructor)) static void set_up(int argc, char **argv, char **environment) {
+  (void)argc, (void)argv;
+  const char *folder = variable(environment, "BURNISH_RECORD_DIR");
+  if (!folder || strlen(folder) >= sizeof plan.folder) return;
+  strcpy(plan.folder, folder);
+  plan.counters = number(environment, "BURNISH_RECORD_COUNTERS");
+  plan.chunks = number(environment, "BURNISH_RECORD_CHUNKS");
+  plan.chunk_bytes = number(environment, "BURNISH_RECORD_CHUNK_BYTES");
+  plan.drop = (int)number(environment, "BURNISH_RECORD_DROP");
+  plan.recorder = (int)number(environment, "BURNISH_RECORD_PID");
+  plan.on = 1;
+  enter();
+  pthread_atfork(NULL, NULL, after_fork);
+}
+
+struct launch {
+  void *(*routine)(void *);
+  void *argument;
+};
+
+static void leave(void *area) { atomic_store(&((struct area *)area)->ended, 1); }
+
+static void *launched(void *given) {
+  struct launch launch = *(struct launch *)given;
+  void *result;
+  free(given);
+  struct area *area = enter();
+  pthread_cleanup_push(leave, area);
+  result = launch.routine(launch.argument);
+  pthread_cleanup_pop(1);
+  return result;
+}
+
+__attribute__((visibility("default"))) int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                                                          void *(*routine)(void *), void *argument) {
+  typedef int create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  create *next = (create *)dlsym(RTLD_NEXT, "pthread_create");
+  struct launch *launch = plan.on ? malloc(sizeof *launch) : NULL;
+  if (!launch) return next(thread, attributes, routine, argument);
+  *launch = (struct launch){routine, argument};
+  int error = next(thread, attributes, launched, launch);
+  if (error) free(launch);
+  return error;
+}

@@ -1,0 +1,91 @@
+"""What a recording is made of: the numbering of blocks and edges, and the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from burnish.core.code import Label
+
+SCHEMA_VERSION = 1
+"""Of the manifest and of all tables of a recording. A reader refuses a later one."""
+
+
+class What(Enum):
+    """What can be recorded. The value is the word of ``--what``."""
+
+    EDGES = "edges"
+    """How often each block was entered and each edge was taken."""
+    BLOCKS = "blocks"
+    """The blocks in the order in which they were entered, by thread; with ``EDGES``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A way from one block to another of the same function."""
+
+    source: Label
+    target: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """The numbers of one function's blocks in a recording, and of the counters that its probes add to.
+
+    ``blocks`` gives each block its number. ``entered`` gives the counter of a block's entries; a block without one is
+    entered as often as its edges are taken together: nothing in it can end the function. ``taken`` gives the counters
+    of edges; of a block with one successor and without an own counter for it, the edge is taken as often as the block
+    is entered.
+    """
+
+    blocks: Mapping[Label, int]
+    entered: Mapping[Label, int]
+    taken: Mapping[Edge, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedImage:
+    """A file that the run loaded. ``build_id`` is hexadecimal, empty where the file has none."""
+
+    path: str
+    build_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """A hot function that was not recorded, and why. ``share`` is of all samples, 0 to 1."""
+
+    name: str
+    image: str
+    address: int
+    share: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the tables do not say. Times are in seconds, ``wall_s`` and ``cpu_s`` of the recorded run; ``native_s`` is
+    the processor time of the run that was sampled, None where none was. ``dropped`` counts bytes of trace records that
+    were lost. ``exit_code`` and ``signal`` are those of the command, ``interrupted`` whether the recorder was."""
+
+    command: tuple[str, ...]
+    what: tuple[str, ...]
+    images: tuple[RecordedImage, ...]
+    unrecorded: tuple[Unrecorded, ...]
+    host: Mapping[str, str]
+    environment: Mapping[str, str]
+    started: str
+    wall_s: float
+    cpu_s: float
+    native_s: float | None
+    exit_code: int | None
+    signal: int | None
+    interrupted: bool
+    dropped: int
+    threads: int
+    covered: float | None
+    """The part of the samples that fell into the recorded functions, 0 to 1; None where nothing was sampled."""
+    burnish: str
+    schema_version: int = SCHEMA_VERSION
+    warnings: tuple[str, ...] = field(default=())

@@ -1,0 +1,149 @@
+"""``profile``: what a recording says about where the run spent its work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from burnish.analyze.flow import CountedLoop, counted_loops
+from burnish.core.errors import FunctionNotFoundError, UsageError
+from burnish.core.recording import Manifest
+from burnish.pipeline.results import Result
+from burnish.record.store import Recording, open_recording
+
+
+@dataclass(frozen=True, slots=True)
+class BlockProfile:
+    """A block, by image address, and how often it was entered. ``instructions`` are those that it holds."""
+
+    address: int
+    instructions: int
+    entered: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopProfile:
+    """A loop by the address of its header. ``entered`` counts ways into it from outside; ``rounds`` is how often its
+    header was passed each time, on average."""
+
+    address: int
+    entered: int
+    rounds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionProfile:
+    """A recorded function: ``calls``, instructions that it executed (its callees' apart), and their part of those of
+    all recorded functions, 0 to 1. ``blocks`` are those that were entered, the busiest first, of ``all_blocks``."""
+
+    name: str
+    image: str
+    address: int
+    calls: int
+    instructions: int
+    share: float
+    all_blocks: int
+    blocks: tuple[BlockProfile, ...]
+    loops: tuple[LoopProfile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingProfile(Result):
+    """What a recording says. ``functions`` are sorted by instructions executed, most first."""
+
+    verb: ClassVar[str] = "profile"
+    path: Path
+    manifest: Manifest
+    functions: tuple[FunctionProfile, ...]
+    events: int
+
+
+def profile(recording: str | os.PathLike[str] | Recording) -> RecordingProfile:
+    """Sum a recording up. Raises ``RecordingError`` for what is none or is damaged."""
+    opened = recording if isinstance(recording, Recording) else open_recording(Path(recording))
+    blocks: dict[int, list[dict[str, Any]]] = {}
+    for row in opened.blocks.to_pylist():
+        blocks.setdefault(row["function"], []).append(row)
+    owner = {row["block"]: row["function"] for rows in blocks.values() for row in rows}
+    edges: dict[int, dict[tuple[int, int], int]] = {}
+    for row in opened.edges.to_pylist():
+        edges.setdefault(owner[row["source"]], {})[row["source"], row["target"]] = row["taken"]
+    work = {f: sum(row["entered"] * row["instructions"] for row in rows) for f, rows in blocks.items()}
+    total = max(1, sum(work.values()))
+    images: list[str] = [image.path for image in opened.manifest.images]
+    found: list[FunctionProfile] = []
+    for row in opened.functions.to_pylist():
+        number = row["function"]
+        own = blocks.get(number, [])
+        found.append(
+            FunctionProfile(
+                name=row["name"],
+                image=images[int(row["image"])],
+                address=row["address"],
+                calls=_calls(row["address"], own, edges.get(number, {})),
+                instructions=work.get(number, 0),
+                share=work.get(number, 0) / total,
+                all_blocks=len(own),
+                blocks=_blocks(own),
+                loops=_loops(row["address"], own, edges.get(number, {})),
+            )
+        )
+    found.sort(key=lambda function: (-function.instructions, function.image, function.address))
+    events = 0
+    if "blocks" in opened.manifest.what:
+        events = sum(opened.to_arrow("trace").column("events").to_pylist())
+    return RecordingProfile(opened.path, opened.manifest, tuple(found), events)
+
+
+def function_of(found: RecordingProfile, name: str) -> FunctionProfile:
+    """The function of that name, or at that ``0x`` address. Raises ``FunctionNotFoundError``."""
+    address = None
+    if name.lower().startswith("0x"):
+        try:
+            address = int(name, 16)
+        except ValueError as error:
+            raise UsageError(f"{name!r} is no address.") from error
+    for row in found.functions:
+        if row.name == name or row.address == address:
+            return row
+    raise FunctionNotFoundError(f"{found.path} has no function {name!r}.")
+
+
+def _entry(address: int, blocks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((row for row in blocks if row["address"] == address and row["part"] == 0), None)
+
+
+def _calls(address: int, blocks: Sequence[Mapping[str, Any]], edges: Mapping[tuple[int, int], int]) -> int:
+    """Entries of the first block that did not come along an edge."""
+    entry = _entry(address, blocks)
+    if entry is None:
+        return 0
+    return entry["entered"] - sum(n for (_, target), n in edges.items() if target == entry["block"])
+
+
+def _blocks(rows: Sequence[Mapping[str, Any]]) -> tuple[BlockProfile, ...]:
+    entered = [row for row in rows if row["entered"]]
+    entered.sort(key=lambda row: (-row["entered"] * row["instructions"], row["address"], row["part"]))
+    return tuple(BlockProfile(row["address"], row["instructions"], row["entered"]) for row in entered)
+
+
+def _loops(
+    address: int, rows: Sequence[Mapping[str, Any]], edges: Mapping[tuple[int, int], int]
+) -> tuple[LoopProfile, ...]:
+    entry = _entry(address, rows)
+    if entry is None:
+        return ()
+    where = {row["block"]: row["address"] for row in rows}
+    loops = counted_loops(entry["block"], edges, _calls(address, rows, edges))
+    ran = [loop for loop in loops if loop.entered or loop.repeated]
+    ran.sort(key=lambda loop: -loop.repeated)
+    return tuple(LoopProfile(where[loop.header], loop.entered, _rounds(loop)) for loop in ran)
+
+
+def _rounds(loop: CountedLoop) -> float:
+    """Passes of the header for each entry; a loop that was entered before its counts began counts as one entry."""
+    entered = max(1, loop.entered)
+    return (loop.entered + loop.repeated) / entered

@@ -1,0 +1,41 @@
+"""What users write for ``record``, as data."""
+
+from __future__ import annotations
+
+import re
+
+from burnish.core.errors import UsageError
+from burnish.core.recording import What
+
+_SIZE = re.compile(r"(\d+)([KMGT]?)", re.IGNORECASE)
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def kinds(words: str) -> tuple[What, ...]:
+    """``edges,blocks`` as what to record. Raises ``UsageError`` for a word that is none."""
+    known = {what.value: what for what in What}
+    found = [word.strip() for word in words.split(",") if word.strip()]
+    for word in found:
+        if word not in known:
+            raise UsageError(f"--what has no {word!r}; it takes {' and '.join(known)}.")
+    if not found:
+        raise UsageError(f"--what names nothing; it takes {' and '.join(known)}.")
+    return tuple(dict.fromkeys(known[word] for word in found))
+
+
+def function_names(words: str | None) -> tuple[str, ...]:
+    """``f,0x1234`` as names; what begins with ``0x`` is an address. Raises ``UsageError`` where there is none."""
+    found = tuple(word.strip() for word in (words or "").split(",") if word.strip())
+    if words is not None and not found:
+        raise UsageError("--function names no function.")
+    return found
+
+
+def size_in_bytes(text: str | None) -> int | None:
+    """``500M`` as bytes; None for None. Raises ``UsageError`` for what is no size."""
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is no size; write bytes, or 500M, 2G.")
+    return int(match[1]) << _UNITS[match[2].upper()]

@@ -1,0 +1,191 @@
+"""The recorder's side of the ring: reads what the threads of a recorded process write into their areas.
+
+``native/record_preload.c`` makes the areas and says what is in them. A thread of the recorder empties full chunks while
+the target runs; when it has ended, what is left is read: a process that was killed has lost nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import mmap
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from burnish.core.errors import HostError
+
+HEADER = 4096
+CHUNK_HEADER = 64
+CHUNK_BYTES = 1 << 20
+CHUNKS = 16
+_PAGE = 4096
+_MAGIC_AT, _MAGIC = 104, b"BURNAREA"
+_CURSOR, _CHUNK, _NUMBER, _DROPPED, _COUNTERS, _CHUNKS, _CHUNK_BYTES, _BASE = 0, 3, 4, 5, 8, 9, 10, 11
+_POLL_S = 0.002
+
+Words = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive trace records of one thread: the ``number``-th of its chunks, from 1. Times are CLOCK_MONOTONIC in
+    nanoseconds; ``ended_ns`` of the last one is when it began."""
+
+    process: int
+    thread: int
+    number: int
+    began_ns: int
+    ended_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadCounts:
+    """What one thread counted. ``dropped`` bytes of its trace records were lost."""
+
+    process: int
+    thread: int
+    counts: Words
+    dropped: int
+
+
+def environment(folder: Path, counters: int, *, trace: bool, drop: bool) -> dict[str, str]:
+    """What must be set, beside ``LD_PRELOAD``, for the preloaded object to work."""
+    return {
+        "BURNISH_RECORD_DIR": str(folder),
+        "BURNISH_RECORD_COUNTERS": str(counters),
+        "BURNISH_RECORD_CHUNKS": str(CHUNKS if trace else 0),
+        "BURNISH_RECORD_CHUNK_BYTES": str(CHUNK_BYTES),
+        "BURNISH_RECORD_DROP": str(int(drop)),
+        "BURNISH_RECORD_PID": str(os.getpid()),
+    }
+
+
+def preload(others: str) -> str:
+    """The value of ``LD_PRELOAD`` with the object before ``others``."""
+    found = importlib.util.find_spec("burnish._native")
+    if found is None or found.origin is None:
+        raise HostError("The native part of burnish is not installed; run pip install again.")
+    library = Path(found.origin).with_name("burnish_record.so")
+    if not library.exists():
+        raise HostError(f"{library} is missing; run pip install again.")
+    if any(separator in str(library) for separator in " :;"):
+        raise HostError(f"{library} cannot be preloaded: its path has a space, colon or semicolon in it.")
+    return f"{library}:{others}" if others else str(library)
+
+
+class _Area:
+    """One thread's area, mapped."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), 0)
+        self.words: Words = np.frombuffer(self._memory, np.uint64)
+        identity = np.frombuffer(self._memory, np.uint32, 2, 96)
+        self.process, self.thread = int(identity[0]), int(identity[1])
+        count = int(self.words[_COUNTERS])
+        first = (HEADER + 8 * count + _PAGE - 1) // _PAGE * _PAGE
+        size = int(self.words[_CHUNK_BYTES])
+        self._places = [first + k * size for k in range(int(self.words[_CHUNKS]))]
+
+    def full_chunks(self) -> list[Chunk]:
+        """Takes the chunks that are full, in order, and marks them free."""
+        found: list[tuple[int, Chunk]] = []
+        for place in self._places:
+            if self.words[place // 8]:
+                found.append((place, self._chunk(place, int(self.words[place // 8 + 1]))))
+        found.sort(key=lambda pair: pair[1].number)
+        for place, _ in found:
+            self.words[place // 8] = 0
+        return [chunk for _, chunk in found]
+
+    def rest(self) -> Chunk | None:
+        """What is in the chunk that was being filled when the thread ended."""
+        if not self._places:
+            return None
+        place = int(self.words[_CHUNK] - self.words[_BASE])
+        used = int(self.words[_CURSOR] - self.words[_CHUNK]) - CHUNK_HEADER
+        return self._chunk(place, used) if used > 0 else None
+
+    def _chunk(self, place: int, used: int) -> Chunk:
+        at = place // 8
+        start = place + CHUNK_HEADER
+        number, began, ended = (int(word) for word in self.words[at + 2 : at + 5])
+        data = self._memory[start : start + used]
+        return Chunk(self.process, self.thread, number, began, ended or began, data)
+
+    def counts(self) -> ThreadCounts:
+        count = int(self.words[_COUNTERS])
+        counts = self.words[HEADER // 8 : HEADER // 8 + count].copy()
+        return ThreadCounts(self.process, self.thread, counts, int(self.words[_DROPPED]))
+
+
+class Collector:
+    """Empties the areas in ``folder`` into ``sink`` while the target runs. ``sink`` is called from one thread."""
+
+    def __init__(self, folder: Path, sink: Callable[[Chunk], None]) -> None:
+        self._folder = folder
+        self._sink = sink
+        self._areas: dict[str, _Area] = {}
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="burnish-record", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if not self._empty():
+                    self._stop.wait(_POLL_S)
+        except BaseException as error:
+            self._error = error
+            while not self._stop.wait(_POLL_S):  # nobody must wait for chunks that are not emptied any more
+                for area in self._areas.values():
+                    area.full_chunks()
+
+    def _empty(self) -> bool:
+        """True if there was something."""
+        for path in self._folder.iterdir():
+            if path.name not in self._areas and _is_complete(path):
+                self._areas[path.name] = _Area(path)
+        found = False
+        for area in self._areas.values():
+            for chunk in area.full_chunks():
+                self._sink(chunk)
+                found = True
+        return found
+
+    def finish(self) -> tuple[ThreadCounts, ...]:
+        """What every thread counted; what is left in the ring goes to the sink. To be called once, after the target has
+        ended. Raises what the sink raised."""
+        self._stop.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        self._empty()
+        for area in self._areas.values():
+            rest = area.rest()
+            if rest is not None:
+                self._sink(rest)
+        return tuple(area.counts() for area in self._areas.values())
+
+
+def _is_complete(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return os.pread(file.fileno(), len(_MAGIC), _MAGIC_AT) == _MAGIC
+    except FileNotFoundError:
+        return False
+
+
+def summed(threads: tuple[ThreadCounts, ...]) -> Mapping[int, int]:
+    """Counts of all threads together, by counter; those that are 0 are left out."""
+    if not threads:
+        return {}
+    total: Words = np.add.reduce([thread.counts for thread in threads], dtype=np.uint64)
+    return {int(index): int(total[index]) for index in np.flatnonzero(total)}

@@ -1,0 +1,270 @@
+"""Recordings on disk: a folder with ``manifest.json`` and Parquet tables. ``docs/recordings.md`` explains each table.
+
+A folder is made under a temporary name and renamed when it is complete. The trace is written while the target runs,
+in shards that are complete each: what a recorder that was killed leaves behind can be read as far as it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from burnish.core.errors import HostError, RecordingError
+from burnish.core.recording import SCHEMA_VERSION, Manifest, RecordedImage, Unrecorded
+from burnish.record.areas import Chunk
+
+# pyarrow has no types of its own.
+pa: Any = import_module("pyarrow")
+pq: Any = import_module("pyarrow.parquet")
+
+Table = Any
+"""A ``pyarrow.Table``."""
+
+_MANIFEST = "manifest.json"
+_TRACE = "trace"
+_SHARD_BYTES = 32 << 20
+_LEVEL = 1
+
+SCHEMAS: dict[str, Any] = {
+    "functions": pa.schema(
+        [
+            ("function", pa.uint32()),
+            ("image", pa.uint32()),
+            ("name", pa.string()),
+            ("address", pa.uint64()),
+            ("size", pa.uint32()),
+            ("code", pa.binary()),
+        ]
+    ),
+    "blocks": pa.schema(
+        [
+            ("block", pa.uint32()),
+            ("function", pa.uint32()),
+            ("address", pa.uint64()),
+            ("part", pa.uint16()),
+            ("size", pa.uint32()),
+            ("instructions", pa.uint32()),
+            ("entered", pa.uint64()),
+        ]
+    ),
+    "edges": pa.schema([("source", pa.uint32()), ("target", pa.uint32()), ("taken", pa.uint64())]),
+    "threads": pa.schema([("process", pa.uint32()), ("thread", pa.uint32()), ("dropped", pa.uint64())]),
+    _TRACE: pa.schema(
+        [
+            ("process", pa.uint32()),
+            ("thread", pa.uint32()),
+            ("number", pa.uint64()),
+            ("began_ns", pa.uint64()),
+            ("ended_ns", pa.uint64()),
+            ("events", pa.uint64()),
+            ("record_bytes", pa.uint8()),
+            ("data", pa.binary()),
+        ]
+    ),
+}
+"""The tables of a recording; ``trace`` is there only where blocks were traced."""
+
+
+class TraceWriter:
+    """Takes chunks of trace records and writes them, compressed, as shards of the table ``trace``. What would make the
+    table larger than ``most_bytes`` is left out and counted in ``left_out`` (bytes of records)."""
+
+    def __init__(self, folder: Path, record_bytes: int, most_bytes: int | None = None) -> None:
+        self._folder = folder / _TRACE
+        self._record_bytes = record_bytes
+        self._most = most_bytes
+        self._codec = pa.Codec("zstd", compression_level=_LEVEL)
+        self._rows: list[tuple[int, int, int, int, int, int, int, bytes]] = []
+        self._waiting = 0
+        self._shards = 0
+        self.events = 0
+        self.bytes = 0
+        self.left_out = 0
+        self._folder.mkdir()
+
+    def take(self, chunk: Chunk) -> None:
+        """Keep one chunk."""
+        if self._most is not None and self.bytes >= self._most:
+            self.left_out += len(chunk.data)
+            return
+        data = self._codec.compress(chunk.data, asbytes=True)
+        events = len(chunk.data) // self._record_bytes
+        self._rows.append(
+            (
+                chunk.process,
+                chunk.thread,
+                chunk.number,
+                chunk.began_ns,
+                chunk.ended_ns,
+                events,
+                self._record_bytes,
+                data,
+            )
+        )
+        self.events += events
+        self.bytes += len(data)
+        self._waiting += len(data)
+        if self._waiting >= _SHARD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has come since the last shard as another one."""
+        if not self._rows:
+            return
+        self._shards += 1
+        columns = list(zip(*self._rows, strict=True))
+        schema = SCHEMAS[_TRACE]
+        table = pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+        # It is compressed already.
+        _write(table, self._folder / f"{self._shards:05}.parquet", compression="none")
+        self._rows.clear()
+        self._waiting = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFolder:
+    """A recording being made: ``path`` is where it is made, ``final`` where it will be."""
+
+    path: Path
+    final: Path
+
+    def table(self, name: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Write a table, from its columns in the order of its schema."""
+        schema = SCHEMAS[name]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        _write(pa.table(arrays, schema=schema), self.path / f"{name}.parquet", compression="zstd")
+
+    def finish(self, manifest: Manifest) -> None:
+        """Write the manifest and put the recording where it belongs."""
+        try:
+            (self.path / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+            if self.final.exists():
+                shutil.rmtree(self.final)
+            self.path.rename(self.final)
+        except OSError as error:
+            raise HostError(f"{self.final} cannot be written: {error.strerror}.") from error
+
+    def discard(self) -> None:
+        """Remove what was made, if it was not finished."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def new_recording(final: Path) -> RecordingFolder:
+    """Begin a recording that will lie at ``final``. An earlier recording there is replaced in the end; anything else
+    that is there is refused with ``HostError``."""
+    if final.exists() and not (final.is_dir() and (final / _MANIFEST).is_file()):
+        raise HostError(f"{final} is in the way, and no recording; name another folder.")
+    if not final.absolute().parent.is_dir():
+        raise HostError(f"The directory {final.absolute().parent} does not exist.")
+    try:
+        made = tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".tmp", dir=final.absolute().parent)
+    except OSError as error:
+        raise HostError(f"{final} cannot be written: {error.strerror}.") from error
+    Path(made).chmod(0o755)
+    return RecordingFolder(Path(made), final)
+
+
+def _write(table: Table, path: Path, compression: str) -> None:
+    try:
+        pq.write_table(table, path, compression=compression)
+    except OSError as error:
+        raise HostError(f"{path.name} cannot be written: {error.strerror or error}.") from error
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was seen in one run. Tables are read when they are first asked for, and are ``pyarrow.Table``."""
+
+    path: Path
+    manifest: Manifest
+
+    @cached_property
+    def functions(self) -> Table:
+        """One row a recorded function; ``function`` is its number, ``image`` indexes ``manifest.images``, ``code`` are
+        its bytes, ``address`` and ``size`` (bytes) are those of the image."""
+        return self.to_arrow("functions")
+
+    @cached_property
+    def blocks(self) -> Table:
+        """One row a block: its number, its function's, image address, index of its first operation in the instruction
+        there (``part``), size in bytes, instructions, and how often it was entered."""
+        return self.to_arrow("blocks")
+
+    @cached_property
+    def edges(self) -> Table:
+        """One row an edge between blocks of one function, and how often it was taken."""
+        return self.to_arrow("edges")
+
+    @cached_property
+    def threads(self) -> Table:
+        """One row a thread that ran; ``dropped`` counts lost bytes of trace records."""
+        return self.to_arrow("threads")
+
+    def to_arrow(self, table: str) -> Table:
+        """A table by name. Raises ``RecordingError`` where the recording has none such, or it is damaged."""
+        schema = SCHEMAS.get(table)
+        place = self.path / (table if table == _TRACE else f"{table}.parquet")
+        if schema is None or not place.exists():
+            raise RecordingError(f"{self.path} has no table {table!r}.")
+        try:
+            return pq.read_table(place, schema=schema)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RecordingError(f"{place} is damaged: {str(error).splitlines()[0]}") from error
+
+    def trace(self, process: int | None = None, thread: int | None = None) -> npt.NDArray[np.uint32]:
+        """The numbers of the blocks that one thread entered, in order, as uint32. Without ``thread`` that of the
+        command's first one. Raises ``RecordingError`` where no trace was recorded."""
+        table = self.to_arrow(_TRACE)
+        rows: list[dict[str, Any]] = table.sort_by([("began_ns", "ascending")]).to_pylist()
+        if thread is None and rows:
+            process, thread = rows[0]["process"], rows[0]["thread"]
+        mine = [r for r in rows if r["thread"] == thread and process in (None, r["process"])]
+        mine.sort(key=lambda row: row["number"])
+        codec = pa.Codec("zstd")
+        parts: list[npt.NDArray[np.uint32]] = []
+        for row in mine:
+            size = row["events"] * row["record_bytes"]
+            data = codec.decompress(row["data"], decompressed_size=size, asbytes=True)
+            parts.append(np.frombuffer(data, f"<u{row['record_bytes']}").astype(np.uint32))
+        return np.concatenate(parts) if parts else np.zeros(0, np.uint32)
+
+
+def open_recording(path: Path) -> Recording:
+    """Open a recording. Raises ``RecordingError`` for what is none, is damaged, or is of a later version."""
+    if not path.exists():
+        raise RecordingError(f"{path} does not exist.")
+    file = path / _MANIFEST
+    try:
+        document: dict[str, Any] = dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordingError(f"{path} is not a recording: it has no readable {_MANIFEST}.") from error
+    if not isinstance(document.get("schema_version"), int):
+        raise RecordingError(f"{path} is not a recording: its {_MANIFEST} says no version.")
+    if document["schema_version"] > SCHEMA_VERSION:
+        raise RecordingError(
+            f"{path} was made by a later Burnish (version {document['schema_version']} of recordings; this one reads "
+            f"up to {SCHEMA_VERSION})."
+        )
+    try:
+        return Recording(path, _manifest(document))
+    except (KeyError, TypeError) as error:
+        raise RecordingError(f"{path} is damaged: its {_MANIFEST} lacks {error}.") from error
+
+
+def _manifest(document: Mapping[str, Any]) -> Manifest:
+    fields = dict(document)
+    fields["images"] = tuple(RecordedImage(**row) for row in fields["images"])
+    fields["unrecorded"] = tuple(Unrecorded(**row) for row in fields["unrecorded"])
+    for name in ("command", "what", "warnings"):
+        fields[name] = tuple(fields[name])
+    return Manifest(**fields)
