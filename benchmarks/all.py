@@ -63,6 +63,7 @@ JOBS = (
     Job("recompile_fuzz", "Whole programs", ("--seeds", "100"), ("--seeds", "3", "--no-csmith"), rows=False),
     Job("recompiled_speed", "Speed of what is merely recompiled"),
     Job("optimize_programs", "Programs made faster"),
+    Job("recording_cost", "Recording"),
 )
 
 

@@ -50,6 +50,9 @@ class _Record:
     def load_type(self, size: int) -> str:
         return "<2 x i64>" if size == 16 else int_type(size)
 
+    def accesses(self, address: Value, space: str, pointer: str) -> None:
+        del address, space, pointer
+
     def volatile(self) -> bool:
         return False
 

@@ -171,8 +171,12 @@ static struct area *new_area(uint64_t bytes) {
   return area;
 }
 
-/* Without an area of its own a thread writes to one that nobody reads, so that its probes do not fault. */
+/* Without an area of its own a thread writes to one that nobody reads, so that its probes do not fault. A file of
+ * another name tells the recorder. */
 static struct area *spare_area(uint64_t bytes) {
+  char path[4096];
+  int length = snprintf(path, sizeof path, "%s/lost-%d-%d", plan.folder, (int)getpid(), (int)syscall(SYS_gettid));
+  if (length > 0 && (size_t)length < sizeof path) close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) abort();
   plan.drop = 1;

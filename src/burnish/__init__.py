@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from burnish.pipeline.annotate import annotate as annotate
     from burnish.pipeline.coverage import coverage as coverage
     from burnish.pipeline.doctor import doctor as doctor
     from burnish.pipeline.face import optimize as optimize
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "annotate": "burnish.pipeline.annotate",
     "coverage": "burnish.pipeline.coverage",
     "doctor": "burnish.pipeline.doctor",
     "load": "burnish.pipeline.session",
@@ -38,6 +40,7 @@ _HOME = {
 
 __all__ = [
     "__version__",
+    "annotate",
     "coverage",
     "doctor",
     "load",

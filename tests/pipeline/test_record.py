@@ -17,7 +17,8 @@ import burnish
 from burnish.core.errors import FunctionNotFoundError, HostError, RecordingError, RefusedError, TargetError
 from burnish.core.recording import What
 from burnish.pipeline.profile import profile
-from burnish.pipeline.record import RecordOptions, RecordResult, record
+from burnish.pipeline.record import record
+from burnish.pipeline.recording import RecordOptions, RecordResult
 from burnish.record.store import Recording, open_recording
 
 FILES = Path(__file__).parents[1] / "files"
@@ -116,6 +117,81 @@ def test_the_trace_has_every_block_in_order(program: Path, tmp_path: Path) -> No
     assert edges.total() == entered[entry] - 1 == 20000 - 1
 
 
+WALK = """
+#include <stdio.h>
+#include <string.h>
+struct row { long key; int count; short half; char byte; double real; } rows[300];
+unsigned char bytes[4096], copy[4096];
+__attribute__((noinline, noclone)) long walk(int rounds) {
+    long sum = 0;
+    for (int i = 0; i < rounds; i++) {
+        struct row *r = &rows[(i * 7) % 300];
+        r->count += i;
+        r->half = (short)(r->count >> 3);
+        r->byte ^= (char)i;
+        r->real = r->real * 0.5 + i;
+        if (r->key != i % 5) r->key = sum; else sum += r->key;
+        sum += bytes[(sum + i) & 4095]++;
+    }
+    __asm__ volatile("rep movsb" : : "D"(copy), "S"(bytes), "c"(100L) : "memory");
+    return sum;
+}
+int main(void) { printf("%ld\\n", walk(2000)); return 0; }
+"""
+
+
+def test_addresses_are_those_that_lackey_sees(build: Callable[..., Path], tmp_path: Path) -> None:
+    if shutil.which("valgrind") is None:
+        pytest.skip("needs valgrind")
+    program = build("walk", WALK, "-no-pie", "-fno-pie")
+    what = (What.EDGES, What.BLOCKS, What.MEMORY)
+    recording = record(RecordOptions(str(program), (), tmp_path / "r", what, ("walk",))).open()
+    done = subprocess.run(
+        ["valgrind", "--tool=lackey", "--trace-mem=yes", program], capture_output=True, text=True, check=True
+    )
+    (code,) = recording.functions.to_pylist()
+    # Only the program's data: the stack lies elsewhere under valgrind.
+    sections = burnish.load(program).image.sections
+    data = [(s.address, s.address + s.size) for s in sections if s.name in (".data", ".bss")]
+    expected: list[tuple[int, str, int, int]] = []
+    inside = 0
+    for line in done.stderr.splitlines():
+        kind, _, rest = line.strip().partition(" ")
+        if kind not in ("I", "L", "S", "M"):
+            continue
+        address, size = rest.strip().split(",")
+        place = int(address, 16)
+        if kind == "I":
+            inside = place if code["address"] <= place < code["address"] + code["size"] else 0
+        elif inside and any(low <= place < high for low, high in data):
+            words = {"L": ["load"], "S": ["store"], "M": ["load", "store"]}[kind]
+            expected += [(inside, word, place, int(size)) for word in words]
+    sites = {row["site"]: row for row in recording.to_arrow("sites").to_pylist()}
+    trace = recording.trace()
+    found: list[tuple[int, str, int, int]] = []
+    string: list[int] = []
+    for position, site, address in recording.accesses().tolist():
+        row = sites[site]
+        assert row["block"] == trace[position]
+        if row["access"].startswith("string"):
+            string.append(address)
+        elif any(low <= address < high for low, high in data):
+            found.append((row["address"], row["access"], address, row["size"]))
+    plain = [
+        row
+        for row in expected
+        if row[0] not in {s["address"] for s in sites.values() if "string" in s["access"]}
+    ]
+    assert len(found) > 10_000
+    assert found == plain
+    target, source, size = string
+    assert size == 100
+    assert {row[2] for row in expected if row not in plain} == {
+        *range(target, target + 100),
+        *range(source, source + 100),
+    }
+
+
 def test_the_program_is_not_disturbed(program: Path, tmp_path: Path) -> None:
     words = ["plain", "500", "42"]
     original = subprocess.run([program, *words], capture_output=True, check=False)
@@ -189,7 +265,8 @@ def test_whatever_ends_the_program_leaves_the_recording(
 
 def test_a_run_that_takes_too_long_is_kept_as_far_as_it_went(program: Path, tmp_path: Path) -> None:
     done = run(program, tmp_path / "r", "plain", "100000000000", timeout_s=1.0)
-    assert done.interrupted
+    assert (done.timed_out, done.interrupted) == (True, False)
+    assert done.open().manifest.interrupted
     assert calls(done.open())["classify"] > 1000
 
 

@@ -31,7 +31,7 @@ WhatOption = Annotated[
         "--what",
         metavar="KINDS",
         help="With commas between them: edges (how often each block and edge was passed), blocks (the order of "
-        "blocks, too).",
+        "blocks, too), memory (the addresses of loads and stores between them).",
     ),
 ]
 TimeoutOption = Annotated[
@@ -84,7 +84,9 @@ def run(
     in those functions. What the recorded run prints, and its exit code, are the program's own; a summary goes to
     standard error. `burnish profile FOLDER` shows the recording.
     """
-    from burnish.pipeline.record import RecordOptions, record
+    from burnish.cli.frame import INTERRUPTED
+    from burnish.pipeline.record import record
+    from burnish.pipeline.recording import RecordOptions
     from burnish.pipeline.recording_words import function_names, kinds, size_in_bytes
     from burnish.report.progress import progress
     from burnish.report.record import print_recorded
@@ -107,4 +109,8 @@ def run(
             say,
         )
     print_recorded(done, json=json)
+    if done.interrupted:
+        return INTERRUPTED
+    if done.timed_out:
+        return 0  # it was asked for
     return done.exit_code if done.exit_code is not None else 128 + (done.signal or 0)

@@ -19,6 +19,31 @@ class What(Enum):
     """How often each block was entered and each edge was taken."""
     BLOCKS = "blocks"
     """The blocks in the order in which they were entered, by thread; with ``EDGES``."""
+    MEMORY = "memory"
+    """The addresses of loads and stores, in order between the blocks; with ``BLOCKS``."""
+
+
+class Ending(Enum):
+    """How a block ends. The value is what the table ``blocks`` says."""
+
+    RUNS_ON = "runs on"
+    """Into the next block, without a jump."""
+    JUMP = "jump"
+    BRANCH = "branch"
+    SWITCH = "switch"
+    RETURN = "return"
+    TAIL_CALL = "tail call"
+    STOPS = "stops"
+    """It never gets further: after a call that does not return, or a trap."""
+
+
+class EdgeKind(Enum):
+    """Which way an edge is. The value is what the table ``edges`` says."""
+
+    FALLTHROUGH = "fallthrough"
+    TAKEN = "taken"
+    JUMP = "jump"
+    CASE = "case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +52,28 @@ class Edge:
 
     source: Label
     target: Label
+
+
+class Access(Enum):
+    """What an instruction does to memory. The value is what the table ``sites`` says. A string instruction (``rep``)
+    has up to three sites: the addresses that it begins at, and how many bytes it handles."""
+
+    LOAD = "load"
+    STORE = "store"
+    STRING_TARGET = "string target"
+    STRING_SOURCE = "string source"
+    STRING_BYTES = "string bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A load or store of an instruction: its number, ``size`` in bytes (0 for string instructions, whose sizes are
+    recorded), and the image address of the instruction."""
+
+    number: int
+    access: Access
+    size: int
+    address: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +89,10 @@ class Numbering:
     blocks: Mapping[Label, int]
     entered: Mapping[Label, int]
     taken: Mapping[Edge, int]
+    sites: Mapping[tuple[Label, int], tuple[Site, ...]] = field(
+        default_factory=dict[tuple[Label, int], "tuple[Site, ...]"]
+    )
+    """By block and index among its operations that matter; empty where memory is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)

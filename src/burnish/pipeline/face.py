@@ -11,8 +11,8 @@ from burnish.core.errors import UsageError
 from burnish.core.recording import What
 from burnish.pipeline import optimize as pipeline
 from burnish.pipeline.optimization import Optimization, OptimizeOptions
-from burnish.pipeline.record import RecordOptions
 from burnish.pipeline.record import record as record_run
+from burnish.pipeline.recording import RecordOptions
 from burnish.record.store import Recording
 
 

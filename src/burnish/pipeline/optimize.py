@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from burnish.core.errors import HostError
 from burnish.core.measure import Comparison
@@ -16,28 +13,9 @@ from burnish.pipeline.optimization import Optimization, OptimizeOptions
 from burnish.pipeline.places import report_folder, working_folder
 from burnish.pipeline.proposing import Proposals, propose
 from burnish.pipeline.reporting import assembly_of, function_reports, write_folder
+from burnish.pipeline.stages import Say, Stages
 from burnish.pipeline.workload import Workload, compare_whole, leave_as_the_original, prepare
 from burnish.pipeline.writing import Written, write
-
-Say = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Stages:
-    """Says which stage is running, and keeps the time of each (seconds)."""
-
-    say: Say
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-
-    @contextmanager
-    def stage(self, name: str) -> Generator[Say]:
-        """Runs its body as the stage ``name``; gives it a function that says details of that stage."""
-        self.say(name)
-        began = time.monotonic()
-        try:
-            yield lambda text: self.say(f"{name}: {text}")
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
 
 
 def optimize(options: OptimizeOptions, say: Say = lambda text: None) -> Optimization:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from burnish.core.code import Function, Refused
+from burnish.core.code import Refused
 from burnish.core.deployment import PatchedImage, Replacement
 from burnish.core.errors import RefusedError, UsageError
 from burnish.core.image import FunctionBounds, Image
@@ -20,6 +20,7 @@ from burnish.pipeline.session import find_function
 from burnish.pipeline.workers import Known, run_jobs
 from burnish.recompile import Rebuilt, Summaries, Target, rebuild
 from burnish.recompile.callers import Callers
+from burnish.recompile.planned import Plan
 from burnish.recompile.probes import Probes
 
 _STRATEGY = "recompile"
@@ -118,7 +119,7 @@ def rebuild_all(
     target: Target,
     say: Callable[[str], None] = lambda text: None,
     unfit: Callable[[Sequence[Rebuilt]], Iterable[Refused]] = lambda built: (),
-    probe: Callable[[Function], Probes | None] = lambda function: None,
+    probe: Callable[[Plan], Probes | None] = lambda plan: None,
 ) -> tuple[list[Rebuilt], dict[int, Refused]]:
     """Rebuild all that can be replaced together; the rest comes back with its reason, by address. ``unfit`` says which
     of the rebuilt functions cannot be used, ``probe`` what each shall write down while it runs.
@@ -136,7 +137,7 @@ def rebuild_all(
             refused[bounds.address] = plan
         else:
             planned.append(bounds)
-            probes[bounds.address] = probe(plan.function)
+            probes[bounds.address] = probe(plan)
     callers = Callers(summaries)
     built: dict[int, tuple[int, Rebuilt]] = {}
     while True:

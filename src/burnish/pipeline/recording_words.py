@@ -12,7 +12,7 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
 def kinds(words: str) -> tuple[What, ...]:
-    """``edges,blocks`` as what to record. Raises ``UsageError`` for a word that is none."""
+    """``blocks`` as what to record, with all that comes with it. Raises ``UsageError`` for a word that is none."""
     known = {what.value: what for what in What}
     found = [word.strip() for word in words.split(",") if word.strip()]
     for word in found:
@@ -20,7 +20,10 @@ def kinds(words: str) -> tuple[What, ...]:
             raise UsageError(f"--what has no {word!r}; it takes {' and '.join(known)}.")
     if not found:
         raise UsageError(f"--what names nothing; it takes {' and '.join(known)}.")
-    return tuple(dict.fromkeys(known[word] for word in found))
+    chosen = {known[word] for word in found}
+    # What is written down more often says what is written down less often, too.
+    order = list(What)
+    return tuple(order[: max(map(order.index, chosen)) + 1])
 
 
 def function_names(words: str | None) -> tuple[str, ...]:

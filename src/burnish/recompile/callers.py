@@ -75,7 +75,9 @@ class Callers:
         itself it cannot rely on: there it carries garbage along."""
         found = self._kept.get(caller.address)
         if found is None:
-            function = control_flow(self._summaries.image, caller, keep_refused=True)
+            function = self._summaries.lift(self._summaries.image, caller)
+            if isinstance(function, Refused):
+                function = control_flow(self._summaries.image, caller, keep_refused=True)
             if isinstance(function, Refused):
                 found = {_ANY: _MAY_BE_KEPT}
             else:

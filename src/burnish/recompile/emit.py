@@ -19,7 +19,7 @@ from burnish.core.code import (
     Unreachable,
     successors,
 )
-from burnish.core.pcode import Operation, Space, Varnode
+from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.core.recording import Edge
 from burnish.domains.llvm import FRAME, Builder, LlvmDomain, Value, int_type
 from burnish.domains.walker import Walker
@@ -148,7 +148,35 @@ class _Emitter:
         place = self._part(cell, offset)
         return self.b.emit(kind, f"load {kind}, ptr {place}, align 1")
 
+    def accesses(self, address: Value, space: str, pointer: str) -> None:
+        if self.probes is not None and address.type != FRAME:
+            self._probe_access([f"ptrtoint {space} {pointer} to i64"], segment=space != "ptr")
+
+    def _probe_access(self, addresses: Sequence[str], *, segment: bool = False) -> None:
+        """Probes of the current operation's accesses, if they are recorded. ``addresses`` are LLVM expressions."""
+        place = (self.label, self.index)
+        if self.probes is None or place not in self.probes.numbering.sites:
+            return
+        found = [self.b.emit("i64", text).text for text in addresses]
+        if segment:
+            base = self.b.emit("i64", "load i64, ptr addrspace(257) null, align 8")
+            found = [self.b.emit("i64", f"add i64 {base.text}, {found[0]}").text]
+        self.probes.at_access(self.b, place, found, self.names[self.label])
+
+    def _probe_string(self, operation: Operation, walker: Walker[Value]) -> None:
+        """What ``rep movs`` and ``rep stos`` are about to handle: where they begin, and how many bytes. Backwards they
+        never go: code that sets the direction flag is refused."""
+        nodes = operation.inputs
+        pointers = nodes[:2] if operation.opcode is OpCode.REP_MOVS else nodes[:1]
+        texts = [
+            f"ptrtoint ptr {self.domain.convert.pointer(walker.read(node)).text} to i64" for node in pointers
+        ]
+        count = self.domain.convert.integer(walker.read(nodes[2])).text
+        self._probe_access([*texts, f"mul i64 {count}, {nodes[3].offset}"])
+
     def effect(self, operation: Operation, walker: Walker[Value]) -> None:
+        if self.probes is not None and operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
+            self._probe_string(operation, walker)
         self.leaver.effect(operation, walker, self.label, self.index, self._defined)
 
     def load_type(self, size: int) -> str:

@@ -48,16 +48,29 @@ all but those of the result keep their values: right whether or not it changes t
 arguments as well are passed to it: whether it changes them or not, they come back as they must."""
 
 
+def _once(lift: Lift) -> Lift:
+    known: dict[int, Function | Refused] = {}
+
+    def lifted(image: Image, bounds: FunctionBounds) -> Function | Refused:
+        found = known.get(bounds.address)
+        if found is None:
+            found = known[bounds.address] = lift(image, bounds)
+        return found
+
+    return lifted
+
+
 class Summaries:
     """What is known of the functions that an image calls. ``lift`` gives a function's control flow."""
 
     def __init__(self, image: Image, lift: Lift = control_flow) -> None:
         self.image = image
-        self.lift = lift
+        self.lift = _once(lift)
+        """Control flow of the image's functions; each is lifted once."""
         self._plans: dict[int, Plan | Refused] = {}
         self._summaries: dict[int, CallSummary] = {}
         self._open: list[int] = []
-        self._changes = Changes(image, lift)
+        self._changes = Changes(image, self.lift)
         self._odd_callers: dict[int, Refused | None] = {}
         """Functions that are refused for what they call, or that are not; what is known of them holds all the same."""
 

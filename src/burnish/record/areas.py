@@ -10,6 +10,7 @@ import importlib.util
 import mmap
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,16 @@ from burnish.core.errors import HostError
 
 HEADER = 4096
 CHUNK_HEADER = 64
-CHUNK_BYTES = 1 << 20
-CHUNKS = 16
+CHUNK_BYTES = 1 << 19
+CHUNKS = 8
 _PAGE = 4096
 _MAGIC_AT, _MAGIC = 104, b"BURNAREA"
 _CURSOR, _CHUNK, _NUMBER, _DROPPED, _COUNTERS, _CHUNKS, _CHUNK_BYTES, _BASE = 0, 3, 4, 5, 8, 9, 10, 11
+_ENDED = 7
+_LOST = "lost-"
+"""How files begin that stand for threads which got no area."""
 _POLL_S = 0.002
+_RETIRE_S = 0.1
 
 Words = npt.NDArray[np.uint64]
 
@@ -119,6 +124,11 @@ class _Area:
         data = self._memory[start : start + used]
         return Chunk(self.process, self.thread, number, began, ended or began, data)
 
+    @property
+    def is_over(self) -> bool:
+        """True when the thread has ended for certain, and nothing more will come."""
+        return bool(self.words[_ENDED]) and not Path(f"/proc/{self.process}/task/{self.thread}").exists()
+
     def counts(self) -> ThreadCounts:
         count = int(self.words[_COUNTERS])
         counts = self.words[HEADER // 8 : HEADER // 8 + count].copy()
@@ -132,6 +142,8 @@ class Collector:
         self._folder = folder
         self._sink = sink
         self._areas: dict[str, _Area] = {}
+        self._done: list[ThreadCounts] = []
+        self._retired = 0.0
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="burnish-record", daemon=True)
@@ -158,7 +170,21 @@ class Collector:
             for chunk in area.full_chunks():
                 self._sink(chunk)
                 found = True
+        now = time.monotonic()
+        if now - self._retired > _RETIRE_S:
+            self._retired = now
+            for name in [name for name, area in self._areas.items() if area.is_over]:
+                self._retire(name)
         return found
+
+    def _retire(self, name: str) -> None:
+        """Takes all that is left of an area, and its file away: a program may start thousands of threads."""
+        area = self._areas.pop(name)
+        for chunk in (*area.full_chunks(), area.rest()):
+            if chunk is not None:
+                self._sink(chunk)
+        self._done.append(area.counts())
+        (self._folder / name).unlink()
 
     def finish(self) -> tuple[ThreadCounts, ...]:
         """What every thread counted; what is left in the ring goes to the sink. To be called once, after the target has
@@ -168,11 +194,14 @@ class Collector:
         if self._error is not None:
             raise self._error
         self._empty()
-        for area in self._areas.values():
-            rest = area.rest()
-            if rest is not None:
-                self._sink(rest)
-        return tuple(area.counts() for area in self._areas.values())
+        for name in list(self._areas):
+            self._retire(name)
+        return tuple(self._done)
+
+    @property
+    def without_area(self) -> int:
+        """Threads that could not be recorded, for want of memory for an area."""
+        return sum(path.name.startswith(_LOST) for path in self._folder.iterdir())
 
 
 def _is_complete(path: Path) -> bool:

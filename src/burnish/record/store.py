@@ -30,6 +30,8 @@ pq: Any = import_module("pyarrow.parquet")
 Table = Any
 """A ``pyarrow.Table``."""
 
+_SITE_SHIFT, _BLOCK_MARK = np.uint64(48), np.uint64(0xFFFF)
+_LOW, _ADDRESS = np.uint64(0xFFFFFFFF), np.uint64((1 << 48) - 1)
 _MANIFEST = "manifest.json"
 _TRACE = "trace"
 _SHARD_BYTES = 32 << 20
@@ -54,10 +56,23 @@ SCHEMAS: dict[str, Any] = {
             ("part", pa.uint16()),
             ("size", pa.uint32()),
             ("instructions", pa.uint32()),
+            ("last", pa.uint64()),
+            ("ending", pa.string()),
             ("entered", pa.uint64()),
         ]
     ),
-    "edges": pa.schema([("source", pa.uint32()), ("target", pa.uint32()), ("taken", pa.uint64())]),
+    "edges": pa.schema(
+        [("source", pa.uint32()), ("target", pa.uint32()), ("kind", pa.string()), ("taken", pa.uint64())]
+    ),
+    "sites": pa.schema(
+        [
+            ("site", pa.uint32()),
+            ("block", pa.uint32()),
+            ("address", pa.uint64()),
+            ("access", pa.string()),
+            ("size", pa.uint32()),
+        ]
+    ),
     "threads": pa.schema([("process", pa.uint32()), ("thread", pa.uint32()), ("dropped", pa.uint64())]),
     _TRACE: pa.schema(
         [
@@ -197,12 +212,14 @@ class Recording:
     @cached_property
     def blocks(self) -> Table:
         """One row a block: its number, its function's, image address, index of its first operation in the instruction
-        there (``part``), size in bytes, instructions, and how often it was entered."""
+        there (``part``), size in bytes, instructions, address of the last one, how it ends (``core.recording.Ending``),
+        and how often it was entered."""
         return self.to_arrow("blocks")
 
     @cached_property
     def edges(self) -> Table:
-        """One row an edge between blocks of one function, and how often it was taken."""
+        """One row an edge between blocks of one function, its kind (``core.recording.EdgeKind``), and how often it was
+        taken."""
         return self.to_arrow("edges")
 
     @cached_property
@@ -221,21 +238,51 @@ class Recording:
         except (OSError, pa.ArrowInvalid) as error:
             raise RecordingError(f"{place} is damaged: {str(error).splitlines()[0]}") from error
 
+    def traced_threads(self) -> list[tuple[int, int]]:
+        """Process and thread of each thread that has a trace, in the order in which they began."""
+        table = self.to_arrow(_TRACE).select(["process", "thread", "began_ns"]).sort_by("began_ns")
+        columns = [table.column(name).to_pylist() for name in ("process", "thread")]
+        return list(dict.fromkeys(zip(*columns, strict=True)))
+
     def trace(self, process: int | None = None, thread: int | None = None) -> npt.NDArray[np.uint32]:
         """The numbers of the blocks that one thread entered, in order, as uint32. Without ``thread`` that of the
         command's first one. Raises ``RecordingError`` where no trace was recorded."""
-        table = self.to_arrow(_TRACE)
-        rows: list[dict[str, Any]] = table.sort_by([("began_ns", "ascending")]).to_pylist()
-        if thread is None and rows:
-            process, thread = rows[0]["process"], rows[0]["thread"]
+        records = self._records(process, thread)
+        if records.dtype == np.uint64:
+            records = records[records >> _SITE_SHIFT == _BLOCK_MARK] & _LOW
+        return records.astype(np.uint32)
+
+    def accesses(self, process: int | None = None, thread: int | None = None) -> npt.NDArray[np.void]:
+        """The loads and stores of one thread, in order: a structured array with the fields ``position`` (int64: index
+        in ``trace()`` of the block that was entered last), ``site`` (uint32, a row of the table ``sites``) and
+        ``address`` (uint64; of a string instruction's third site, bytes). Raises ``RecordingError`` where memory was
+        not recorded."""
+        records = self._records(process, thread)
+        if records.dtype != np.uint64:
+            raise RecordingError(f"{self.path} has no memory accesses; record them with --what memory.")
+        marks = records >> _SITE_SHIFT == _BLOCK_MARK
+        chosen = records[~marks]
+        found = np.zeros(len(chosen), [("position", "<i8"), ("site", "<u4"), ("address", "<u8")])
+        found["position"] = np.cumsum(marks)[~marks] - 1
+        found["site"] = chosen >> _SITE_SHIFT
+        found["address"] = chosen & _ADDRESS
+        return found
+
+    def _records(self, process: int | None, thread: int | None) -> npt.NDArray[Any]:
+        if thread is None:
+            threads = self.traced_threads()
+            if not threads:
+                return np.zeros(0, np.uint32)
+            process, thread = threads[0]
+        rows: list[dict[str, Any]] = self.to_arrow(_TRACE).to_pylist()
         mine = [r for r in rows if r["thread"] == thread and process in (None, r["process"])]
         mine.sort(key=lambda row: row["number"])
         codec = pa.Codec("zstd")
-        parts: list[npt.NDArray[np.uint32]] = []
+        parts: list[npt.NDArray[Any]] = []
         for row in mine:
             size = row["events"] * row["record_bytes"]
             data = codec.decompress(row["data"], decompressed_size=size, asbytes=True)
-            parts.append(np.frombuffer(data, f"<u{row['record_bytes']}").astype(np.uint32))
+            parts.append(np.frombuffer(data, f"<u{row['record_bytes']}"))
         return np.concatenate(parts) if parts else np.zeros(0, np.uint32)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from burnish.pipeline.record import RecordResult
+from burnish.pipeline.recording import RecordResult
 from burnish.report.tables import print_line
 
 _SHOWN = 5
@@ -25,7 +25,7 @@ def _lines(result: RecordResult) -> list[str]:
     lines.append(f"{result.entered:,} block entries were counted{_slowdown(result)}.")
     if result.events:
         each = result.trace_bytes / result.events
-        lines.append(f"{result.events:,} of them in order, {each:.3f} bytes each on disk.")
+        lines.append(f"{result.events:,} trace records, {each:.3f} bytes each on disk.")
     if result.dropped or result.left_out:
         lines.append(
             f"Not kept: {result.dropped:,} bytes of records that the recorder was too slow for, {result.left_out:,} "
@@ -36,7 +36,7 @@ def _lines(result: RecordResult) -> list[str]:
         lines.append(f"Not recorded: {row.name}{share}: {row.reason}.")
     if len(result.unrecorded) > _SHOWN:
         lines.append(f"Not recorded: {len(result.unrecorded) - _SHOWN} more functions.")
-    if result.interrupted:
+    if result.interrupted or result.timed_out:
         lines.append("The run was cut short; the recording has what was seen until then.")
     elif result.signal is not None:
         lines.append(f"The program was ended by signal {result.signal}; the recording has all that was seen.")

@@ -40,6 +40,10 @@ class Hooks(Protocol):
         """Whether the current access must not be moved or removed."""
         ...
 
+    def accesses(self, address: Value, space: str, pointer: str) -> None:
+        """The current operation is about to access memory at ``address``, which is ``pointer`` of type ``space``."""
+        ...
+
 
 class LlvmDomain:
     """See the module. ``low`` is the frame offset (relative to the stack pointer at entry) of the frame's first
@@ -96,6 +100,7 @@ class LlvmDomain:
     def load(self, address: Value, size: int) -> Value:
         kind = self.hooks.load_type(size)
         space, pointer = self.address(address)
+        self.hooks.accesses(address, space, pointer)
         volatile = "volatile " if self.hooks.volatile() else ""
         return self.b.emit(kind, f"load {volatile}{kind}, {space} {pointer}, align 1")
 
@@ -105,6 +110,7 @@ class LlvmDomain:
         elif value.type == FRAME:
             value = self.convert.pointer(value)
         space, pointer = self.address(address)
+        self.hooks.accesses(address, space, pointer)
         self.b.do(f"store {value.type} {value.text}, {space} {pointer}, align 1")
 
     def extract(self, value: Value, size: int, offset: int, part: int) -> Value:

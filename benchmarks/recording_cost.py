@@ -1,0 +1,175 @@
+"""Claim: recording costs little: edge counts at most 1.3 times the native processor time, the order of all blocks at
+most 3 times and that with all addresses at most 8 times, in at most two bytes a block on disk; and the order of blocks
+takes at least ten times less than valgrind's tools.
+
+Debian's compressors and Lua are recorded, each with its hot functions; those count of which they hold at least 90 % of
+the samples. Native and recorded runs alternate on the same input. The peers run once on it: callgrind with jumps
+(``--dump-instr=yes --collect-jumps=yes``) and ``lackey --trace-mem=yes``. Times are processor times of the target, and
+do not include the time to sample and to rebuild, which is shown apart.
+
+    python benchmarks/recording_cost.py [--quick] [--seed N] [--only WORKLOAD …]
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from burnish.core.recording import What
+from burnish.pipeline.record import record
+from burnish.pipeline.recording import RecordOptions, RecordResult
+from burnish.report.tables import Column, print_line, print_table
+from burnish.runtime.command import Command, Stream, run_command
+from harness import Figure, common, finish, parser
+from workloads import Task, prepared
+
+_NAMES = ("bzip2 -9", "bzip2 -d", "gzip -6", "gzip -d", "xz -6", "xz -d", "lua fannkuch", "lua binary_trees")
+_COVERED = 0.9
+_MODES = {
+    "edges": ((What.EDGES,), "edge counts", 1.3),
+    "blocks": ((What.EDGES, What.BLOCKS), "order of all blocks", 3.0),
+    "memory": ((What.EDGES, What.BLOCKS, What.MEMORY), "order of all blocks, and addresses", 8.0),
+}
+"""What is recorded, what that is called, and the most that it may cost, by native processor time."""
+_BYTES, _CHEAPER = 2.0, 10.0
+_PEERS = {
+    "callgrind": (
+        "--tool=callgrind", "--dump-instr=yes", "--collect-jumps=yes", "--callgrind-out-file=/dev/null",
+    ),
+    "lackey": ("--tool=lackey", "--trace-mem=yes", "--log-file=/dev/null"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A workload: processor times in seconds of each run, native and by mode, and of the peers. ``blocks`` were
+    entered, ``bytes_each`` is what one takes on disk, ``seconds`` the time to sample and rebuild."""
+
+    workload: str
+    covered: float
+    functions: int
+    native: tuple[float, ...]
+    modes: dict[str, tuple[float, ...]]
+    blocks: int
+    bytes_each: float
+    peers: dict[str, float]
+    seconds: float
+    problem: str = ""
+
+    def ratio(self, mode: str) -> float:
+        """The median of a mode against that of native runs."""
+        return statistics.median(self.modes[mode]) / statistics.median(self.native)
+
+    def peer_ratio(self, peer: str) -> float:
+        """A peer against native runs."""
+        return self.peers[peer] / statistics.median(self.native)
+
+
+def measure(task: Task, repeat: int, work: Path) -> Cost:
+    """Record a workload in each mode, ``repeat`` times by turns with native runs."""
+    command = Command((str(task.program), *task.arguments))
+    native: list[float] = []
+    done: dict[str, list[RecordResult]] = {mode: [] for mode in _MODES}
+    for _ in range(repeat):
+        for mode, (kinds, _, _) in _MODES.items():
+            native.append(run_command(command, stdout=Stream.DISCARD, stderr=Stream.DISCARD).cpu_s)
+            options = RecordOptions(
+                str(task.program), task.arguments, work / mode, kinds, stdout=Stream.DISCARD
+            )
+            done[mode].append(record(options))
+    peers: dict[str, float] = {}
+    if shutil.which("valgrind") is not None:
+        for name, words in _PEERS.items():
+            under = Command(("valgrind", *words, *command.argv))
+            peers[name] = run_command(under, stdout=Stream.DISCARD, stderr=Stream.DISCARD).cpu_s
+    last = done["blocks"][-1]
+    return Cost(
+        workload=task.name,
+        covered=last.covered or 0.0,
+        functions=last.functions,
+        native=tuple(native),
+        modes={mode: tuple(result.cpu_s for result in results) for mode, results in done.items()},
+        blocks=last.entered,
+        bytes_each=last.trace_bytes / max(1, last.events),
+        peers=peers,
+        seconds=last.seconds["Sampling"] + last.seconds["Rebuilding"],
+        problem="" if last.events == last.entered and not last.dropped else "the trace is not complete",
+    )
+
+
+def _print(cost: Cost) -> None:
+    titles = ("covered", *_MODES, "M blocks/s", "bytes each", *cost.peers, "to prepare")
+    rate = cost.blocks / statistics.median(cost.modes["blocks"]) / 1e6
+    row = [cost.workload, f"{100 * cost.covered:.1f} %", *(f"{cost.ratio(mode):.2f}×" for mode in _MODES)]
+    row += [
+        f"{rate:.0f}",
+        f"{cost.bytes_each:.3f}",
+        *(f"{cost.peer_ratio(peer):.0f}×" for peer in cost.peers),
+    ]
+    columns = [Column("workload"), *(Column(title, right=True) for title in titles)]
+    print_table(columns, [[*row, f"{cost.seconds:.1f} s"]])
+    if cost.problem:
+        print_line(f"{cost.workload}: {cost.problem}")
+    print(flush=True)
+
+
+def figures(costs: Sequence[Cost]) -> list[Figure]:
+    """Rows for BENCHMARKS.md: geometric means over the workloads."""
+    counted = [cost for cost in costs if cost.covered >= _COVERED]
+    if not counted:
+        return [Figure("recording", "not measured: no workload is covered to 90 %")]
+    rows: list[Figure] = []
+    for mode, (_, claim, most) in _MODES.items():
+        mean, text = _mean(counted, lambda cost, mode=mode: cost.ratio(mode))
+        rows.append(Figure(f"{claim}, by native processor time", text, f"≤ {most}×", "", mean <= most))
+    largest = max(cost.bytes_each for cost in counted)
+    claim = "bytes on disk a block, the most of any workload"
+    rows.append(Figure(claim, f"{largest:.3f}", f"≤ {_BYTES}", "", largest <= _BYTES))
+    for peer in _PEERS:
+        known = [cost for cost in counted if peer in cost.peers]
+        if known:
+            _, theirs = _mean(known, lambda cost, peer=peer: cost.peer_ratio(peer))
+            mean, text = _mean(known, lambda cost, peer=peer: cost.peer_ratio(peer) / cost.ratio("blocks"))
+            claim = f"order of all blocks, cheaper than {peer}"
+            rows.append(Figure(claim, text, f"≥ {_CHEAPER:.0f}×", f"{theirs} native", mean >= _CHEAPER))
+    low, high = min(cost.covered for cost in costs), max(cost.covered for cost in costs)
+    left = "; ".join(cost.workload for cost in costs if cost not in counted)
+    claim = "samples in recorded functions" + (f" (not counted above: {left})" if left else "")
+    rows.append(Figure(claim, f"{100 * low:.1f} to {100 * high:.1f} %"))
+    broken = "; ".join(cost.workload for cost in costs if cost.problem)
+    rows.append(Figure("traces that are complete", broken or "all", "all", "", not broken))
+    return rows
+
+
+def _mean(costs: Sequence[Cost], ratio: Callable[[Cost], float]) -> tuple[float, str]:
+    values = [ratio(cost) for cost in costs]
+    mean = statistics.geometric_mean(values)
+    return mean, f"{mean:.2f}× ({min(values):.2f}–{max(values):.2f}) of {len(values)}"
+
+
+def main() -> int:
+    """The command."""
+    options_of = parser(__doc__)
+    options_of.add_argument("--only", nargs="+", choices=_NAMES, default=_NAMES, metavar="WORKLOAD")
+    arguments = options_of.parse_args()
+    options = common(arguments)
+    costs: list[Cost] = []
+    for name in arguments.only:
+        # The small inputs: valgrind's tools take a hundred times as long.
+        with prepared(name, options.seed, quick=True) as task:
+            if isinstance(task, str):
+                print_line(f"{name}: {task}")
+                continue
+            with TemporaryDirectory(prefix="burnish-") as folder:
+                costs.append(measure(task, 1 if options.quick else 3, Path(folder)))
+        _print(costs[-1])
+    return finish("recording_cost", options, figures(costs), costs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

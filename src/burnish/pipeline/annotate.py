@@ -1,0 +1,88 @@
+"""``annotate``: how often each instruction of a recorded function was executed, beside its text and its source line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from burnish.core.errors import BurnishError
+from burnish.core.image import SourceLine
+from burnish.images import load
+from burnish.images.dwarf import SourceLines, source_lines
+from burnish.machine.disassemble import Syntax, disassemble
+from burnish.pipeline.profile import function_of, profile
+from burnish.pipeline.results import Result
+from burnish.record.exports import instruction_counts
+from burnish.record.store import Recording, open_recording
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedLine:
+    """An instruction: its image address, text, and how often it was executed. ``block`` is the number of the block that
+    begins here, or None; ``source`` the line that it comes from, where that is known."""
+
+    address: int
+    text: str
+    executed: int
+    block: int | None
+    source: SourceLine | None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation(Result):
+    """A recorded function, instruction by instruction."""
+
+    verb: ClassVar[str] = "annotate"
+    name: str
+    image: str
+    address: int
+    calls: int
+    lines: tuple[AnnotatedLine, ...]
+
+
+def annotate(
+    recording: str | os.PathLike[str] | Recording, function: str, syntax: Syntax = Syntax.ATT
+) -> Annotation:
+    """What a recording says of one function, by name or ``0x`` address. Source lines are shown where the file that was
+    recorded is still there and has them.
+
+    Raises ``RecordingError`` for what is no recording, ``FunctionNotFoundError`` for a function that is not in it.
+    """
+    opened = recording if isinstance(recording, Recording) else open_recording(Path(recording))
+    found = function_of(profile(opened), function)
+    row: Mapping[str, Any] = next(
+        row
+        for row in opened.functions.to_pylist()
+        if (row["address"], row["name"]) == (found.address, found.name)
+    )
+    counts = instruction_counts(opened)[row["function"]]
+    begins = {
+        block["address"]: block["block"]
+        for block in opened.blocks.to_pylist()
+        if block["function"] == row["function"] and block["part"] == 0
+    }
+    sources = _sources(opened, row["image"])
+    lines = tuple(
+        AnnotatedLine(
+            line.address,
+            line.text,
+            counts.get(line.address, 0),
+            begins.get(line.address),
+            sources.at(line.address),
+        )
+        for line in disassemble(row["code"], row["address"], syntax)
+    )
+    return Annotation(found.name, found.image, found.address, found.calls, lines)
+
+
+def _sources(recording: Recording, image: int) -> SourceLines:
+    recorded = recording.manifest.images[image]
+    nothing = SourceLines((), ())
+    try:
+        now = load(Path(recorded.path))
+    except BurnishError:
+        return nothing
+    return source_lines(now) if (now.build_id or "") == recorded.build_id else nothing

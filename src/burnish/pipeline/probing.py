@@ -1,0 +1,121 @@
+"""Which functions are recorded, and copies of their files in which they have probes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from burnish.core.code import Function, Refused
+from burnish.core.deployment import Replacement
+from burnish.core.errors import RefusedError, TargetError, UsageError
+from burnish.core.image import FunctionBounds
+from burnish.core.recording import Numbering, Unrecorded, What
+from burnish.images import load
+from burnish.images.patch import unpatchable
+from burnish.pipeline.deploy import deploy
+from burnish.pipeline.hotspots import pick
+from burnish.pipeline.optimization import HotSpot
+from burnish.pipeline.recompile import rebuild_all
+from burnish.pipeline.recording import Probed, RecordOptions, Wanted
+from burnish.pipeline.session import find_function
+from burnish.pipeline.stages import Say
+from burnish.recompile import Rebuilt, Target
+from burnish.recompile.planned import Plan
+from burnish.recompile.probes import MOST_SITES, Probes, counters_of, number, sites_of
+from burnish.record.sampling import sample
+from burnish.runtime.command import Command, Stream
+
+_FREQUENCY_HZ = 1997
+_LITTLE = 1 << 16
+"""Blocks whose numbers fit into two bytes."""
+
+
+def find_wanted(options: RecordOptions, program: Path) -> Wanted:
+    if options.functions:
+        image = load(program)
+        named = [find_function(image, name) for name in options.functions]
+        unique = {bounds.address: bounds for bounds in named}.values()
+        return Wanted({program: image}, [HotSpot(program, bounds, 0.0) for bounds in unique])
+    load(program)  # what is no program is told before anything is run
+    profile = sample(
+        Command((options.program, *options.arguments)),
+        frequency_hz=_FREQUENCY_HZ,
+        timeout_s=options.timeout_s,
+        stdout=Stream.DISCARD,
+        stderr=Stream.DISCARD,
+    )
+    if profile.interrupted:
+        raise KeyboardInterrupt
+    own, foreign = pick(profile, program, options.min_share, options.hot)
+    if not own:
+        raise TargetError(
+            "Nothing hot was found that can be recorded: the run was too short, or spent its time elsewhere; name "
+            "functions with --function."
+        )
+    images = {path: load(path) for path in dict.fromkeys(spot.image for spot in own)}
+    left = [
+        Unrecorded(row.bounds.name, str(row.image), row.bounds.address, row.share, reason)
+        for row, reason in foreign
+    ]
+    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True)
+
+
+def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Path, say: Say) -> Probed:
+    """Rebuild the wanted functions with probes, into copies of the program and its libraries."""
+    record_bytes = _record_bytes(wanted, options.what)
+    numbered: dict[tuple[Path, int], tuple[Function, Numbering]] = {}
+    blocks = counters = sites = 0
+    replacements: dict[Path, list[Replacement]] = {}
+    for path, image in wanted.images.items():
+
+        def probe(plan: Plan, path: Path = path) -> Probes:
+            nonlocal blocks, counters, sites
+            numbering = number(plan, blocks, counters, sites if What.MEMORY in options.what else None)
+            blocks += len(numbering.blocks)
+            counters += counters_of(numbering)
+            sites += sites_of(numbering)
+            if sites > MOST_SITES:
+                raise UsageError(
+                    "These functions have too many loads and stores to record; choose fewer of them."
+                )
+            numbered[path, plan.function.address] = (plan.function, numbering)
+            return Probes(numbering, record_bytes)
+
+        def unfit(built: Sequence[Rebuilt], path: Path = path) -> list[Refused]:
+            return list(unpatchable(path, [_replacement(made) for made in built]))
+
+        spots = [spot for spot in wanted.spots if spot.image == path]
+        built, refused = rebuild_all(
+            image, [spot.bounds for spot in spots], Target(options.cpu), say, unfit, probe
+        )
+        if refused and options.functions:
+            raise RefusedError(next(iter(refused.values())))
+        for spot in spots:
+            reason = refused.get(spot.bounds.address)
+            if reason is not None:
+                row = Unrecorded(spot.bounds.name, str(path), spot.bounds.address, spot.share, str(reason))
+                wanted.unrecorded.append(row)
+        replacements[path] = [_replacement(made) for made in built]
+    if not any(replacements.values()):
+        raise TargetError("No hot function can be recorded: none of them can be rebuilt.")
+    deployment = deploy(program, work / program.name, {p: r for p, r in replacements.items() if r})
+    kept: list[tuple[Path, FunctionBounds, Function, Numbering]] = []
+    for spot in wanted.spots:
+        found = numbered.get((spot.image, spot.bounds.address))
+        if found is not None and any(r.code.address == spot.bounds.address for r in replacements[spot.image]):
+            kept.append((spot.image, spot.bounds, *found))
+    return Probed(kept, deployment, counters, record_bytes)
+
+
+def _record_bytes(wanted: Wanted, what: Sequence[What]) -> int:
+    """Bytes of a trace record, 0 for no trace. Two where all blocks can be numbered with them: a block has at least one
+    byte."""
+    if What.MEMORY in what:
+        return 8
+    if What.BLOCKS not in what:
+        return 0
+    return 2 if sum(spot.bounds.size for spot in wanted.spots) < _LITTLE else 4
+
+
+def _replacement(made: Rebuilt) -> Replacement:
+    return Replacement(made.bounds.name, made.object_code, made.bounds.size, "record", "UNKNOWN (recorded)")

@@ -1,0 +1,105 @@
+"""What ``record`` is asked for, what its stages hand on, and what it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from burnish.core.code import Function
+from burnish.core.deployment import Deployment
+from burnish.core.image import FunctionBounds, Image
+from burnish.core.recording import Numbering, Unrecorded, What
+from burnish.pipeline.optimization import HotSpot
+from burnish.pipeline.results import Result
+from burnish.record.areas import ThreadCounts
+from burnish.record.store import Recording, TraceWriter, open_recording
+from burnish.runtime.command import CommandResult, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOptions:
+    """What to record. ``functions`` are names or addresses in the program; without any, a run is sampled first and the
+    ``hot`` hottest with at least ``min_share`` of the samples are taken. ``most_bytes`` bounds the trace on disk.
+    ``drop``: where the recorder does not keep up, lose records (and count them) instead of waiting."""
+
+    program: str
+    arguments: tuple[str, ...]
+    output: Path
+    what: tuple[What, ...] = (What.EDGES,)
+    functions: tuple[str | int, ...] = ()
+    hot: int = 20
+    min_share: float = 0.002
+    cpu: str = "native"
+    timeout_s: float | None = None
+    drop: bool = False
+    most_bytes: int | None = None
+    stdout: Stream = Stream.INHERIT
+    """Where the recorded run's standard output goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult(Result):
+    """What was recorded. ``cpu_s`` is the processor time of the recorded run in seconds, ``slowdown`` that by the
+    time of the sampled one; None where nothing was sampled."""
+
+    verb: ClassVar[str] = "record"
+    path: Path
+    command: tuple[str, ...]
+    functions: int
+    blocks: int
+    unrecorded: tuple[Unrecorded, ...]
+    covered: float | None
+    entered: int
+    events: int
+    trace_bytes: int
+    dropped: int
+    left_out: int
+    cpu_s: float
+    slowdown: float | None
+    exit_code: int | None
+    signal: int | None
+    interrupted: bool
+    """Whether the run was ended by Ctrl-C; ``timed_out``, whether by the time limit."""
+    timed_out: bool
+    seconds: dict[str, float]
+    warnings: tuple[str, ...]
+
+    def open(self) -> Recording:
+        """The recording."""
+        return open_recording(self.path)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What to probe: functions by file, and what is known of the others."""
+
+    images: dict[Path, Image]
+    spots: list[HotSpot]
+    unrecorded: list[Unrecorded] = field(default_factory=list[Unrecorded])
+    native_s: float | None = None
+    sampled: bool = False
+
+
+@dataclass(slots=True)
+class Probed:
+    """Rebuilt functions with probes, and the numbers of their blocks and counters."""
+
+    numbered: list[tuple[Path, FunctionBounds, Function, Numbering]]
+    deployment: Deployment
+    counters: int
+    record_bytes: int
+    """Of a trace record; 0 where nothing is traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How the recorded run went."""
+
+    result: CommandResult
+    started: datetime
+    threads: tuple[ThreadCounts, ...]
+    trace: TraceWriter | None
+    lost: int
+    """Threads that could not be recorded."""
