@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from burnish.core.errors import UsageError
-from burnish.core.recording import What
 from burnish.pipeline import optimize as pipeline
 from burnish.pipeline.optimization import Optimization, OptimizeOptions
 from burnish.pipeline.record import record as record_run
 from burnish.pipeline.recording import RecordOptions
+from burnish.pipeline.recording_words import kinds
 from burnish.record.store import Recording
 
 
@@ -44,12 +44,12 @@ def record(
 ) -> Recording:
     """Run ``command`` with probes in its hot functions, and open the recording that is left at ``output``.
 
-    ``what`` are values of ``burnish.core.recording.What``; ``options`` are the other fields of ``RecordOptions``:
+    ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``); ``options`` are the other fields of ``RecordOptions``:
     ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
     ``burnish.pipeline.record.record`` does, and ``TypeError`` for an unknown option.
     """
     words = tuple(os.fspath(word) for word in command)
     if not words:
         raise UsageError("No command to record was given.")
-    kinds = tuple(What(word) for word in what)
-    return record_run(RecordOptions(words[0], words[1:], Path(output), kinds, **options), say).open()
+    chosen = kinds(",".join(what))
+    return record_run(RecordOptions(words[0], words[1:], Path(output), chosen, **options), say).open()
