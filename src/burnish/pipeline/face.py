@@ -44,8 +44,8 @@ def record(
 ) -> Recording:
     """Run ``command`` with probes in its hot functions, and open the recording that is left at ``output``.
 
-    ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``); ``options`` are the other fields of ``RecordOptions``:
-    ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
+    ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``); ``options`` are the other fields of
+    ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
     ``burnish.pipeline.record.record`` does, and ``TypeError`` for an unknown option.
     """
     words = tuple(os.fspath(word) for word in command)
