@@ -263,6 +263,18 @@ def test_an_index_that_is_written_over_by_its_target_is_kept() -> None:
     assert block.operations[starts[max(starts)] - 1].output == gpr("rsi")
 
 
+def test_an_index_from_the_block_before_is_kept() -> None:
+    flow = hand_written("cmp $3, %edi\n ja 13f\n mov %edi, %edi\n jmp 1f\n1: lea t(%rip), %rdx\n"
+    " mov (%rdx,%rdi,8), %rdi\n jmp *%rdi")  # fmt: skip
+    assert isinstance(flow, Function), flow
+    (switch,) = switches(flow)
+    assert [value for value, _ in switch.cases] == [0, 1, 2, 3]
+    block = next(block for block in flow.blocks if block.terminator is switch)
+    (kept,) = (i for i, op in enumerate(block.operations) if op.output == switch.index)
+    assert block.operations[kept].inputs[0] == gpr("rdi")
+    assert all(op.output != gpr("rdi") for op in block.operations[:kept])
+
+
 @pytest.mark.parametrize("name", UNSOUND)
 def test_unsound_bounds_are_refused(name: str) -> None:
     flow = hand_written(UNSOUND[name])

@@ -65,5 +65,6 @@ def with_index_kept(block: Block) -> Block:
         block.label,
         (*block.operations[:after], copy, *block.operations[after:]),
         replace(switch, index=kept, index_after=None),
-        tuple((address, index + (index >= after)) for address, index in block.marks),
+        # The copy belongs to the instruction before it, or to the first.
+        tuple((address, index + (index >= max(after, 1))) for address, index in block.marks),
     )

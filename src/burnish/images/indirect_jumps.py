@@ -86,13 +86,16 @@ def _holder(tables: Tables, block: Block, index: Term) -> Varnode | None:
 
 
 def _last_holder(tables: Tables, block: Block, index: Term) -> tuple[Varnode | None, int | None]:
-    """The last operation whose result is ``index``: what it writes, and the number of operations up to it. ``(None,
-    None)`` if there is none. Computed ``goto`` loads the target into the register of the index."""
-    for after in range(len(block.operations), 0, -1):
-        node = block.operations[after - 1].output
-        if node is not None and node.size == index.size:
-            start = replace(block, operations=block.operations[:after])
-            if _holds_index(tables, start, node, index):
+    """The last place in a block at which something holds ``index``: what does, and the number of operations before that
+    place. ``(None, None)`` if there is none. Code often loads the target into the register of the index, which may have
+    got its value in the block that compares it with its bound."""
+    for after in range(len(block.operations), -1, -1):
+        made = block.operations[after - 1].output if after else None
+        read = block.operations[after].inputs if after < len(block.operations) else ()
+        for node in (made, *read):
+            if node is None or node.size != index.size or node.space not in (Space.REGISTER, Space.UNIQUE):
+                continue
+            if _holds_index(tables, replace(block, operations=block.operations[:after]), node, index):
                 return node, after
     return None, None
 
