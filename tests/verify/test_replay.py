@@ -27,8 +27,12 @@ MAIN = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
 struct state { unsigned count, last; unsigned table[16]; unsigned guard; };
 struct state *state;
+static int zero;
+unsigned char inbox[64];
 __attribute__((noipa)) unsigned update(struct state *s, unsigned x) {
     s->count++;
     s->last = x;
@@ -42,6 +46,12 @@ __attribute__((noipa)) void *get(size_t size) { return malloc(size); }
 __attribute__((noipa)) char *copy(const char *text) { return put(get(strlen(text) + 1), text); }
 __attribute__((noipa)) void emit(unsigned n) { printf("%u\n", n); fflush(stdout); }
 __attribute__((noipa)) void say(unsigned n) { emit(n); }
+__attribute__((noipa)) int settle(unsigned n) { state->guard = n; return fsync(1) != 0; }
+__attribute__((noipa)) long take(long count) {
+    long sum = 0, got = read(zero, inbox, count);
+    for (long i = 0; i < got; i++) sum += inbox[i] * (i + 1);
+    return sum;
+}
 __attribute__((noipa)) unsigned never(unsigned n) { return n * 7; }
 int main(int argc, char **argv) {
     unsigned sum = 0; double d = 0;
@@ -52,7 +62,10 @@ int main(int argc, char **argv) {
         sum += tree(i % 7);
         char *p = copy("some text"); sum += p[i % 9]; free(p);
     }
+    zero = open("/dev/zero", O_RDONLY);
     for (unsigned i = 0; i < 3; i++) say(sum + i);
+    for (unsigned i = 0; i < 3; i++) settle(0);
+    for (unsigned i = 0; i < 20; i++) sum += take(i + 1);
     if (argc > 9) sum += never(argc);
     printf("%u %u %u %.3f\n", sum, state->count, state->guard, d);
     return 7;
@@ -125,11 +138,60 @@ def test_calls_into_the_c_library_from_both_sides(program: object) -> None:
 
 
 def test_what_comes_to_a_system_call_counts_apart(program: object) -> None:
-    source = "void AT_emit(unsigned); void rebuilt(unsigned n) { AT_emit(n); }"
-    report = check(program, program.subject("say", source))
+    source = """
+    struct state { unsigned count, last; unsigned table[16]; unsigned guard; };
+    extern struct state *AT_state;
+    int rebuilt(unsigned n) {
+        long done;
+        AT_state->guard = n;
+        __asm__ volatile("syscall" : "=a"(done) : "0"(74L), "D"(1L) : "rcx", "r11", "memory");
+        return done != 0;
+    }"""
+    report = check(program, program.subject("settle", source))
     assert report.verdict == verdict.Unknown("no call returned before its first system call")
     assert (report.full_trials, report.mutated_trials) == (0, 0)
     assert report.syscall_trials >= 3
+
+
+def test_a_write_is_followed_to_the_return(program: object) -> None:
+    source = "void AT_emit(unsigned); void rebuilt(unsigned n) { AT_emit(n); }"
+    report = check(program, program.subject("say", source))
+    assert isinstance(report.verdict, verdict.Tested)
+    assert report.full_trials >= 2
+    wrong = source.replace("AT_emit(n);", "AT_emit(n); AT_inbox[3] = 1;").replace(
+        "void AT_emit", "extern unsigned char AT_inbox[64]; void AT_emit"
+    )
+    assert "The 8 bytes at" in refuted(check(program, program.subject("say", wrong)))
+
+
+TAKE = """
+extern unsigned char AT_inbox[64]; extern int AT_zero;
+static long ask(long count) {
+    long got;
+    __asm__ volatile("syscall" : "=a"(got) : "0"(0L), "D"((long)AT_zero), "S"(AT_inbox), "d"(count)
+                     : "rcx", "r11", "memory");
+    return got;
+}
+long rebuilt(long count) {
+    long sum = 0, got = ask(count);
+    for (long i = got; i-- > 0;) sum += (i + 1) * AT_inbox[i];
+    return sum;
+}
+"""
+
+
+def test_what_is_read_is_the_same_for_both_sides(program: object) -> None:
+    returns = (ReturnPart("rax", 8),)
+    report = check(program, program.subject("take", TAKE, returns=returns))
+    assert isinstance(report.verdict, verdict.Tested), report
+    assert report.full_trials >= 10
+    # The run itself only ever reads zeros: only bytes that are made up show this.
+    wrong = TAKE.replace("(i + 1) * AT_inbox[i]", "i * AT_inbox[i]")
+    assert "rax is" in refuted(check(program, program.subject("take", wrong, returns=returns)))
+    asks = TAKE.replace("ask(count);", "ask(count + 1);")
+    assert "Argument 3 of the system call read" in refuted(
+        check(program, program.subject("take", asks, returns=returns))
+    )
 
 
 def test_other_bytes_written_are_refuted(program: object) -> None:

@@ -1,13 +1,20 @@
-"""Runs a copy of a process for a while, and keeps it from having an effect outside."""
+"""Runs a copy of a process for a while, and keeps it from having an effect outside.
+
+What the code reads from outside is made up, and what it writes goes nowhere: a few calls of ``read``, ``write`` and
+their like get an answer that a kernel might give, and the same one in each copy that asks for the same. So code that
+hands data on can be followed to its return. Any other system call that could be seen outside ends the run.
+"""
 
 from __future__ import annotations
 
+import random
 import signal
 import time
 from dataclasses import dataclass, field
 
 from burnish.core.state import Faulted, TimedOut
 from burnish.runtime import ptrace
+from burnish.runtime.address_space import read_mappings
 from burnish.runtime.ptrace import Ended, Event, Memory, Stopped
 from burnish.runtime.registers import FloatRegisters, Registers
 
@@ -16,11 +23,22 @@ _INT3 = b"\xcc"
 _NO_SYSCALL = (1 << 64) - 1
 _ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 _SYS_MMAP, _SYS_MPROTECT, _SYS_MUNMAP, _SYS_BRK, _SYS_SIGPROCMASK = 9, 10, 11, 12, 14
-_SYS_YIELD, _SYS_MREMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_GETTID, _SYS_FUTEX = 24, 25, 28, 39, 186, 202
+_SYS_YIELD, _SYS_MREMAP, _SYS_MADVISE, _SYS_FUTEX = 24, 25, 28, 202
 _LOCAL = frozenset(
     {_SYS_BRK, _SYS_MUNMAP, _SYS_MPROTECT, _SYS_MREMAP, _SYS_MADVISE, _SYS_SIGPROCMASK, _SYS_YIELD}
 )
 """System calls that change nothing but the calling process, and give the same result in each copy."""
+
+
+class _Call:
+    """Numbers of system calls that get an answer here."""
+
+    READ, WRITE, PREAD, PWRITE, GETPID, GETTID = 0, 1, 17, 18, 39, 186
+
+
+_MOST_ANSWERED = 8
+"""Calls that are answered in one run: code that reads until there is nothing more would never return."""
+_MOST_READ, _MOST_WRITTEN = 1 << 16, 16 << 20
 _MAP_SHARED, _MAP_ANONYMOUS = 1, 0x20
 _FUTEX_COMMAND, _FUTEX_WAKE = 0x7F, 1
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
@@ -32,20 +50,32 @@ _PATIENCE = 20
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredCall:
+    """A system call that got a made-up answer. ``data`` is what the code wanted to write."""
+
+    number: int
+    arguments: tuple[int, ...]
+    data: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
 class Returned:
-    """The code came back to its return address; the stack pointer is at or above the one expected."""
+    """The code came back to its return address; the stack pointer is at or above the one expected. ``calls`` were
+    answered on the way."""
 
     registers: Registers = field(repr=False)
     floats: FloatRegisters = field(repr=False)
+    calls: tuple[AnsweredCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SystemCallReached:
     """The code asked for a system call that could be seen outside, which was not carried out. ``number`` -1
-    for one through another gate than ``syscall``."""
+    for one through another gate than ``syscall``. ``calls`` were answered before it."""
 
     number: int
     arguments: tuple[int, ...]
+    calls: tuple[AnsweredCall, ...] = ()
 
 
 Outcome = Returned | SystemCallReached | Faulted | TimedOut
@@ -66,6 +96,7 @@ class BoundedRun:
     entry_rsp: int
     limit_s: float
     original: bytes
+    calls: list[AnsweredCall] = field(default_factory=list[AnsweredCall])
 
     def run(self) -> Outcome:
         """Lets the process run until one of the ends that ``Outcome`` names."""
@@ -108,7 +139,7 @@ class BoundedRun:
         registers.rip = self.until
         ptrace.set_registers(self.pid, registers)
         if registers.rsp > self.entry_rsp:
-            return Returned(registers, ptrace.get_float_registers(self.pid))
+            return Returned(registers, ptrace.get_float_registers(self.pid), tuple(self.calls))
         # A recursive call returns to the same place, or the function itself holds it: over it, and go on.
         self.memory.write(self.until, self.original)
         ptrace.step_without_calls(self.pid)
@@ -116,7 +147,7 @@ class BoundedRun:
         self.memory.write(self.until, _INT3)
         match change:
             case Stopped(ptrace.SYSCALL_STOP, Event.NONE):
-                return _reached(ptrace.get_registers(self.pid))
+                return self._reached(ptrace.get_registers(self.pid))
             case Stopped(number, Event.NONE) if number in _FAULTS:
                 info = ptrace.signal_info(self.pid)
                 if number != signal.SIGTRAP or info.code != _TRAP_TRACE:
@@ -128,10 +159,10 @@ class BoundedRun:
                 return _KILLED
 
     def _at_system_call(self, registers: Registers) -> Outcome | None:
-        reached = _reached(registers)
+        reached = self._reached(registers)
         if self.memory.read(registers.rip - 2, 2) != _SYSCALL:
-            return SystemCallReached(-1, ())
-        answer = self._answer(reached.number)
+            return SystemCallReached(-1, (), tuple(self.calls))
+        answer = self._answer(reached)
         if answer is not None:
             registers.orig_rax = _NO_SYSCALL
             ptrace.set_registers(self.pid, registers)
@@ -151,15 +182,45 @@ class BoundedRun:
             ptrace.set_registers(self.pid, after)
         return None
 
-    def _answer(self, number: int) -> int | None:
-        """The result of a call that would tell the copy from the process; None for any other call."""
+    def _reached(self, registers: Registers) -> SystemCallReached:
+        arguments = tuple(registers.get(name) for name in _ARGUMENTS)
+        return SystemCallReached(registers.orig_rax, arguments, tuple(self.calls))
+
+    def _answer(self, call: SystemCallReached) -> int | None:
+        """The result of a call that is not carried out though the code goes on: those that would tell the copy from the
+        process, and those that are made up. None for any other call."""
         process, thread = self.origin
-        return {_SYS_GETPID: process, _SYS_GETTID: thread}.get(number)
+        number, (_, address, size, *_) = call.number, call.arguments
+        match number:
+            case _Call.GETPID:
+                return process
+            case _Call.GETTID:
+                return thread
+            case _Call.READ | _Call.PREAD if self._may_answer(address, min(size, _MOST_READ), writing=True):
+                # The same bytes for the same place in the order of calls, whoever asks.
+                data = random.Random(len(self.calls)).randbytes(min(size, _MOST_READ))
+                self.memory.write(address, data)
+                self.calls.append(AnsweredCall(number, call.arguments))
+                return len(data)
+            case _Call.WRITE | _Call.PWRITE if size <= _MOST_WRITTEN and self._may_answer(
+                address, size, writing=False
+            ):
+                data = self.memory.read(address, size)
+                self.calls.append(AnsweredCall(number, call.arguments, data))
+                return size
+            case _:
+                return None
 
-
-def _reached(registers: Registers) -> SystemCallReached:
-    arguments = tuple(registers.get(name) for name in _ARGUMENTS)
-    return SystemCallReached(registers.orig_rax, arguments)
+    def _may_answer(self, address: int, size: int, *, writing: bool) -> bool:
+        """Whether one more call may be answered, and the kernel would find its buffer in order."""
+        if len(self.calls) >= _MOST_ANSWERED:
+            return False
+        at = address
+        for mapping in read_mappings(self.pid):
+            fits = mapping.writable if writing else mapping.readable
+            if mapping.start <= at < mapping.end and fits:
+                at = mapping.end
+        return at >= address + size
 
 
 def _is_local(call: SystemCallReached) -> bool:

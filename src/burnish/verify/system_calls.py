@@ -6,12 +6,13 @@ pages of section 2; numbers: arch/x86/entry/syscalls/syscall_64.tbl of Linux.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import zip_longest
 from typing import assert_never
 
-from burnish.runtime.bounded_run import SystemCallReached
+from burnish.runtime.bounded_run import AnsweredCall, SystemCallReached
 from burnish.runtime.ptrace import Memory
 
 
@@ -119,6 +120,39 @@ def call_differences(original: Side, rebuilt: Side, is_dead: IsDead) -> tuple[st
                 f"original, {second:#x} in the rebuilt code."
             )
     return tuple(found)
+
+
+def answered_differences(
+    original: Sequence[AnsweredCall], rebuilt: Sequence[AnsweredCall], is_dead: IsDead
+) -> tuple[str, ...]:
+    """Sentences that say where two runs differ in the calls that they made on the way and that were answered."""
+    for index, (first, second) in enumerate(zip_longest(original, rebuilt), 1):
+        if first is None or second is None:
+            who = "original" if second is None else "rebuilt code"
+            return (f"Only the {who} makes a system call number {index}.",)
+        if first.number != second.number:
+            names = call_name(first.number), call_name(second.number)
+            return (
+                f"System call number {index} is {names[0]} in the original, {names[1]} in the rebuilt code.",
+            )
+        name, kinds = _CALLS[first.number]
+        for place, kind in enumerate(kinds):
+            left, right = first.arguments[place], second.arguments[place]
+            match kind:
+                case Kind.INT:
+                    same = left & 0xFFFFFFFF == right & 0xFFFFFFFF
+                case Kind.BUFFER:
+                    same = first.data == second.data
+                case Kind.POINTER:
+                    same = left == right or (is_dead(left) and is_dead(right))
+                case _:
+                    same = left == right
+            if not same:
+                return (
+                    f"Argument {place + 1} of the system call {name} ({kind.value}), number {index}, differs: "
+                    f"{left:#x} in the original, {right:#x} in the rebuilt code.",
+                )
+    return ()
 
 
 def _same(kind: Kind, original: Side, rebuilt: Side, index: int, is_dead: IsDead) -> bool:

@@ -23,7 +23,7 @@ from burnish.verify.compare import (
 )
 from burnish.verify.liveness import is_seen
 from burnish.verify.mutate import Input
-from burnish.verify.system_calls import Side, call_differences, call_name
+from burnish.verify.system_calls import Side, answered_differences, call_differences, call_name
 
 _SLACK = 10.0
 """The rebuilt code may use this many times the original's processor time, and the trial's limit on top."""
@@ -88,12 +88,16 @@ class Bench:
     def _differences(self, first: Snapshot, a: Outcome, second: Snapshot, b: Outcome) -> Differences:
         match a, b:
             case Returned(), Returned():
+                asked = answered_differences(a.calls, b.calls, self.dead.holds)
+                if asked:
+                    return Differences(asked, False)
                 return register_differences(a, b, self.returns) + memory_differences(
                     self.base, first, second, self.dead
                 )
             case SystemCallReached(), SystemCallReached():
                 sides = Side(a, first.memory), Side(b, second.memory)
-                found = call_differences(*sides, self.dead.holds)
+                found = answered_differences(a.calls, b.calls, self.dead.holds)
+                found = found or call_differences(*sides, self.dead.holds)
                 return Differences(found, not found)
             case _:
                 sentence = f"The original {_describe(a)}, the rebuilt code {_describe(b)}."
