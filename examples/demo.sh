@@ -16,6 +16,8 @@ cd "$work"
 show gcc -O2 -o pixels pixels.c
 show burnish coverage pixels
 show burnish optimize ./pixels -o ./pixels.fast -- 40
+show burnish record -o run.burnish --what blocks -- ./pixels 4
+show burnish profile run.burnish
 
 if bzip2=$(command -v bzip2); then
     # Text that compresses as source code does: the Python standard library's.

@@ -298,6 +298,25 @@ def test_without_names_the_hot_functions_are_found(program: Path, tmp_path: Path
     assert done.slowdown is not None
 
 
+def test_both_runs_read_the_same_input(build: Callable[..., Path], tmp_path: Path) -> None:
+    text = """
+    #include <stdio.h>
+    #define KEEP __attribute__((noinline, noclone))
+    KEEP long stir(long x) { for (int i = 0; i < 3000; i++) x = x * 31 + i % 7; return x; }
+    int main(void) { long x = 1, n = 0; int c; while ((c = getchar()) != EOF) { x = stir(x + c); n++; }
+                     printf("%ld %ld\\n", n, x); return 0; }
+    """
+    program = build("reads", text)
+    done = subprocess.run(
+        [sys.executable, "-m", "burnish", "record", "-o", tmp_path / "r", "--", program],
+        input=b"x" * 30_000,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.startswith(b"30000 ")
+    assert calls(open_recording(tmp_path / "r"))["stir"] == 30_000
+
+
 def test_hot_functions_of_libraries_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bzip2 = shutil.which("bzip2")
     if bzip2 is None:

@@ -30,7 +30,8 @@ _LITTLE = 1 << 16
 """Blocks whose numbers fit into two bytes."""
 
 
-def find_wanted(options: RecordOptions, program: Path) -> Wanted:
+def find_wanted(options: RecordOptions, program: Path, stdin: Path | Stream) -> Wanted:
+    """The functions that are named; or, of a run that is sampled, the hot ones."""
     if options.functions:
         image = load(program)
         named = [find_function(image, name) for name in options.functions]
@@ -38,7 +39,7 @@ def find_wanted(options: RecordOptions, program: Path) -> Wanted:
         return Wanted({program: image}, [HotSpot(program, bounds, 0.0) for bounds in unique])
     load(program)  # what is no program is told before anything is run
     profile = sample(
-        Command((options.program, *options.arguments)),
+        Command((options.program, *options.arguments), stdin=stdin),
         frequency_hz=_FREQUENCY_HZ,
         timeout_s=options.timeout_s,
         stdout=Stream.DISCARD,

@@ -15,9 +15,10 @@ from burnish.pipeline.probing import find_wanted, probe_wanted
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult
 from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.stages import Say, Stages
+from burnish.pipeline.workload import standard_input
 from burnish.record.areas import Collector, environment, preload
 from burnish.record.store import RecordingFolder, TraceWriter, new_recording
-from burnish.runtime.command import Child, Command, find_executable, start
+from burnish.runtime.command import Child, Command, Stream, find_executable, start
 
 _TELL_S = 0.5
 
@@ -34,15 +35,17 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
     folder = new_recording(options.output)
     try:
         with working_folder() as work, TemporaryDirectory(prefix="burnish-", dir=_memory()) as areas:
+            # Two runs must read the same; one reads what there is.
+            stdin, warnings = (Stream.INHERIT, ()) if options.functions else standard_input(work)
             with stages.stage("Sampling"):
-                wanted = find_wanted(options, program)
+                wanted = find_wanted(options, program, stdin)
             with stages.stage("Rebuilding") as detail:
                 probed = probe_wanted(options, program, wanted, work, detail)
             with stages.stage("Recording") as detail:
-                ran = _run(options, probed, folder, Path(areas), detail)
+                ran = _run(options, probed, folder, Path(areas), stdin, detail)
             with stages.stage("Writing"):
                 result = write_recording(options, wanted, probed, ran, folder)
-        return replace(result, seconds=stages.seconds)
+        return replace(result, seconds=stages.seconds, warnings=(*warnings, *result.warnings))
     finally:
         folder.discard()
 
@@ -53,7 +56,14 @@ def _memory() -> str | None:
     return str(shared) if shared.is_dir() and os.access(shared, os.W_OK) else None
 
 
-def _run(options: RecordOptions, probed: Probed, folder: RecordingFolder, areas: Path, say: Say) -> Ran:
+def _run(
+    options: RecordOptions,
+    probed: Probed,
+    folder: RecordingFolder,
+    areas: Path,
+    stdin: Path | Stream,
+    say: Say,
+) -> Ran:
     size = probed.record_bytes
     trace = TraceWriter(folder.path, size, options.most_bytes) if size else None
     others = probed.deployment.environment.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
@@ -64,7 +74,10 @@ def _run(options: RecordOptions, probed: Probed, folder: RecordingFolder, areas:
         "LD_PRELOAD": preload(others),
     }
     command = Command(
-        (options.program, *options.arguments), executable=probed.deployment.output.absolute(), env=variables
+        (options.program, *options.arguments),
+        executable=probed.deployment.output.absolute(),
+        env=variables,
+        stdin=stdin,
     )
     started = datetime.now(UTC)
     child = start(command, stdout=options.stdout)

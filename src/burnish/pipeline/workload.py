@@ -77,7 +77,7 @@ def prepare(options: OptimizeOptions, work: Path) -> Workload:
     else:
         check_report(report_folder(options.output), "; name another folder with --report")
     Target(options.cpu).resolved()
-    stdin, warnings = _standard_input(work)
+    stdin, warnings = standard_input(work)
     command = Command((options.program, *options.arguments), stdin=stdin)
     first = capture_outputs(command, timeout_s=options.timeout_s)
     if not first.result.succeeded:
@@ -154,7 +154,7 @@ def _interpreter(program: Path) -> str | None:
     return named.decode(errors="replace")
 
 
-def _standard_input(work: Path) -> tuple[Path | Stream, tuple[str, ...]]:
+def standard_input(work: Path) -> tuple[Path | Stream, tuple[str, ...]]:
     """Standard input is read once and kept, so that every run reads the same. A terminal gives nothing, and so does
     a pipe in which nothing comes: who starts us from a script may have left one open. With it, warnings."""
     try:
