@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,9 +16,9 @@ from burnish.pipeline.stages import Say, Stages
 from burnish.pipeline.workload import standard_input
 from burnish.record.areas import Collector, environment, preload
 from burnish.record.store import RecordingFolder, TraceWriter, new_recording
-from burnish.runtime.command import Child, Command, Stream, find_executable, start
-
-_TELL_S = 0.5
+from burnish.runtime.command import Command, Stream, find_executable, start
+from burnish.runtime.interrupts import interrupts_held
+from burnish.runtime.watch import watch
 
 
 def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult:
@@ -80,34 +78,16 @@ def _run(
         stdin=stdin,
     )
     started = datetime.now(UTC)
-    child = start(command, stdout=options.stdout)
-    collector = Collector(areas, trace.take if trace is not None else lambda chunk: None)
-    try:
-        _watch(child, options.timeout_s, trace, say)
-    except KeyboardInterrupt:
-        child.interrupted = True
-        child.stop()
-    except BaseException:
-        child.stop()
-        child.finish()
-        raise
-    result = child.finish()
+    with interrupts_held():
+        child = start(command, stdout=options.stdout)
+        collector = Collector(areas, trace.take if trace is not None else lambda chunk: None)
+
+    def tell() -> None:
+        if trace is not None:
+            say(f"{trace.events:,} records, {trace.bytes / 1e6:.1f} MB")
+
+    result = watch(child, options.timeout_s, tell)
     threads = collector.finish()
     if trace is not None:
         trace.flush()
     return Ran(result, started, threads, trace, collector.without_area)
-
-
-def _watch(child: Child, timeout_s: float | None, trace: TraceWriter | None, say: Say) -> None:
-    """Wait for the target to end, or end it after its time, and say now and then what has come in."""
-    began = time.monotonic()
-    while True:
-        left = inf if timeout_s is None else timeout_s - (time.monotonic() - began)
-        if child.wait(max(0.0, min(_TELL_S, left))):
-            return
-        if left <= _TELL_S:
-            child.timed_out = True
-            child.stop()
-            return
-        if trace is not None:
-            say(f"{trace.events:,} blocks in order, {trace.bytes / 1e6:.1f} MB")

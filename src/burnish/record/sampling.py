@@ -13,7 +13,8 @@ from burnish.core.profile import HotFunction, Method, Profile
 from burnish.record.attribution import Tally, tally
 from burnish.record.perf_event import PerfSampler
 from burnish.record.sigprof import Collector, preloaded, shortest_period_ns
-from burnish.runtime.command import Child, Command, CommandResult, Stream, start
+from burnish.runtime.command import Command, CommandResult, Stream, start
+from burnish.runtime.watch import watch
 
 
 def sample(
@@ -65,7 +66,7 @@ def _sample_by_kernel(
             stderr=stderr,
             before_exec=lambda pid: samplers.append(PerfSampler(pid, period_ns)),
         )
-        result = _watch(child, timeout_s)
+        result = watch(child, timeout_s)
     finally:
         found = [sampler.finish() for sampler in samplers]
     trace, kernel, lost = found[0]
@@ -81,25 +82,10 @@ def _sample_by_signal(
         child = start(preloaded(command, folder, period_ns), stdout=stdout, stderr=stderr)
         collector = Collector(folder)
         try:
-            result = _watch(child, timeout_s)
+            result = watch(child, timeout_s)
         finally:
             trace, lost = collector.finish()
     return _profile(command, Method.SIGPROF, period_ns, tally(trace), None, lost, result)
-
-
-def _watch(child: Child, timeout_s: float | None) -> CommandResult:
-    try:
-        if not child.wait(timeout_s):
-            child.timed_out = True
-            child.stop()
-    except KeyboardInterrupt:
-        child.interrupted = True
-        child.stop()
-    except BaseException:
-        child.stop()
-        child.finish()
-        raise
-    return child.finish()
 
 
 def _profile(
