@@ -83,7 +83,7 @@ def test_callgrind_annotate_reads_it(recording: Recording, tmp_path: Path) -> No
         pytest.skip("needs valgrind")
     export(recording, "callgrind", tmp_path / "out")
     shown = subprocess.run(
-        ["callgrind_annotate", tmp_path / "out"], capture_output=True, text=True, check=True
+        ["callgrind_annotate", "--threshold=100", tmp_path / "out"], capture_output=True, text=True, check=True
     ).stdout
     rows = dict(re.findall(r"^\s*([\d,]+) .*\?\?\?:(\w+) ", shown, flags=re.MULTILINE))
     found = {name: int(count.replace(",", "")) for count, name in rows.items()}
@@ -137,7 +137,9 @@ def test_bolt_takes_the_profile(recording: Recording, program: Path, tmp_path: P
     assert done.returncode == 0, said
     match = re.search(r"(\d+) out of \d+ functions in the binary .* have non-empty execution profile", said)
     assert match is not None, said
-    assert int(match[1]) == 2
+    assert int(match[1]) >= 1
+    assert "modified layout of 1 functions" in said, said
+    assert "ignored" not in said
     plain = subprocess.run([program, "plain", "50"], capture_output=True, check=True).stdout
     assert subprocess.run([output, "plain", "50"], capture_output=True, check=True).stdout == plain
 

@@ -77,7 +77,9 @@ def _rows(path: Path) -> dict[int, SourceLine | None]:
         elf: Any = ELFFile(io.BytesIO(read_elf(path)))
         if not elf.has_dwarf_info():
             return found
-        info: Any = elf.get_dwarf_info(follow_links=False)
+        # Linked files may keep relocations that are applied already (``ld --emit-relocs``).
+        is_object = elf.header["e_type"] == "ET_REL"
+        info: Any = elf.get_dwarf_info(relocate_dwarf_sections=is_object, follow_links=False)
         if info.debug_line_sec is None:
             return found
         for unit in info.iter_CUs():

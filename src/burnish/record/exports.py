@@ -62,8 +62,8 @@ def _callgrind(recording: Recording, path: Path) -> None:
     images = [image.path for image in recording.manifest.images]
     counts = instruction_counts(recording)
     with path.open("w") as file:
-        file.write("# callgrind format\nversion: 1\ncreator: burnish\npositions: instr line\nevents: Ir\n")
-        file.write(f"cmd: {' '.join(recording.manifest.command)}\n")
+        file.write("# callgrind format\nversion: 1\ncreator: burnish\n")
+        file.write(f"cmd: {' '.join(recording.manifest.command)}\npositions: instr line\nevents: Ir\n")
         file.write(f"summary: {sum(sum(rows.values()) for rows in counts.values())}\n")
         for row in recording.functions.to_pylist():
             file.write(f"\nob={images[row['image']]}\nfl=???\nfn={row['name']}\n")
