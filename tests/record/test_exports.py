@@ -83,7 +83,10 @@ def test_callgrind_annotate_reads_it(recording: Recording, tmp_path: Path) -> No
         pytest.skip("needs valgrind")
     export(recording, "callgrind", tmp_path / "out")
     shown = subprocess.run(
-        ["callgrind_annotate", "--threshold=100", tmp_path / "out"], capture_output=True, text=True, check=True
+        ["callgrind_annotate", "--threshold=100", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     rows = dict(re.findall(r"^\s*([\d,]+) .*\?\?\?:(\w+) ", shown, flags=re.MULTILINE))
     found = {name: int(count.replace(",", "")) for count, name in rows.items()}
