@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from burnish.pipeline.annotate import annotate as annotate
     from burnish.pipeline.coverage import coverage as coverage
     from burnish.pipeline.doctor import doctor as doctor
+    from burnish.pipeline.export import export as export
     from burnish.pipeline.face import optimize as optimize
     from burnish.pipeline.face import record as record
     from burnish.pipeline.profile import profile as profile
@@ -29,6 +30,7 @@ _HOME = {
     "annotate": "burnish.pipeline.annotate",
     "coverage": "burnish.pipeline.coverage",
     "doctor": "burnish.pipeline.doctor",
+    "export": "burnish.pipeline.export",
     "load": "burnish.pipeline.session",
     "open_recording": "burnish.record.store",
     "optimize": "burnish.pipeline.face",
@@ -43,6 +45,7 @@ __all__ = [
     "annotate",
     "coverage",
     "doctor",
+    "export",
     "load",
     "open_recording",
     "optimize",

@@ -17,7 +17,7 @@ import pytest
 from burnish.core.errors import HostError, TargetError
 from burnish.runtime import ptrace
 from burnish.runtime.address_space import free_near, image_base, mapping_at, read_mappings
-from burnish.runtime.bounded_run import Returned, SystemCallReached
+from burnish.runtime.bounded_run import Returned
 from burnish.runtime.command import Command
 from burnish.runtime.process import CodePoint, Hit, TracedCommand
 from burnish.runtime.snapshot import Snapshot
@@ -106,11 +106,11 @@ def test_a_copy_runs_without_effect(compile_program: Compile, tmp_path: Path) ->
             assert back is not None
             assert base.registers.rip == hit.address
             outcome = first.run(base.registers, None, back, 5.0)
-            if hit.point:
-                assert isinstance(outcome, SystemCallReached)
-                assert (outcome.number, outcome.arguments[0], outcome.arguments[2]) == (1, 1, 6)
-                return
             assert isinstance(outcome, Returned)
+            if hit.point:
+                (call,) = outcome.calls
+                assert (call.number, call.arguments[0], call.arguments[2], call.data) == (1, 1, 6, b"hello\n")
+                return
             assert outcome.registers.rsp == base.registers.rsp + 8
             values = [int.from_bytes(s.memory.read(total, 4), "little") for s in (base, first, second)]
             assert outcome.registers.rax == values[1]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from burnish.cli.options import OutputOption
+from burnish.cli.options import JsonOption, OutputOption
 from burnish.cli.profile import RecordingArgument
 
 FormatOption = Annotated[
@@ -21,10 +20,13 @@ FormatOption = Annotated[
 ]
 
 
-def run(recording: RecordingArgument, kind: FormatOption, output: OutputOption) -> int:
+def run(
+    recording: RecordingArgument, kind: FormatOption, output: OutputOption, json: JsonOption = False
+) -> int:
     """Write RECORDING in the format of another tool."""
-    from burnish.record.exports import export
-    from burnish.record.store import open_recording
+    from burnish.pipeline.export import export
 
-    export(open_recording(Path(recording)), kind, output)
+    done = export(recording, kind, output)
+    if json:
+        print(done.to_json())
     return 0

@@ -22,6 +22,7 @@ _NOTED = ("LANG", "LC_ALL", "PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "OMP_NUM_TH
 def write_recording(
     options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran, folder: RecordingFolder
 ) -> RecordResult:
+    """Write the tables and the manifest, and put the recording where it belongs. Raises ``HostError``."""
     paths = list(wanted.images)
     entered = _write_tables(wanted, probed, summed(ran.threads), paths, folder)
     rows = [(thread.process, thread.thread, thread.dropped) for thread in ran.threads]

@@ -33,6 +33,7 @@ from burnish.recompile import Summaries
 from burnish.recompile.callers import Callers
 from burnish.runtime.bounded_run import processor_time
 from burnish.runtime.command import signal_name
+from burnish.runtime.interrupts import interrupts_held
 
 JOBS = 2
 LIMIT_S = 60.0
@@ -201,29 +202,35 @@ def _give_next(worker: _Worker, left: Iterator[tuple[int, Job[object]]]) -> bool
 def _worker(memory: int) -> Generator[_Worker]:
     """A child that is gone when the block ends."""
     descriptor = os.memfd_create("errors")
+    process: subprocess.Popen[bytes] | None = None
     with os.fdopen(descriptor, "r+b") as errors:
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), str(memory)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise HostError(
-                f"A process to rebuild functions in cannot be started: {error.strerror}."
-            ) from error
-        try:
+            # Ctrl-C while it starts must not leave it behind.
+            with interrupts_held():
+                process = _start_child(errors, memory)
             yield _Worker(process, errors)
         finally:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None
-                with suppress(BrokenPipeError):  # a job that it did not read
-                    pipe.close()
+            if process is not None:
+                process.kill()
+                process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    assert pipe is not None
+                    with suppress(BrokenPipeError):  # a job that it did not read
+                        pipe.close()
+
+
+def _start_child(errors: IO[bytes], memory: int) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), str(memory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise HostError(f"A process to rebuild functions in cannot be started: {error.strerror}.") from error
 
 
 def serve(parent: int, memory: int) -> None:

@@ -36,7 +36,7 @@ from burnish.recompile.leave import Leaver, Signature, signature
 from burnish.recompile.liveness import define
 from burnish.recompile.planned import Plan
 from burnish.recompile.preserve import with_preserved
-from burnish.recompile.probes import Probes, count
+from burnish.recompile.probes import Probes, count, string_addresses
 from burnish.recompile.provenance import FrameAddress
 
 VECTOR = "<2 x i64>"
@@ -163,20 +163,9 @@ class _Emitter:
             found = [self.b.emit("i64", f"add i64 {base.text}, {found[0]}").text]
         self.probes.at_access(self.b, place, found, self.names[self.label])
 
-    def _probe_string(self, operation: Operation, walker: Walker[Value]) -> None:
-        """What ``rep movs`` and ``rep stos`` are about to handle: where they begin, and how many bytes. Backwards they
-        never go: code that sets the direction flag is refused."""
-        nodes = operation.inputs
-        pointers = nodes[:2] if operation.opcode is OpCode.REP_MOVS else nodes[:1]
-        texts = [
-            f"ptrtoint ptr {self.domain.convert.pointer(walker.read(node)).text} to i64" for node in pointers
-        ]
-        count = self.domain.convert.integer(walker.read(nodes[2])).text
-        self._probe_access([*texts, f"mul i64 {count}, {nodes[3].offset}"])
-
     def effect(self, operation: Operation, walker: Walker[Value]) -> None:
         if self.probes is not None and operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
-            self._probe_string(operation, walker)
+            self._probe_access(string_addresses(operation, walker, self.domain.convert))
         self.leaver.effect(operation, walker, self.label, self.index, self._defined)
 
     def load_type(self, size: int) -> str:

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from burnish.core.code import Block, Branch, Function, Jump, Label, Switch, successors
 from burnish.core.pcode import OpCode, Operation
 from burnish.core.recording import Access, Edge, Numbering, Site
-from burnish.domains.llvm import Builder
+from burnish.domains.llvm import Builder, Value
+from burnish.domains.llvm.convert import Converter
+from burnish.domains.walker import Walker
 from burnish.recompile.planned import Plan
 
 COUNTERS = 4096
@@ -147,6 +149,16 @@ class Probes:
             mark -= (mark >> 63) << 64
             value = builder.emit("i64", f"or i64 {address}, {mark}")
             _write_record(builder, value.text, 8, f"{name}.s{site.number}")
+
+
+def string_addresses(operation: Operation, walker: Walker[Value], convert: Converter) -> list[str]:
+    """LLVM expressions of what ``rep movs`` or ``rep stos`` is about to handle: where it begins, and how many bytes.
+    Backwards it never goes: code that sets the direction flag is refused."""
+    nodes = operation.inputs
+    pointers = nodes[:2] if operation.opcode is OpCode.REP_MOVS else nodes[:1]
+    texts = [f"ptrtoint ptr {convert.pointer(walker.read(node)).text} to i64" for node in pointers]
+    count_of = convert.integer(walker.read(nodes[2])).text
+    return [*texts, f"mul i64 {count_of}, {nodes[3].offset}"]
 
 
 def _write_record(builder: Builder, value: str, size: int, name: str) -> None:

@@ -1,0 +1,35 @@
+"""``export``: a recording in the format of another tool."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from burnish.pipeline.results import Result
+from burnish.record import exports
+from burnish.record.store import Recording, open_recording
+
+
+@dataclass(frozen=True, slots=True)
+class Exported(Result):
+    """What was written. ``size`` is in bytes, of all files together."""
+
+    verb: ClassVar[str] = "export"
+    recording: Path
+    output: Path
+    format: str
+    size: int
+
+
+def export(
+    recording: str | os.PathLike[str] | Recording, kind: str, output: str | os.PathLike[str]
+) -> Exported:
+    """Write a recording in a format (``record.exports.EXPORTS``) at ``output``. Raises as ``record.exports.export``
+    and ``open_recording`` do."""
+    opened = recording if isinstance(recording, Recording) else open_recording(Path(recording))
+    made = Path(output)
+    exports.export(opened, kind, made)
+    files = made.rglob("*") if made.is_dir() else [made]
+    return Exported(opened.path, made, kind, sum(path.stat().st_size for path in files if path.is_file()))
