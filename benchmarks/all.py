@@ -1,6 +1,6 @@
 """Runs every benchmark, one after the other, and makes the figures of BENCHMARKS.md from what they found.
 
-    python benchmarks/all.py                 # about 40 minutes; on a machine that does nothing else
+    python benchmarks/all.py                 # about 90 minutes; on a machine that does nothing else
     python benchmarks/all.py --quick         # about 10 minutes: do they all work?
     python benchmarks/all.py --write         # puts the figures into BENCHMARKS.md
     python benchmarks/all.py --from-disk     # runs nothing: the figures of the last full runs
