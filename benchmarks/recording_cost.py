@@ -37,6 +37,8 @@ _MODES = {
 }
 """What is recorded, what that is called, and the most that it may cost, by native processor time."""
 _BYTES, _CHEAPER = 2.0, 10.0
+_PEER_LIMIT_S = 60.0
+"""A peer that takes longer is ended, and counts as if it had been done: what it costs is more than what is printed."""
 _PEERS = {
     "callgrind": (
         "--tool=callgrind", "--dump-instr=yes", "--collect-jumps=yes", "--callgrind-out-file=/dev/null",
@@ -86,7 +88,10 @@ def measure(task: Task, repeat: int, work: Path) -> Cost:
     if shutil.which("valgrind") is not None:
         for name, words in _PEERS.items():
             under = Command(("valgrind", *words, *command.argv))
-            peers[name] = run_command(under, stdout=Stream.DISCARD, stderr=Stream.DISCARD).cpu_s
+            done_by_peer = run_command(
+                under, stdout=Stream.DISCARD, stderr=Stream.DISCARD, timeout_s=_PEER_LIMIT_S
+            )
+            peers[name] = done_by_peer.cpu_s
     last = done["blocks"][-1]
     return Cost(
         workload=task.name,
