@@ -45,6 +45,13 @@ struct area {
   uint64_t base;           /* 88: address of this area in the process */
   uint32_t pid, tid;       /* 96, 100 */
   char magic[8];           /* 104: written last */
+  uint64_t leaving;        /* 112: 1 when the process is about to end and waits for 2 */
+  uint64_t unused;         /* 120 */
+  int64_t on;              /* 128: 0 while nothing is to be traced */
+  int64_t left;            /* 136: blocks until that changes */
+  void (*turn)(void);      /* 144 */
+  int64_t burst, pause;    /* 152, 160: lengths in blocks */
+  uint64_t record_bytes;   /* 168: of a trace record */
 };
 
 struct chunk {
@@ -56,8 +63,8 @@ struct chunk {
 
 static struct {
   char folder[4000];
-  uint64_t counters, chunks, chunk_bytes;
-  int drop, recorder, on;
+  uint64_t counters, chunks, chunk_bytes, burst, every, record_bytes;
+  int drop, recorder, wait, on;
 } plan;
 
 static uint64_t now_ns(void) {
@@ -111,6 +118,7 @@ __attribute__((used, visibility("hidden"))) void burnish_record_next(struct area
     } else {
       area->dropped += old->used;
       area->number--;
+      memset((char *)area->chunk + CHUNK_HEADER, 0, old->used); /* what is not written yet is zero */
       begin_chunk(area, area->chunk);
     }
   }
@@ -118,26 +126,48 @@ __attribute__((used, visibility("hidden"))) void burnish_record_next(struct area
   errno = saved;
 }
 
-/* The slow path as probes call it: it changes no register but the flags. xsave keeps what vector registers there are;
- * the last 64 bytes of its 576 that come first are a header that must be zero. */
-extern void burnish_record_slow(void);
-__asm__(".text\n.hidden burnish_record_slow\n.globl burnish_record_slow\n.type burnish_record_slow, @function\n"
-        "burnish_record_slow:\n"
-        "pushq %rbp\nmovq %rsp, %rbp\n"
-        "pushq %rax\npushq %rcx\npushq %rdx\npushq %rsi\npushq %rdi\n"
-        "pushq %r8\npushq %r9\npushq %r10\npushq %r11\npushq %rbx\n"
-        "subq $8192, %rsp\nandq $-64, %rsp\n"
-        "leaq 512(%rsp), %rdi\nxorl %eax, %eax\nmovl $8, %ecx\ncld\nrep stosq\n"
-        "movl $-1, %eax\nmovl $-1, %edx\nxsave64 (%rsp)\n"
-        "movq %gs:88, %rdi\ncall burnish_record_next\n"
-        "movl $-1, %eax\nmovl $-1, %edx\nxrstor64 (%rsp)\n"
-        "leaq -80(%rbp), %rsp\n"
-        "popq %rbx\npopq %r11\npopq %r10\npopq %r9\npopq %r8\n"
-        "popq %rdi\npopq %rsi\npopq %rdx\npopq %rcx\npopq %rax\npopq %rbp\nret\n"
-        ".size burnish_record_slow, . - burnish_record_slow\n");
+/* Called by the other stub below when a burst begins or ends. A burst begins with a record that is no block's. */
+__attribute__((used, visibility("hidden"))) void burnish_record_turn_over(struct area *area) {
+  static const uint64_t gap[] = {[2] = 0xffff, [4] = 0xffffffff, [8] = 0xffff0000ffffffff};
+  if (area->on) {
+    area->on = 0;
+    area->left = area->pause - 1;
+    return;
+  }
+  uint64_t place = atomic_fetch_add(&area->cursor, area->record_bytes);
+  memcpy((void *)place, &gap[area->record_bytes], area->record_bytes);
+  if (place >= area->limit) burnish_record_next(area);
+  area->left = area->burst - 1;
+  area->on = 1;
+}
+
+/* The slow paths as probes call them: they change no register but the flags. xsave keeps what vector registers there
+ * are; the last 64 bytes of its 576 that come first are a header that must be zero. */
+#define STUB(name, function)                                                                                          \
+  __asm__(".text\n.hidden " #name "\n.globl " #name "\n.type " #name ", @function\n" #name ":\n"                      \
+          "pushq %rbp\nmovq %rsp, %rbp\n"                                                                             \
+          "pushq %rax\npushq %rcx\npushq %rdx\npushq %rsi\npushq %rdi\n"                                              \
+          "pushq %r8\npushq %r9\npushq %r10\npushq %r11\npushq %rbx\n"                                                \
+          "subq $8192, %rsp\nandq $-64, %rsp\n"                                                                       \
+          "leaq 512(%rsp), %rdi\nxorl %eax, %eax\nmovl $8, %ecx\ncld\nrep stosq\n"                                    \
+          "movl $-1, %eax\nmovl $-1, %edx\nxsave64 (%rsp)\n"                                                          \
+          "movq %gs:88, %rdi\ncall " #function "\n"                                                                   \
+          "movl $-1, %eax\nmovl $-1, %edx\nxrstor64 (%rsp)\n"                                                         \
+          "leaq -80(%rbp), %rsp\n"                                                                                    \
+          "popq %rbx\npopq %r11\npopq %r10\npopq %r9\npopq %r8\n"                                                     \
+          "popq %rdi\npopq %rsi\npopq %rdx\npopq %rcx\npopq %rax\npopq %rbp\nret\n"                                   \
+          ".size " #name ", . - " #name "\n")
+extern void burnish_record_slow(void), burnish_record_turn(void);
+STUB(burnish_record_slow, burnish_record_next);
+STUB(burnish_record_turn, burnish_record_turn_over);
 
 static void fill_in(struct area *area) {
   area->slow = burnish_record_slow;
+  area->turn = burnish_record_turn;
+  area->on = 1;
+  area->left = area->burst = (int64_t)plan.burst;
+  area->pause = (int64_t)(plan.every - plan.burst);
+  area->record_bytes = plan.record_bytes;
   area->counters = plan.counters;
   area->chunks = plan.chunks;
   area->chunk_bytes = plan.chunk_bytes;
@@ -220,12 +250,41 @@ __attribute__((constructor)) static void set_up(int argc, char **argv, char **en
   plan.counters = number(environment, "BURNISH_RECORD_COUNTERS");
   plan.chunks = number(environment, "BURNISH_RECORD_CHUNKS");
   plan.chunk_bytes = number(environment, "BURNISH_RECORD_CHUNK_BYTES");
+  plan.burst = number(environment, "BURNISH_RECORD_BURST");
+  plan.every = number(environment, "BURNISH_RECORD_EVERY");
+  plan.record_bytes = number(environment, "BURNISH_RECORD_BYTES");
   plan.drop = (int)number(environment, "BURNISH_RECORD_DROP");
+  plan.wait = (int)number(environment, "BURNISH_RECORD_WAIT");
   plan.recorder = (int)number(environment, "BURNISH_RECORD_PID");
   plan.on = 1;
   enter();
   pthread_atfork(NULL, NULL, after_fork);
 }
+
+/* Before the process ends of its own accord, the recorder may want to look at its memory. */
+static void let_look(void) {
+  static _Atomic int once;
+  struct area *area;
+  struct timespec pause = {0, PATIENCE_NS};
+  if (!plan.on || !plan.wait) return;
+  if (syscall(SYS_arch_prctl, ARCH_GET_GS, &area) != 0 || !area || memcmp(area->magic, "BURNAREA", 8) != 0) return;
+  if (area->pid != (uint32_t)getpid() || atomic_exchange(&once, 1)) return; /* a vforked child has its parent's memory */
+  atomic_store((_Atomic uint64_t *)&area->leaving, 1);
+  while (atomic_load((_Atomic uint64_t *)&area->leaving) != 2) {
+    if (kill(plan.recorder, 0) != 0 && errno == ESRCH) return;
+    nanosleep(&pause, NULL);
+  }
+}
+
+__attribute__((destructor)) static void at_exit(void) { let_look(); }
+
+#define LEAVES(name)                                                                                                  \
+  __attribute__((visibility("default"), noreturn)) void name(int status) {                                            \
+    let_look();                                                                                                       \
+    for (;;) syscall(SYS_exit_group, status);                                                                         \
+  }
+LEAVES(_exit)
+LEAVES(_Exit)
 
 struct launch {
   void *(*routine)(void *);

@@ -68,6 +68,48 @@ class Executor:
     @property
     def pid(self) -> int: ...
 
+class Observer:
+    """Takes the ring's records apart (``burnish.record.observing``). Indices are numbers of sites and groups; those of
+    sites begin at 1."""
+
+    def __init__(
+        self,
+        site_size: Sequence[int],
+        site_kind: Sequence[int],
+        site_words: Sequence[int],
+        group_words: Sequence[int],
+        group_first: Sequence[int],
+        group_snapshot: Sequence[int],
+        results: int,
+        keep_blocks: bool,
+        keep_accesses: bool,
+        profile: bool,
+        most_granules: int,
+    ) -> None: ...
+    def whole(self, words: NDArray[np.uint64]) -> int:
+        """How many words at the start are whole records."""
+
+    def take(
+        self, process: int, stream: int, began: int, ended: int, words: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """The records that are kept, and rows of snapshots ``(N, 35)``: blocks of the chunk before it, a mask of the
+        general registers that are known, those 16, a mask of those that point to known memory, and those 16 words."""
+
+    def results(self) -> NDArray[np.uint64]:
+        """``(results, 7)``: count, distinct, stride, steps, steps with that stride, sampled, exact."""
+
+    def frequent(self) -> NDArray[np.uint64]:
+        """``(N, 4)``: result, value, count, error."""
+
+    def check(self, process: int) -> bool:
+        """Compare what was read with what is in the memory of a process now; false where it cannot be read."""
+
+    def memory(self, process: int) -> NDArray[np.uint64]:
+        """``(N, 6)``: address, value, reads, masks (known, read, stored, changed; a byte each), writer, time (ns)."""
+
+    def processes(self) -> list[tuple[int, bool, int]]:
+        """Each process that has memory, whether it was checked, and accesses for which there was no room."""
+
 def time_calls(address: int, arguments: Sequence[int], calls: int, samples: int) -> NDArray[np.float64]:
     """Time-stamp counter ticks of ``calls`` calls of the function at ``address``, ``(samples,)``. Up to six integer
     or pointer arguments. Raises ``ValueError`` for more, or for no calls."""

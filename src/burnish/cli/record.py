@@ -31,7 +31,8 @@ WhatOption = Annotated[
         "--what",
         metavar="KINDS",
         help="With commas between them: edges (how often each block and edge was passed), blocks (the order of "
-        "blocks, too), memory (the addresses of loads and stores between them).",
+        "blocks, too), memory (the addresses of loads and stores between them), values (the results of instructions), "
+        "stores (what was written, and what stayed constant), snapshots (registers at the start of blocks).",
     ),
 ]
 TimeoutOption = Annotated[
@@ -47,6 +48,18 @@ SizeOption = Annotated[
         metavar="SIZE",
         show_default=False,
         help="Keep no more of the trace than this on disk: bytes, or 500M, 2G. The rest is counted and left out.",
+    ),
+]
+
+
+BurstOption = Annotated[
+    str | None,
+    typer.Option(
+        "--burst",
+        metavar="N/M",
+        show_default=False,
+        help="Trace N of every M blocks that a thread enters, one after another, so that a long run costs less. Counts "
+        "are of all.",
     ),
 ]
 
@@ -74,6 +87,7 @@ def run(
     what: WhatOption = "edges",
     on_full: OnFullOption = OnFull.BLOCK,
     max_size: SizeOption = None,
+    burst: BurstOption = None,
     timeout: TimeoutOption = None,
     cpu: CpuOption = "native",
     json: JsonOption = False,
@@ -87,6 +101,7 @@ def run(
     from burnish.cli.frame import INTERRUPTED
     from burnish.pipeline.record import record
     from burnish.pipeline.recording import RecordOptions
+    from burnish.pipeline.recording_words import burst as burst_of
     from burnish.pipeline.recording_words import function_names, kinds, size_in_bytes
     from burnish.report.progress import progress
     from burnish.report.record import print_recorded
@@ -105,6 +120,7 @@ def run(
                 timeout_s=timeout,
                 drop=on_full is OnFull.DROP,
                 most_bytes=size_in_bytes(max_size),
+                burst=burst_of(burst),
             ),
             say,
         )

@@ -21,6 +21,12 @@ class What(Enum):
     """The blocks in the order in which they were entered, by thread; with ``EDGES``."""
     MEMORY = "memory"
     """The addresses of loads and stores, in order between the blocks; with ``BLOCKS``."""
+    VALUES = "values"
+    """What each instruction's result was: the frequent values, how many, and whether they follow a line."""
+    STORES = "stores"
+    """What was written, and what of all that was read stayed the same."""
+    SNAPSHOTS = "snapshots"
+    """The general registers, and what they point to, at the start of blocks; with ``BLOCKS``."""
 
 
 class Ending(Enum):
@@ -77,6 +83,39 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultSite:
+    """A register that an instruction writes: its number, the image address of the instruction, the cell
+    (``machine.registers``), and which of its bytes. ``index`` is that of the operation after which it holds the
+    result, among the operations of the block that matter."""
+
+    number: int
+    address: int
+    register: str
+    offset: int
+    size: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultGroup:
+    """Results that are written down at once, before the operation with index ``before`` (one past the last: at the
+    block's end)."""
+
+    number: int
+    before: int
+    results: tuple[ResultSite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotGroup:
+    """General registers that are written down when a block is entered: those that anything reads later, in encoding
+    order."""
+
+    number: int
+    registers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Numbering:
     """The numbers of one function's blocks in a recording, and of the counters that its probes add to.
 
@@ -93,6 +132,11 @@ class Numbering:
         default_factory=dict[tuple[Label, int], "tuple[Site, ...]"]
     )
     """By block and index among its operations that matter; empty where memory is not recorded."""
+    groups: Mapping[Label, tuple[ResultGroup, ...]] = field(
+        default_factory=dict[Label, "tuple[ResultGroup, ...]"]
+    )
+    """Empty where results are not recorded."""
+    snapshots: Mapping[Label, SnapshotGroup] = field(default_factory=dict[Label, "SnapshotGroup"])
 
 
 @dataclass(frozen=True, slots=True)

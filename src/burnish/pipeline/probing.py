@@ -16,12 +16,14 @@ from burnish.pipeline.deploy import deploy
 from burnish.pipeline.hotspots import pick
 from burnish.pipeline.optimization import HotSpot
 from burnish.pipeline.recompile import rebuild_all
-from burnish.pipeline.recording import Probed, RecordOptions, Wanted
+from burnish.pipeline.recording import Probed, RecordOptions, Records, Wanted
 from burnish.pipeline.session import find_function
 from burnish.pipeline.stages import Say
 from burnish.recompile import Rebuilt, Target
+from burnish.recompile.numbering import Numbers, number
+from burnish.recompile.numbering import Wanted as Numbered
 from burnish.recompile.planned import Plan
-from burnish.recompile.probes import MOST_SITES, Probes, counters_of, number, sites_of
+from burnish.recompile.probes import MOST_SITES, Probes
 from burnish.record.sampling import sample
 from burnish.runtime.command import Command, Stream
 
@@ -63,24 +65,23 @@ def find_wanted(options: RecordOptions, program: Path, stdin: Path | Stream) -> 
 
 def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Path, say: Say) -> Probed:
     """Rebuild the wanted functions with probes, into copies of the program and its libraries."""
-    record_bytes = _record_bytes(wanted, options.what)
+    records = _records(wanted, options.what)
+    numbered_too = Numbered(records.accesses or records.contents, records.results, records.snapshots)
     numbered: dict[tuple[Path, int], tuple[Function, Numbering]] = {}
-    blocks = counters = sites = 0
+    free = Numbers()
     replacements: dict[Path, list[Replacement]] = {}
     for path, image in wanted.images.items():
 
         def probe(plan: Plan, path: Path = path) -> Probes:
-            nonlocal blocks, counters, sites
-            numbering = number(plan, blocks, counters, sites if What.MEMORY in options.what else None)
-            blocks += len(numbering.blocks)
-            counters += counters_of(numbering)
-            sites += sites_of(numbering)
-            if sites > MOST_SITES:
+            numbering = number(plan, free, numbered_too)
+            if free.site > MOST_SITES:
                 raise UsageError(
                     "These functions have too many loads and stores to record; choose fewer of them."
                 )
             numbered[path, plan.function.address] = (plan.function, numbering)
-            return Probes(numbering, record_bytes)
+            return Probes(
+                numbering, records.bytes, records.blocks, records.contents, options.burst is not None
+            )
 
         def unfit(built: Sequence[Rebuilt], path: Path = path) -> list[Refused]:
             return list(unpatchable(path, [_replacement(made) for made in built]))
@@ -105,17 +106,20 @@ def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Pa
         found = numbered.get((spot.image, spot.bounds.address))
         if found is not None and any(r.code.address == spot.bounds.address for r in replacements[spot.image]):
             kept.append((spot.image, spot.bounds, *found))
-    return Probed(kept, deployment, counters, record_bytes)
+    return Probed(kept, deployment, free.counter, records)
 
 
-def _record_bytes(wanted: Wanted, what: Sequence[What]) -> int:
-    """Bytes of a trace record, 0 for no trace. Two where all blocks can be numbered with them: a block has at least one
-    byte."""
-    if What.MEMORY in what:
-        return 8
-    if What.BLOCKS not in what:
-        return 0
-    return 2 if sum(spot.bounds.size for spot in wanted.spots) < _LITTLE else 4
+def _records(wanted: Wanted, what: Sequence[What]) -> Records:
+    """What must be written to the ring. Two bytes a block where all blocks can be numbered with them: a block has at
+    least one byte."""
+    blocks = What.BLOCKS in what
+    if any(kind in what for kind in (What.MEMORY, What.VALUES, What.STORES, What.SNAPSHOTS)):
+        snapshots = What.SNAPSHOTS in what
+        contents = What.STORES in what or snapshots
+        return Records(8, blocks, What.MEMORY in what, contents, What.VALUES in what, snapshots)
+    if not blocks:
+        return Records()
+    return Records(2 if sum(spot.bounds.size for spot in wanted.spots) < _LITTLE else 4, blocks)
 
 
 def _replacement(made: Rebuilt) -> Replacement:

@@ -15,6 +15,8 @@ from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.stages import Say, Stages
 from burnish.pipeline.workload import standard_input
 from burnish.record.areas import Collector, environment, preload
+from burnish.record.observed import SnapshotWriter
+from burnish.record.observing import Kept, Observing
 from burnish.record.store import RecordingFolder, TraceWriter, new_recording
 from burnish.runtime.command import Command, Stream, find_executable, start
 from burnish.runtime.interrupts import interrupts_held
@@ -62,13 +64,24 @@ def _run(
     stdin: Path | Stream,
     say: Say,
 ) -> Ran:
-    size = probed.record_bytes
-    trace = TraceWriter(folder.path, size, options.most_bytes) if size else None
+    records = probed.records
+    trace = TraceWriter(folder.path, records.bytes, options.most_bytes) if records.blocks else None
+    snapshots = SnapshotWriter(folder.path) if records.snapshots else None
+    numberings = [numbering for _, _, _, numbering in probed.numbered]
+    kept = Kept(records.blocks, records.accesses, records.contents)
+    observing = Observing(numberings, kept, trace, snapshots) if records.words else None
     others = probed.deployment.environment.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
     variables = {
         **os.environ,
         **probed.deployment.environment,
-        **environment(areas, probed.counters, trace=trace is not None, drop=options.drop),
+        **environment(
+            areas,
+            probed.counters,
+            record_bytes=records.bytes,
+            drop=options.drop,
+            burst=options.burst,
+            wait=records.contents,
+        ),
         "LD_PRELOAD": preload(others),
     }
     command = Command(
@@ -80,7 +93,7 @@ def _run(
     started = datetime.now(UTC)
     with interrupts_held():
         child = start(command, stdout=options.stdout)
-        collector = Collector(areas, trace.take if trace is not None else lambda chunk: None)
+        collector = Collector(areas, observing or trace, observing)
 
     def tell() -> None:
         if trace is not None:
@@ -90,4 +103,6 @@ def _run(
     threads = collector.finish()
     if trace is not None:
         trace.flush()
-    return Ran(result, started, threads, trace, collector.without_area)
+    if snapshots is not None:
+        snapshots.flush()
+    return Ran(result, started, threads, trace, observing, collector.without_area)

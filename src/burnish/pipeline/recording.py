@@ -13,7 +13,8 @@ from burnish.core.image import FunctionBounds, Image
 from burnish.core.recording import Numbering, Unrecorded, What
 from burnish.pipeline.optimization import HotSpot
 from burnish.pipeline.results import Result
-from burnish.record.areas import ThreadCounts
+from burnish.record.areas import Burst, ThreadCounts
+from burnish.record.observing import Observing
 from burnish.record.store import Recording, TraceWriter, open_recording
 from burnish.runtime.command import CommandResult, Stream
 
@@ -35,6 +36,8 @@ class RecordOptions:
     timeout_s: float | None = None
     drop: bool = False
     most_bytes: int | None = None
+    burst: Burst | None = None
+    """Trace so many of so many blocks only; None: all. Counts are always of all."""
     stdout: Stream = Stream.INHERIT
     """Where the recorded run's standard output goes."""
 
@@ -89,8 +92,26 @@ class Probed:
     numbered: list[tuple[Path, FunctionBounds, Function, Numbering]]
     deployment: Deployment
     counters: int
-    record_bytes: int
-    """Of a trace record; 0 where nothing is traced."""
+    records: Records
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is written to the ring. ``bytes`` is the size of a trace record, 0 where nothing is traced; 8 where records
+    are words. ``blocks`` and ``accesses`` say whether those are kept, ``contents`` whether accesses come with their
+    bytes; ``results`` and ``snapshots`` whether those are written."""
+
+    bytes: int = 0
+    blocks: bool = False
+    accesses: bool = False
+    contents: bool = False
+    results: bool = False
+    snapshots: bool = False
+
+    @property
+    def words(self) -> bool:
+        """Whether records are words, which must be taken apart."""
+        return self.bytes == 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +122,6 @@ class Ran:
     started: datetime
     threads: tuple[ThreadCounts, ...]
     trace: TraceWriter | None
+    observing: Observing | None
     lost: int
     """Threads that could not be recorded."""

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from burnish.analyze.shapes import block_shapes
 from burnish.core.recording import Manifest, RecordedImage
+from burnish.pipeline.observed_files import write_observed
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult, Wanted
-from burnish.recompile.probes import totals
+from burnish.recompile.numbering import totals
 from burnish.record.areas import summed
 from burnish.record.attribution import build_id
+from burnish.record.regions import Place
 from burnish.record.store import RecordingFolder
 
 _NOTED = ("LANG", "LC_ALL", "PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "OMP_NUM_THREADS", "TZ")
@@ -27,6 +29,8 @@ def write_recording(
     entered = _write_tables(wanted, probed, summed(ran.threads), paths, folder)
     rows = [(thread.process, thread.thread, thread.dropped) for thread in ran.threads]
     folder.table("threads", _columns(rows, 3))
+    if ran.observing is not None:
+        write_observed(probed, ran.observing, _places(wanted, probed, paths), folder)
     manifest = _manifest(options, wanted, probed, ran)
     folder.finish(manifest)
     trace = ran.trace
@@ -85,6 +89,18 @@ def _manifest(options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran) 
         burnish=__version__,
         warnings=tuple(warnings),
     )
+
+
+def _places(wanted: Wanted, probed: Probed, paths: Sequence[Path]) -> list[Place]:
+    """Where the images were loaded from: copies of most of them."""
+    copies = {patched.source.resolve(): patched.path for patched in probed.deployment.images}
+    found: list[Place] = []
+    for number, path in enumerate(paths):
+        segments = wanted.images[path].segments
+        low = min(segment.address for segment in segments)
+        high = max(segment.end for segment in segments)
+        found.append(Place(number, str(copies.get(path.resolve(), path).resolve()), low, high))
+    return found
 
 
 def _write_tables(

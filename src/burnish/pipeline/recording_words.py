@@ -6,6 +6,7 @@ import re
 
 from burnish.core.errors import UsageError
 from burnish.core.recording import What
+from burnish.record.areas import Burst
 
 _SIZE = re.compile(r"(\d+)([KMGT]?)", re.IGNORECASE)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
@@ -14,16 +15,34 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 def kinds(words: str) -> tuple[What, ...]:
     """``blocks`` as what to record, with all that comes with it. Raises ``UsageError`` for a word that is none."""
     known = {what.value: what for what in What}
+    choice = ", ".join(known)
     found = [word.strip() for word in words.split(",") if word.strip()]
     for word in found:
         if word not in known:
-            raise UsageError(f"--what has no {word!r}; it takes {' and '.join(known)}.")
+            raise UsageError(f"--what has no {word!r}; it takes {choice}.")
     if not found:
-        raise UsageError(f"--what names nothing; it takes {' and '.join(known)}.")
+        raise UsageError(f"--what names nothing; it takes {choice}.")
     chosen = {known[word] for word in found}
-    # What is written down more often says what is written down less often, too.
-    order = list(What)
-    return tuple(order[: max(map(order.index, chosen)) + 1])
+    for what in tuple(chosen):
+        chosen |= _COMES_WITH.get(what, frozenset())
+    return tuple(what for what in What if what in chosen or what is What.EDGES)
+
+
+_COMES_WITH = {
+    What.MEMORY: frozenset((What.BLOCKS,)),
+    What.SNAPSHOTS: frozenset((What.BLOCKS,)),
+}
+"""What would mean nothing without something else."""
+
+
+def burst(text: str | None) -> Burst | None:
+    """``1000/100000`` as a burst; None for None. Raises ``UsageError`` for what is none."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    if match is None or not 0 < int(match[1]) < int(match[2]) < 1 << 62:
+        raise UsageError(f"{text!r} is no burst; write 1000/100000 to trace 1000 of every 100000 blocks.")
+    return Burst(int(match[1]), int(match[2]))
 
 
 def function_names(words: str | None) -> tuple[str, ...]:

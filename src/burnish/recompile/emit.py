@@ -19,8 +19,7 @@ from burnish.core.code import (
     Unreachable,
     successors,
 )
-from burnish.core.pcode import OpCode, Operation, Space, Varnode
-from burnish.core.recording import Edge
+from burnish.core.pcode import Operation, Space, Varnode
 from burnish.domains.llvm import FRAME, Builder, LlvmDomain, Value, int_type
 from burnish.domains.walker import Walker
 from burnish.machine.registers import (
@@ -34,9 +33,10 @@ from burnish.machine.registers import (
 from burnish.recompile.bits import BASE, cells_in
 from burnish.recompile.leave import Leaver, Signature, signature
 from burnish.recompile.liveness import define
+from burnish.recompile.observe import Observer
 from burnish.recompile.planned import Plan
 from burnish.recompile.preserve import with_preserved
-from burnish.recompile.probes import Probes, count, string_addresses
+from burnish.recompile.probes import Probes
 from burnish.recompile.provenance import FrameAddress
 
 VECTOR = "<2 x i64>"
@@ -103,7 +103,6 @@ class _Emitter:
         probes: Probes | None = None,
     ) -> None:
         self.plan = plan
-        self.probes = probes
         self.b = Builder(declarations)
         self.domain = LlvmDomain(self.b, plan.layout.low, self)
         self.leaver = Leaver(plan, self.b, self.domain.convert, copies)
@@ -112,8 +111,7 @@ class _Emitter:
         self.allocas: dict[str, str] = {}
         self._read: dict[tuple[str, int, int], Value] = {}
         self.names = {block.label: f"b{i}" for i, block in enumerate(plan.function.blocks)}
-        self.ways: dict[str, list[str]] = {}
-        """Blocks of edges that have a probe, by name."""
+        self.observer = Observer(probes, self.b, self.domain, self.names)
 
     # -- hooks ---------------------------------------------------------------------------------------------
 
@@ -149,23 +147,13 @@ class _Emitter:
         return self.b.emit(kind, f"load {kind}, ptr {place}, align 1")
 
     def accesses(self, address: Value, space: str, pointer: str) -> None:
-        if self.probes is not None and address.type != FRAME:
-            self._probe_access([f"ptrtoint {space} {pointer} to i64"], segment=space != "ptr")
+        self.observer.accesses(address, space, pointer)
 
-    def _probe_access(self, addresses: Sequence[str], *, segment: bool = False) -> None:
-        """Probes of the current operation's accesses, if they are recorded. ``addresses`` are LLVM expressions."""
-        place = (self.label, self.index)
-        if self.probes is None or place not in self.probes.numbering.sites:
-            return
-        found = [self.b.emit("i64", text).text for text in addresses]
-        if segment:
-            base = self.b.emit("i64", "load i64, ptr addrspace(257) null, align 8")
-            found = [self.b.emit("i64", f"add i64 {base.text}, {found[0]}").text]
-        self.probes.at_access(self.b, place, found, self.names[self.label])
+    def accessed(self, address: Value, space: str, pointer: str, value: Value, size: int) -> None:
+        self.observer.accessed(address, space, pointer, value, size)
 
     def effect(self, operation: Operation, walker: Walker[Value]) -> None:
-        if self.probes is not None and operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
-            self._probe_access(string_addresses(operation, walker, self.domain.convert))
+        self.observer.string(operation, walker)
         self.leaver.effect(operation, walker, self.label, self.index, self._defined)
 
     def load_type(self, size: int) -> str:
@@ -276,7 +264,7 @@ class _Emitter:
             *prologue,
             "  br label %b0",
             *body,
-            *(line for way in self.ways.values() for line in way),
+            *(line for way in self.observer.ways.values() for line in way),
             "}",
         ]
         return "\n".join(lines)
@@ -316,27 +304,29 @@ class _Emitter:
         self.domain.begin_block()
         self._defined = self.plan.defined[block.label]
         walker: Walker[Value] = Walker(self.domain)
-        if self.probes is not None:
-            self.probes.at_entry(self.b, block, self.names[block.label])
+        self.observer.begin(block, walker)
         for offset, size in self.plan.carried.items():
             kind = int_type(size)
             value = self.b.emit(kind, f"load {kind}, ptr {self._temporary(offset)}, align 1")
             walker.write(Varnode(Space.UNIQUE, offset, size), value)
         for index, operation in enumerate(self.plan.operations[block.label]):
             self.index = index
+            self.observer.before(index)
             walker.step(operation)
+            self.observer.after(index, walker)
             self._defined = define(self._defined, operation, self.plan.summarise)
+        self.observer.before(len(self.plan.operations[block.label]))
         self._terminate(block, walker)
 
     def _terminate(self, block: Block, walker: Walker[Value]) -> None:
         match block.terminator:
             case Jump(target):
                 self._write_back(walker, block)
-                self.b.do(f"br label %{self._way(block.label, target)}")
+                self.b.do(f"br label %{self.observer.way(block.label, target)}")
             case Branch(condition, taken, fallthrough):
                 flag = self.domain.convert.flag(walker.read(condition))
                 self._write_back(walker, block)
-                yes, no = self._way(block.label, taken), self._way(block.label, fallthrough)
+                yes, no = self.observer.way(block.label, taken), self.observer.way(block.label, fallthrough)
                 hint = _UNLIKELY if block.label in self.plan.likely else ""
                 self.b.do(f"br i1 {flag.text}, label %{yes}, label %{no}{hint}")
             case Switch() as switch:
@@ -351,19 +341,6 @@ class _Emitter:
                     self.b.do("call void @llvm.trap()")
                 self.b.do("unreachable")
 
-    def _way(self, source: Label, target: Label) -> str:
-        """The name to branch to on the way from one block to another: that of the edge's counting probe, if it has
-        one."""
-        counter = None if self.probes is None else self.probes.numbering.taken.get(Edge(source, target))
-        if counter is None:
-            return self.names[target]
-        name = f"{self.names[source]}.{self.names[target]}"
-        lines, self.b.lines = self.b.lines, [f"{name}:"]
-        count(self.b, counter)
-        self.b.do(f"br label %{self.names[target]}")
-        self.ways[name], self.b.lines = self.b.lines, lines
-        return name
-
     def _switch(self, switch: Switch, walker: Walker[Value], block: Block) -> None:
         if switch.index is not None and switch.cases:
             number = self.domain.convert.integer(walker.read(switch.index))
@@ -374,7 +351,7 @@ class _Emitter:
             number = self.b.emit("i64", f"sub i64 {target.text}, {image}")
             cases = [(label.address, label) for label in switch.targets]
         self._write_back(walker, block)
-        ways = {label: self._way(block.label, label) for label in switch.targets}
+        ways = {label: self.observer.way(block.label, label) for label in switch.targets}
         arms = " ".join(f"{number.type} {value}, label %{ways[label]}" for value, label in cases)
         default = self.b.name()[1:]
         self.b.do(f"switch {number.type} {number.text}, label %{default} [ {arms} ]")

@@ -2,142 +2,80 @@
 
 A thread's area lies at the base of ``gs`` (``native/record_preload.c``): at offset 0 the address of the next trace
 record, at 8 the address from which on the slow path must be called, at 16 the address of the slow path, from 4096 on
-the counters. A counting probe is one addition; a tracing probe is an exchange-and-add, a store, and a comparison whose
+the counters. A counting probe is one addition; a tracing probe is an exchange-and-add, stores, and a comparison whose
 branch is hardly ever taken. Both leave a signal handler's own records in order.
 
-A trace record is the number of a block. Where memory is recorded as well, records have eight bytes: the upper 16 bits
-are the number of a site, and the rest an address; or they are ``BLOCK_MARK``, and the rest the number of a block. What
-lies at a fixed place in the function's own frame has no record: rebuilt code keeps it in registers.
+A trace record is the number of a block. Where more than blocks is recorded, records are words of eight bytes: the upper
+16 bits of the first are the number of a site, and the rest an address, after which the bytes that were accessed may
+come; or they are ``BLOCK_MARK``, and the rest the number of a block; or ``GROUP_MARK``, and the rest the number of a
+group, after which its values come. The first word is written last: until then it is zero. What lies at a fixed place in
+the function's own frame has no record: rebuilt code keeps it in registers.
+
+Where only bursts are recorded, each record is written if the word at 128 is not zero, and each block's start counts the
+word at 136 down; below zero it calls what is at 144, which turns the one over and sets the other again.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from burnish.core.code import Block, Branch, Function, Jump, Label, Switch, successors
+from burnish.core.code import Block, Label
 from burnish.core.pcode import OpCode, Operation
-from burnish.core.recording import Access, Edge, Numbering, Site
+from burnish.core.recording import Access, Numbering, ResultGroup, Site
 from burnish.domains.llvm import Builder, Value
 from burnish.domains.llvm.convert import Converter
 from burnish.domains.walker import Walker
-from burnish.recompile.planned import Plan
+from burnish.machine.registers import CELLS
 
 COUNTERS = 4096
 """Offset of the first counter in an area."""
-_SLOW = 16
+_SLOW, _ON, _LEFT, _TURN = 16, 128, 136, 144
 _GS = "ptr addrspace(256)"
-_CALLS = (OpCode.CALL, OpCode.CALLIND)
-BLOCK_MARK = 0xFFFF
+BLOCK_MARK, GROUP_MARK = 0xFFFF, 0xFFFE
 SITE_SHIFT = 48
-MOST_SITES = BLOCK_MARK
-
-
-def number(plan: Plan, first_block: int, first_counter: int, first_site: int | None = None) -> Numbering:
-    """Number the blocks and the counters of a function, and the sites of its loads and stores, if memory is recorded.
-
-    Each block or edge has one counter at most, and no more than are needed to know all of them: a block that ends in
-    a branch is entered as often as it is left, unless it calls something that may not return.
-    """
-    function = plan.function
-    blocks = {block.label: first_block + i for i, block in enumerate(function.blocks)}
-    entered: dict[Label, int] = {}
-    taken: dict[Edge, int] = {}
-    counter = first_counter
-    for block in function.blocks:
-        calls = any(operation.opcode in _CALLS for operation in block.operations)
-        leaves = isinstance(block.terminator, Branch | Switch) or (
-            calls and isinstance(block.terminator, Jump)
-        )
-        if calls or not leaves:
-            entered[block.label] = counter
-            counter += 1
-        if leaves:
-            for target in successors(block.terminator):
-                taken[Edge(block.label, target)] = counter
-                counter += 1
-    sites = {} if first_site is None else _sites(plan, first_site)
-    return Numbering(blocks, entered, taken, sites)
-
-
-_ACCESSES = {
-    OpCode.LOAD: (Access.LOAD,),
-    OpCode.STORE: (Access.STORE,),
-    OpCode.REP_MOVS: (Access.STRING_TARGET, Access.STRING_SOURCE, Access.STRING_BYTES),
-    OpCode.REP_STOS: (Access.STRING_TARGET, Access.STRING_BYTES),
-}
-
-
-def _sites(plan: Plan, first: int) -> dict[tuple[Label, int], tuple[Site, ...]]:
-    found: dict[tuple[Label, int], tuple[Site, ...]] = {}
-    for block in plan.function.blocks:
-        where = _instruction_of(block)
-        for index, operation in enumerate(plan.operations[block.label]):
-            kinds = _ACCESSES.get(operation.opcode, ())
-            if kinds:
-                address = where[id(operation)]
-                size = _size(operation)
-                found[block.label, index] = tuple(
-                    Site(first + k, kind, size, address) for k, kind in enumerate(kinds)
-                )
-                first += len(kinds)
-    return found
-
-
-def _instruction_of(block: Block) -> dict[int, int]:
-    """The instruction that each operation of a block belongs to, by the operation's identity."""
-    found: dict[int, int] = {}
-    marks = [*block.marks, (block.label.address, len(block.operations))]
-    for (address, start), (_, end) in itertools.pairwise(marks):
-        for operation in block.operations[start:end]:
-            found[id(operation)] = address
-    for operation in block.operations:
-        found.setdefault(id(operation), block.label.address)
-    return found
-
-
-def _size(operation: Operation) -> int:
-    match operation.opcode:
-        case OpCode.LOAD:
-            return operation.output.size if operation.output is not None else 0
-        case OpCode.STORE:
-            return operation.inputs[1].size
-        case _:
-            return 0
-
-
-def sites_of(numbering: Numbering) -> int:
-    """How many sites a numbering has."""
-    return sum(map(len, numbering.sites.values()))
-
-
-def counters_of(numbering: Numbering) -> int:
-    """How many counters a numbering has."""
-    return len(numbering.entered) + len(numbering.taken)
+MOST_SITES = GROUP_MARK
+GAP = 0xFFFFFFFF
+"""Number of no block: before it, blocks were not written down."""
+_ASM = "nounwind memory(inaccessiblemem: readwrite)"
+"""Probes change nothing that the function can see: LLVM may keep its loads and stores across them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """What to write down in a function. ``trace_bytes`` is the size of a trace record: 2 or 4, 8 with memory, and 0 for
-    no trace."""
+    """What to write down in a function. ``trace_bytes`` is the size of a trace record: 2 or 4, 8 for words, and 0 for
+    no trace; ``blocks`` whether blocks are traced, ``contents`` whether the bytes of accesses are, ``bursts`` whether
+    only bursts are written."""
 
     numbering: Numbering
     trace_bytes: int = 0
+    blocks: bool = True
+    contents: bool = False
+    bursts: bool = False
 
     def at_entry(self, builder: Builder, block: Block, name: str) -> None:
         """Write the probes of a block's start. ``name`` is a prefix for labels."""
         counter = self.numbering.entered.get(block.label)
         if counter is not None:
             count(builder, counter)
-        if self.trace_bytes:
-            self._trace(builder, self.numbering.blocks[block.label], name)
+        if not self.trace_bytes:
+            return
+        if self.bursts:
+            _count_down(builder, name)
+        if self.blocks:
+            number = self.numbering.blocks[block.label]
+            mark = _signed(BLOCK_MARK << SITE_SHIFT | number) if self.trace_bytes == 8 else number
+            self.write(builder, [str(mark)], self.trace_bytes, name)
 
-    def _trace(self, builder: Builder, record: int, name: str) -> None:
-        if self.trace_bytes == 8:
-            _write_record(builder, str((BLOCK_MARK << SITE_SHIFT | record) - (1 << 64)), 8, name)
-        else:
-            _write_record(builder, str(record), self.trace_bytes, name)
+    def at_snapshot(
+        self, builder: Builder, label: Label, walker: Walker[Value], convert: Converter, name: str
+    ) -> None:
+        """Write the probe that takes a block's snapshot, if there is one."""
+        group = self.numbering.snapshots.get(label)
+        if group is not None:
+            cells = [CELLS[register] for register in group.registers]
+            values = [_word(builder, convert.integer(walker.read_cell(cell, 0, 8))) for cell in cells]
+            self.write(builder, [_group_word(group.number), *values], 8, f"{name}.g")
 
     def at_access(
         self, builder: Builder, place: tuple[Label, int], addresses: Sequence[str], name: str
@@ -145,10 +83,79 @@ class Probes:
         """Write the probes of a load, a store or a string instruction. ``addresses`` are integers of 64 bits, one for
         each of its sites."""
         for site, address in zip(self.numbering.sites.get(place, ()), addresses, strict=False):
-            mark = site.number << SITE_SHIFT
-            mark -= (mark >> 63) << 64
-            value = builder.emit("i64", f"or i64 {address}, {mark}")
-            _write_record(builder, value.text, 8, f"{name}.s{site.number}")
+            self.write(builder, [_access_word(builder, site, address)], 8, f"{name}.s{site.number}")
+
+    def at_content(
+        self, builder: Builder, place: tuple[Label, int], address: str, words: Sequence[str], name: str
+    ) -> None:
+        """Write the probe of a load or store with the bytes that it accessed."""
+        (site,) = self.numbering.sites[place]
+        self.write(builder, [_access_word(builder, site, address), *words], 8, f"{name}.s{site.number}")
+
+    def has_content(self, place: tuple[Label, int]) -> bool:
+        """Whether the bytes of that access are written down."""
+        return self.contents and any(has_content(site) for site in self.numbering.sites.get(place, ()))
+
+    def results(self, builder: Builder, label: Label, name: str) -> Results:
+        """The probes of a block's results, to be told of each of its operations."""
+        return Results(self, builder, list(self.numbering.groups.get(label, ())), name)
+
+    def write(self, builder: Builder, words: Sequence[str], size: int, name: str) -> None:
+        """Write a trace record of words of ``size`` bytes each. ``name`` is a prefix for labels."""
+        if not self.bursts:
+            _write_record(builder, words, size, name)
+            return
+        on = builder.emit("i64", f"load volatile i64, {_at(_ON)}, align 8")
+        flag = builder.emit("i1", f"icmp ne i64 {on.text}, 0")
+        builder.do(f"br i1 {flag.text}, label %{name}.on, label %{name}.off")
+        builder.lines.append(f"{name}.on:")
+        _write_record(builder, words, size, name)
+        builder.do(f"br label %{name}.off")
+        builder.lines.append(f"{name}.off:")
+
+
+@dataclass(slots=True)
+class Results:
+    """Collects the results of one block and writes them down in groups."""
+
+    _probes: Probes
+    _builder: Builder
+    _groups: list[ResultGroup]
+    _name: str
+    _kept: list[str] = field(default_factory=list[str])
+
+    def before(self, index: int) -> None:
+        """The operation with that index comes next, or the block's end."""
+        while self._groups and self._groups[0].before == index:
+            group = self._groups.pop(0)
+            words = [_group_word(group.number), *self._kept]
+            self._probes.write(self._builder, words, 8, f"{self._name}.g{group.number}")
+            self._kept.clear()
+
+    def after(self, index: int, walker: Walker[Value], convert: Converter) -> None:
+        """The operation with that index is done."""
+        for site in self._groups[0].results if self._groups else ():
+            if site.index == index:
+                value = walker.read_cell(CELLS[site.register], site.offset, site.size)
+                self._kept.append(_word(self._builder, convert.integer(value)))
+
+
+def has_content(site: Site) -> bool:
+    """Whether a site can have its bytes written down."""
+    return site.access in (Access.LOAD, Access.STORE)
+
+
+def content_words(site: Site) -> int:
+    """Words of 64 bits that its bytes take."""
+    return (site.size + 7) // 8 if has_content(site) else 0
+
+
+def contents(builder: Builder, convert: Converter, value: Value, size: int) -> list[str]:
+    """The bytes of an access as names of words of 64 bits."""
+    if size <= 8:
+        return [_word(builder, convert.integer(value))]
+    pair = convert.cast(value, "<2 x i64>")
+    return [builder.emit("i64", f"extractelement <2 x i64> {pair.text}, i32 {k}").text for k in range(2)]
 
 
 def string_addresses(operation: Operation, walker: Walker[Value], convert: Converter) -> list[str]:
@@ -161,46 +168,89 @@ def string_addresses(operation: Operation, walker: Walker[Value], convert: Conve
     return [*texts, f"mul i64 {count_of}, {nodes[3].offset}"]
 
 
-def _write_record(builder: Builder, value: str, size: int, name: str) -> None:
-    """Write a trace record. ``value`` is an integer of ``size`` bytes, a literal or a name."""
+def count(builder: Builder, counter: int) -> None:
+    """Write an addition of one to a counter."""
+    place = _at(COUNTERS + 8 * counter)
+    before = builder.emit("i64", f"load i64, {place}, align 8")
+    after = builder.emit("i64", f"add i64 {before.text}, 1")
+    builder.do(f"store i64 {after.text}, {place}, align 8")
+
+
+def _at(offset: int) -> str:
+    return f"{_GS} inttoptr (i64 {offset} to {_GS})"
+
+
+def _signed(word: int) -> int:
+    return word - (word >> 63 << 64)
+
+
+def _group_word(number: int) -> str:
+    return str(_signed(GROUP_MARK << SITE_SHIFT | number))
+
+
+def _access_word(builder: Builder, site: Site, address: str) -> str:
+    return builder.emit("i64", f"or i64 {address}, {_signed(site.number << SITE_SHIFT)}").text
+
+
+def _word(builder: Builder, value: Value) -> str:
+    """An integer as one of 64 bits."""
+    if value.const is not None:
+        return str(_signed(value.const & (1 << 64) - 1))
+    return (
+        value.text
+        if value.type == "i64"
+        else builder.emit("i64", f"zext {value.type} {value.text} to i64").text
+    )
+
+
+def _count_down(builder: Builder, name: str) -> None:
+    before = builder.emit("i64", f"load volatile i64, {_at(_LEFT)}, align 8")
+    after = builder.emit("i64", f"sub i64 {before.text}, 1")
+    builder.do(f"store volatile i64 {after.text}, {_at(_LEFT)}, align 8")
+    flag = builder.emit("i1", f"icmp slt i64 {after.text}, 0")
+    _call_if(builder, flag.text, _TURN, f"{name}.turn")
+
+
+def _call_if(builder: Builder, flag: str, offset: int, name: str) -> None:
+    """Write a call, hardly ever made, of the address at an offset of the area."""
+    builder.do(f"br i1 {flag}, label %{name}.full, label %{name}.go, !prof !1")
+    builder.lines.append(f"{name}.full:")
+    slow = builder.emit("ptr", f"load ptr, {_at(offset)}, align 8")
+    builder.do(f"call preserve_allcc void {slow.text}() {_ASM}")
+    builder.do(f"br label %{name}.go")
+    builder.lines.append(f"{name}.go:")
+
+
+def _write_record(builder: Builder, words: Sequence[str], size: int, name: str) -> None:
+    """Write a trace record. ``words`` are integers of ``size`` bytes, literals or names."""
+    first, *rest = words
+    if not rest:
+        pair = _one_word(builder, first, size)
+    else:
+        place = builder.emit(
+            "i64",
+            'call i64 asm sideeffect "xaddq $0, %gs:0", "=r,0,~{dirflag},~{fpsr},~{flags}"'
+            f"(i64 {8 * len(words)}) {_ASM}",
+        ).text
+        for k, word in enumerate(rest, 1):
+            text = f"movq $1, {8 * k}($0)"
+            builder.do(f'call void asm sideeffect "{text}", "r,re"(i64 {place}, i64 {word}) {_ASM}')
+        text = "movq $2, ($1)\\0Acmpq %gs:8, $1"
+        pair = builder.emit(
+            "i8",
+            f'call i8 asm sideeffect "{text}", "={{@ccae}},r,r,~{{flags}}"(i64 {place}, i64 {first}) {_ASM}',
+        ).text
+    flag = builder.emit("i1", f"trunc i8 {pair} to i1")
+    _call_if(builder, flag.text, _SLOW, name)
+
+
+def _one_word(builder: Builder, value: str, size: int) -> str:
     suffix, width = {2: ("w", "i16"), 4: ("l", "i32"), 8: ("q", "i64")}[size]
     text = f"xaddq $0, %gs:0\\0Amov{suffix} $2, ($0)\\0Acmpq %gs:8, $0"
     constraint = "ri" if size < 8 and value.isdigit() else "r"
     constraints = f"=&r,={{@ccae}},{constraint},0,~{{dirflag}},~{{fpsr}},~{{flags}}"
     pair = builder.emit(
         "{ i64, i8 }",
-        f'call {{ i64, i8 }} asm sideeffect "{text}", "{constraints}"({width} {value}, i64 {size})',
+        f'call {{ i64, i8 }} asm sideeffect "{text}", "{constraints}"({width} {value}, i64 {size}) {_ASM}',
     )
-    full = builder.emit("i8", f"extractvalue {{ i64, i8 }} {pair.text}, 1")
-    flag = builder.emit("i1", f"trunc i8 {full.text} to i1")
-    builder.do(f"br i1 {flag.text}, label %{name}.full, label %{name}.go, !prof !1")
-    builder.lines.append(f"{name}.full:")
-    slow = builder.emit("ptr", f"load ptr, {_GS} inttoptr (i64 {_SLOW} to {_GS}), align 8")
-    builder.do(f"call preserve_allcc void {slow.text}()")
-    builder.do(f"br label %{name}.go")
-    builder.lines.append(f"{name}.go:")
-
-
-def count(builder: Builder, counter: int) -> None:
-    """Write an addition of one to a counter."""
-    place = f"{_GS} inttoptr (i64 {COUNTERS + 8 * counter} to {_GS})"
-    before = builder.emit("i64", f"load i64, {place}, align 8")
-    after = builder.emit("i64", f"add i64 {before.text}, 1")
-    builder.do(f"store i64 {after.text}, {place}, align 8")
-
-
-def totals(
-    function: Function, numbering: Numbering, counts: Mapping[int, int]
-) -> tuple[dict[Label, int], dict[Edge, int]]:
-    """Entries of each block and passages of each edge, from the counters (absent ones are 0)."""
-    edges = {edge: counts.get(counter, 0) for edge, counter in numbering.taken.items()}
-    left: dict[Label, int] = {}
-    for edge, passed in edges.items():
-        left[edge.source] = left.get(edge.source, 0) + passed
-    blocks: dict[Label, int] = {}
-    for block in function.blocks:
-        counter = numbering.entered.get(block.label)
-        blocks[block.label] = left.get(block.label, 0) if counter is None else counts.get(counter, 0)
-        if isinstance(block.terminator, Jump) and block.label not in left:
-            edges[Edge(block.label, block.terminator.target)] = blocks[block.label]
-    return blocks, edges
+    return builder.emit("i8", f"extractvalue {{ i64, i8 }} {pair.text}, 1").text

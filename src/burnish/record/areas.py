@@ -11,9 +11,10 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ CHUNKS = 8
 _PAGE = 4096
 _MAGIC_AT, _MAGIC = 104, b"BURNAREA"
 _CURSOR, _CHUNK, _NUMBER, _DROPPED, _COUNTERS, _CHUNKS, _CHUNK_BYTES, _BASE = 0, 3, 4, 5, 8, 9, 10, 11
-_ENDED = 7
+_ENDED, _LEAVING = 7, 14
 _LOST = "lost-"
 """How files begin that stand for threads which got no area."""
 _POLL_S = 0.002
@@ -38,8 +39,8 @@ Words = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive trace records of one thread: the ``number``-th of its chunks, from 1. Times are CLOCK_MONOTONIC in
-    nanoseconds; ``ended_ns`` of the last one is when it began."""
+    """Consecutive trace records of one thread: the ``number``-th of its chunks, from 1, or a part of it. Times are
+    CLOCK_MONOTONIC in nanoseconds; ``ended_ns`` of one that was not full is when it was taken."""
 
     process: int
     thread: int
@@ -59,14 +60,55 @@ class ThreadCounts:
     dropped: int
 
 
-def environment(folder: Path, counters: int, *, trace: bool, drop: bool) -> dict[str, str]:
-    """What must be set, beside ``LD_PRELOAD``, for the preloaded object to work."""
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Of every ``every`` blocks that a thread enters, ``length`` are traced, one after another."""
+
+    length: int
+    every: int
+
+
+class Sink(Protocol):
+    """What takes the records. All is called from one thread."""
+
+    def take(self, chunk: Chunk) -> object:
+        """Records of one thread, in order."""
+        ...
+
+
+class WordSink(Sink, Protocol):
+    """A sink for records of words, whose first word is written last."""
+
+    def whole(self, words: Words) -> int:
+        """How many words at the start are records that are complete."""
+        ...
+
+    def leave(self, process: int) -> None:
+        """All records of a process have been taken; it is about to end, and waits for this."""
+        ...
+
+
+def environment(
+    folder: Path,
+    counters: int,
+    *,
+    record_bytes: int,
+    drop: bool,
+    burst: Burst | None = None,
+    wait: bool = False,
+) -> dict[str, str]:
+    """What must be set, beside ``LD_PRELOAD``, for the preloaded object to work. ``record_bytes`` is the size of a
+    trace record, 0 for no trace; with ``wait`` a process waits for ``WordSink.leave`` before it ends."""
     return {
         "BURNISH_RECORD_DIR": str(folder),
         "BURNISH_RECORD_COUNTERS": str(counters),
-        "BURNISH_RECORD_CHUNKS": str(CHUNKS if trace else 0),
+        "BURNISH_RECORD_CHUNKS": str(CHUNKS if record_bytes else 0),
         "BURNISH_RECORD_CHUNK_BYTES": str(CHUNK_BYTES),
+        "BURNISH_RECORD_BYTES": str(record_bytes),
+        "BURNISH_RECORD_BURST": str(0 if burst is None else burst.length),
+        "BURNISH_RECORD_EVERY": str(0 if burst is None else burst.every),
         "BURNISH_RECORD_DROP": str(int(drop)),
+        "BURNISH_RECORD_WAIT": str(int(wait)),
         "BURNISH_RECORD_PID": str(os.getpid()),
     }
 
@@ -97,37 +139,66 @@ class _Area:
         first = (HEADER + 8 * count + _PAGE - 1) // _PAGE * _PAGE
         size = int(self.words[_CHUNK_BYTES])
         self._places = [first + k * size for k in range(int(self.words[_CHUNKS]))]
+        self._taken = 0
+        """Bytes of the oldest chunk that have been taken before it was full."""
 
-    def full_chunks(self) -> list[Chunk]:
-        """Takes the chunks that are full, in order, and marks them free."""
-        found: list[tuple[int, Chunk]] = []
-        for place in self._places:
-            if self.words[place // 8]:
-                found.append((place, self._chunk(place, int(self.words[place // 8 + 1]))))
-        found.sort(key=lambda pair: pair[1].number)
-        for place, _ in found:
+    def full_chunks(self, sink: WordSink | None = None) -> Iterator[Chunk]:
+        """Takes the chunks that are full, in order, and marks them free. With ``sink`` one that is not all written yet
+        stays, with all that follow it."""
+        full = [place for place in self._places if self.words[place // 8]]
+        for place in sorted(full, key=lambda place: int(self.words[place // 8 + 2])):
+            used = int(self.words[place // 8 + 1])
+            if sink is not None:
+                words = self._words(place, used)
+                if sink.whole(words) < len(words):
+                    return
+                yield self._chunk(place, used)
+                words[:] = 0
+            else:
+                yield self._chunk(place, used)
+            self._taken = 0
             self.words[place // 8] = 0
-        return [chunk for _, chunk in found]
 
-    def rest(self) -> Chunk | None:
-        """What is in the chunk that was being filled when the thread ended."""
+    def rest(self, sink: WordSink | None = None) -> Chunk | None:
+        """What is in the chunk that is being filled, as far as it has not been taken: all of it when the thread has
+        ended, else with ``sink`` what is all written."""
         if not self._places:
             return None
         place = int(self.words[_CHUNK] - self.words[_BASE])
         used = int(self.words[_CURSOR] - self.words[_CHUNK]) - CHUNK_HEADER
-        return self._chunk(place, used) if used > 0 else None
+        if used <= self._taken:
+            return None
+        if sink is None:
+            return self._chunk(place, used)
+        chunk = self._chunk(place, self._taken + 8 * sink.whole(self._words(place, used)))
+        self._taken += len(chunk.data)
+        return chunk
+
+    def _words(self, place: int, used: int) -> Words:
+        start = place + CHUNK_HEADER
+        return self.words[(start + self._taken) // 8 : (start + used) // 8]
 
     def _chunk(self, place: int, used: int) -> Chunk:
         at = place // 8
         start = place + CHUNK_HEADER
         number, began, ended = (int(word) for word in self.words[at + 2 : at + 5])
-        data = self._memory[start : start + used]
-        return Chunk(self.process, self.thread, number, began, ended or began, data)
+        data = self._memory[start + self._taken : start + used]
+        return Chunk(self.process, self.thread, number, began, ended or time.monotonic_ns(), data)
 
     @property
     def is_over(self) -> bool:
         """True when the thread has ended for certain, and nothing more will come."""
         return bool(self.words[_ENDED]) and not Path(f"/proc/{self.process}/task/{self.thread}").exists()
+
+    @property
+    def is_leaving(self) -> bool:
+        """True when the process is about to end and waits to be let go."""
+        return int(self.words[_LEAVING]) == 1
+
+    def let_go(self) -> None:
+        """Let a process end that waits for it."""
+        if self.is_leaving:
+            self.words[_LEAVING] = 2
 
     def counts(self) -> ThreadCounts:
         count = int(self.words[_COUNTERS])
@@ -136,11 +207,13 @@ class _Area:
 
 
 class Collector:
-    """Empties the areas in ``folder`` into ``sink`` while the target runs. ``sink`` is called from one thread."""
+    """Empties the areas in ``folder`` into ``sink`` while the target runs."""
 
-    def __init__(self, folder: Path, sink: Callable[[Chunk], None]) -> None:
+    def __init__(self, folder: Path, sink: Sink | None, words: WordSink | None = None) -> None:
+        """``words`` is the sink, if its records are words."""
         self._folder = folder
         self._sink = sink
+        self._words = words
         self._areas: dict[str, _Area] = {}
         self._done: list[ThreadCounts] = []
         self._retired = 0.0
@@ -158,7 +231,9 @@ class Collector:
             self._error = error
             while not self._stop.wait(_POLL_S):  # nobody must wait for chunks that are not emptied any more
                 for area in self._areas.values():
-                    area.full_chunks()
+                    for _ in area.full_chunks():
+                        pass
+                    area.let_go()
 
     def _empty(self) -> bool:
         """True if there was something."""
@@ -167,9 +242,11 @@ class Collector:
                 self._areas[path.name] = _Area(path)
         found = False
         for area in self._areas.values():
-            for chunk in area.full_chunks():
-                self._sink(chunk)
+            for chunk in area.full_chunks(self._words):
+                self._take(chunk)
                 found = True
+            if self._words is not None and area.is_leaving:
+                self._leave(area, self._words)
         now = time.monotonic()
         if now - self._retired > _RETIRE_S:
             self._retired = now
@@ -177,12 +254,30 @@ class Collector:
                 self._retire(name)
         return found
 
+    def _leave(self, leaving: _Area, sink: WordSink) -> None:
+        """A process is about to end: takes all that it has written, and lets it go."""
+        for area in self._areas.values():
+            if area.process == leaving.process:
+                for chunk in area.full_chunks(sink):
+                    self._take(chunk)
+                chunk = area.rest(sink)
+                if chunk is not None:
+                    self._take(chunk)
+        sink.leave(leaving.process)
+        leaving.let_go()
+
+    def _take(self, chunk: Chunk) -> None:
+        if self._sink is not None:
+            self._sink.take(chunk)
+
     def _retire(self, name: str) -> None:
         """Takes all that is left of an area, and its file away: a program may start thousands of threads."""
         area = self._areas.pop(name)
-        for chunk in (*area.full_chunks(), area.rest()):
-            if chunk is not None:
-                self._sink(chunk)
+        for chunk in area.full_chunks():
+            self._take(chunk)
+        chunk = area.rest()
+        if chunk is not None:
+            self._take(chunk)
         self._done.append(area.counts())
         (self._folder / name).unlink()
 

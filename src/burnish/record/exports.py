@@ -13,7 +13,7 @@ import numpy as np
 from burnish.core.errors import HostError, UsageError
 from burnish.core.recording import EdgeKind, Ending
 from burnish.machine.disassemble import disassemble
-from burnish.record.store import SCHEMAS, Recording, pa, pq
+from burnish.record.store import Recording, pa, pq
 from burnish.record.transfers import transfers
 
 BRANCH_RECORD = np.dtype([("pc", "<u8"), ("target", "<u8"), ("taken", "u1"), ("type", "u1")])
@@ -120,7 +120,7 @@ def _branches(recording: Recording, path: Path) -> None:
 def _parquet(recording: Recording, path: Path) -> None:
     """The tables as they are, and the trace with a row a block."""
     path.mkdir()
-    for name in SCHEMAS:
+    for name in recording.tables:
         if name != "trace":
             pq.write_table(recording.to_arrow(name), path / f"{name}.parquet")
     if not (recording.path / "trace").exists():

@@ -22,9 +22,19 @@ import numpy.typing as npt
 from burnish.core.errors import HostError, RecordingError
 from burnish.core.recording import SCHEMA_VERSION, Manifest, RecordedImage, Unrecorded
 from burnish.record.areas import Chunk
+from burnish.record.observed import (
+    GAP,
+    MEMORY,
+    PROCESSES,
+    SNAPSHOTS,
+    VALUES,
+    runs_of_constants,
+    with_outcomes,
+)
 
 # pyarrow has no types of its own.
 pa: Any = import_module("pyarrow")
+pc: Any = import_module("pyarrow.compute")
 pq: Any = import_module("pyarrow.parquet")
 
 Table = Any
@@ -86,8 +96,24 @@ SCHEMAS: dict[str, Any] = {
             ("data", pa.binary()),
         ]
     ),
+    "values": VALUES,
+    "memory": MEMORY,
+    "processes": PROCESSES,
+    "mappings": pa.schema(
+        [
+            ("process", pa.uint32()),
+            ("start", pa.uint64()),
+            ("end", pa.uint64()),
+            ("image", pa.uint32()),
+            ("offset", pa.uint64()),
+            ("access", pa.string()),
+            ("name", pa.string()),
+        ]
+    ),
+    "snapshots": SNAPSHOTS,
 }
-"""The tables of a recording; ``trace`` is there only where blocks were traced."""
+"""The tables of a recording; which are there depends on what was recorded."""
+_SHARDED = (_TRACE, "snapshots")
 
 
 class TraceWriter:
@@ -107,11 +133,11 @@ class TraceWriter:
         self.left_out = 0
         self._folder.mkdir()
 
-    def take(self, chunk: Chunk) -> None:
-        """Keep one chunk."""
+    def take(self, chunk: Chunk) -> bool:
+        """Keep one chunk; false where it is left out."""
         if self._most is not None and self.bytes >= self._most:
             self.left_out += len(chunk.data)
-            return
+            return False
         data = self._codec.compress(chunk.data, asbytes=True)
         events = len(chunk.data) // self._record_bytes
         self._rows.append(
@@ -131,6 +157,7 @@ class TraceWriter:
         self._waiting += len(data)
         if self._waiting >= _SHARD_BYTES:
             self.flush()
+        return True
 
     def flush(self) -> None:
         """Write what has come since the last shard as another one."""
@@ -227,10 +254,18 @@ class Recording:
         """One row a thread that ran; ``dropped`` counts lost bytes of trace records."""
         return self.to_arrow("threads")
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that the recording has."""
+        return tuple(name for name in SCHEMAS if self._place(name).exists())
+
+    def _place(self, table: str) -> Path:
+        return self.path / (table if table in _SHARDED else f"{table}.parquet")
+
     def to_arrow(self, table: str) -> Table:
         """A table by name. Raises ``RecordingError`` where the recording has none such, or it is damaged."""
         schema = SCHEMAS.get(table)
-        place = self.path / (table if table == _TRACE else f"{table}.parquet")
+        place = self._place(table)
         if schema is None or not place.exists():
             raise RecordingError(f"{self.path} has no table {table!r}.")
         try:
@@ -250,7 +285,10 @@ class Recording:
         records = self._records(process, thread)
         if records.dtype == np.uint64:
             records = records[records >> _SITE_SHIFT == _BLOCK_MARK] & _LOW
-        return records.astype(np.uint32)
+        found = records.astype(np.uint32)
+        if records.dtype == np.uint16:
+            found[found == 0xFFFF] = GAP
+        return found
 
     def accesses(self, process: int | None = None, thread: int | None = None) -> npt.NDArray[np.void]:
         """The loads and stores of one thread, in order: a structured array with the fields ``position`` (int64: index
@@ -267,6 +305,38 @@ class Recording:
         found["site"] = chosen >> _SITE_SHIFT
         found["address"] = chosen & _ADDRESS
         return found
+
+    def values(self, function: str | int | None = None) -> Table:
+        """What the results of a function's instructions were, by name or address (None: of all functions): one row a
+        result, with ``count``, about how many ``distinct`` values (``exact``: just so many, and just these counts), the
+        most frequent difference of successive values (``stride``, and in how many of all ``steps``), and the most
+        frequent values (``top``; a count is too high by ``error`` at most). Raises ``RecordingError`` where values were
+        not recorded, or there is no such function."""
+        table = self.to_arrow("values")
+        if function is None:
+            return table
+        rows = [r for r in self.functions.to_pylist() if function in (r["name"], r["address"])]
+        if not rows:
+            raise RecordingError(f"{self.path} has no function {function!r}.")
+        blocks = self.blocks
+        own = blocks.filter(pc.equal(blocks.column("function"), rows[0]["function"])).column("block")
+        return table.filter(pc.is_in(table.column("block"), own))
+
+    def constants(self) -> list[dict[str, Any]]:
+        """Runs of bytes that the recorded functions read and that stayed the same, as far as they were seen.
+
+        Of each its ``process``, ``image`` (number or None), ``address`` (of the image, or of the process), ``region``,
+        ``value`` (bytes), how often it was read, and whether recorded code had written to it before. Raises
+        ``RecordingError`` where stores were not recorded.
+        """
+        return runs_of_constants(self.to_arrow("memory"))
+
+    def snapshots(self, blocks_later: int = 1) -> Table:
+        """Registers and memory at the start of blocks, with the block that was entered ``blocks_later`` blocks after it
+        in the same thread (``outcome``; null where the trace ends or has a gap before). One row a snapshot:
+        ``process``, ``thread``, ``position`` in the trace, ``block``, the general registers (null: not known), and
+        ``at_rax`` … the eight bytes that each points to (null: not known)."""
+        return with_outcomes(self.to_arrow("snapshots"), self.trace, blocks_later)
 
     def _records(self, process: int | None, thread: int | None) -> npt.NDArray[Any]:
         if thread is None:

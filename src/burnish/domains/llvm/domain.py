@@ -44,6 +44,10 @@ class Hooks(Protocol):
         """The current operation is about to access memory at ``address``, which is ``pointer`` of type ``space``."""
         ...
 
+    def accessed(self, address: Value, space: str, pointer: str, value: Value, size: int) -> None:
+        """It has been accessed, and its ``size`` bytes are ``value``."""
+        ...
+
 
 class LlvmDomain:
     """See the module. ``low`` is the frame offset (relative to the stack pointer at entry) of the frame's first
@@ -102,7 +106,9 @@ class LlvmDomain:
         space, pointer = self.address(address)
         self.hooks.accesses(address, space, pointer)
         volatile = "volatile " if self.hooks.volatile() else ""
-        return self.b.emit(kind, f"load {volatile}{kind}, {space} {pointer}, align 1")
+        value = self.b.emit(kind, f"load {volatile}{kind}, {space} {pointer}, align 1")
+        self.hooks.accessed(address, space, pointer, value, size)
+        return value
 
     def store(self, address: Value, value: Value, size: int) -> None:
         if value.type == "i1" or value.type == SEGMENT:
@@ -112,6 +118,7 @@ class LlvmDomain:
         space, pointer = self.address(address)
         self.hooks.accesses(address, space, pointer)
         self.b.do(f"store {value.type} {value.text}, {space} {pointer}, align 1")
+        self.hooks.accessed(address, space, pointer, value, size)
 
     def extract(self, value: Value, size: int, offset: int, part: int) -> Value:
         if value.const is not None:
