@@ -224,7 +224,24 @@ static struct area *enter(void) {
   return area;
 }
 
-static void after_fork(void) { enter(); } /* the parent's areas stay mapped, and are the parent's */
+/* For a process that is gone before the recorder has looked at it. */
+static void copy_mappings(void) {
+  char path[4096], part[4096];
+  ssize_t size;
+  if (plan.record_bytes != 8) return; /* nobody asks for addresses */
+  int length = snprintf(path, sizeof path, "%s/maps-%d", plan.folder, (int)getpid());
+  if (length < 0 || (size_t)length >= sizeof path) return;
+  int from = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  while (from >= 0 && to >= 0 && (size = read(from, part, sizeof part)) > 0)
+    if (write(to, part, (size_t)size) != size) break;
+  close(from), close(to);
+}
+
+static void after_fork(void) {
+  copy_mappings();
+  enter();
+} /* the parent's areas stay mapped, and are the parent's */
 
 /* This object's constructor runs before the C library's, so there is no getenv yet; the loader hands the environment to
  * constructors as it does to main. */
@@ -257,6 +274,7 @@ __attribute__((constructor)) static void set_up(int argc, char **argv, char **en
   plan.wait = (int)number(environment, "BURNISH_RECORD_WAIT");
   plan.recorder = (int)number(environment, "BURNISH_RECORD_PID");
   plan.on = 1;
+  copy_mappings();
   enter();
   pthread_atfork(NULL, NULL, after_fork);
 }

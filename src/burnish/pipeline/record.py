@@ -69,7 +69,7 @@ def _run(
     snapshots = SnapshotWriter(folder.path) if records.snapshots else None
     numberings = [numbering for _, _, _, numbering in probed.numbered]
     kept = Kept(records.blocks, records.accesses, records.contents)
-    observing = Observing(numberings, kept, trace, snapshots) if records.words else None
+    observing = Observing(numberings, kept, trace, snapshots, areas) if records.words else None
     others = probed.deployment.environment.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
     variables = {
         **os.environ,

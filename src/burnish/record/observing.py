@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from burnish.machine.registers import GPR_NAMES
 from burnish.record.areas import Chunk, Words
 from burnish.record.observed import SnapshotWriter
 from burnish.record.store import TraceWriter
-from burnish.runtime.address_space import Mapping, read_mappings
+from burnish.runtime.address_space import Mapping, parse_mappings, read_mappings
 
 MOST_GRANULES = 1 << 23
 """Of eight bytes each: how much of a process' memory is followed."""
@@ -39,9 +40,12 @@ class Observing:
         kept: Kept,
         trace: TraceWriter | None,
         snapshots: SnapshotWriter | None,
+        folder: Path,
     ) -> None:
+        """``folder`` is that of the areas."""
         self._trace = trace
         self._snapshots = snapshots
+        self._folder = folder
         self._streams: dict[tuple[int, int], int] = {}
         self.mappings: dict[int, tuple[Mapping, ...]] = {}
         """Of each process, when it began and when it was last seen."""
@@ -70,7 +74,7 @@ class Observing:
         key = (chunk.process, chunk.thread)
         if key not in self._streams:
             self._streams[key] = len(self._streams)
-            self._look_at(chunk.process)
+            self._look_at(chunk.process, self._copied_mappings(chunk.process))
         words = np.frombuffer(chunk.data, np.uint64)
         kept, rows = self._observer.take(
             chunk.process, self._streams[key], chunk.began_ns, chunk.ended_ns, words
@@ -87,11 +91,17 @@ class Observing:
         self._look_at(process)
         self._observer.check(process)
 
-    def _look_at(self, process: int) -> None:
-        found = read_mappings(process)
-        if found:
-            known = dict.fromkeys(self.mappings.get(process, ()))
-            self.mappings[process] = tuple(known | dict.fromkeys(found))
+    def _look_at(self, process: int, earlier: tuple[Mapping, ...] = ()) -> None:
+        known = dict.fromkeys((*self.mappings.get(process, ()), *earlier, *read_mappings(process)))
+        self.mappings[process] = tuple(known)
+
+    def _copied_mappings(self, process: int) -> tuple[Mapping, ...]:
+        """Those of when the process began, as it wrote them down itself (``native/record_preload.c``)."""
+        try:
+            text = (self._folder / f"maps-{process}").read_text(errors="surrogateescape")
+            return parse_mappings(text)
+        except (OSError, ValueError, IndexError):
+            return ()
 
     @property
     def results(self) -> Words:

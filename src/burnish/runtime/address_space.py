@@ -58,6 +58,11 @@ def read_mappings(pid: int) -> tuple[Mapping, ...]:
         text = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape")
     except OSError:
         return ()
+    return parse_mappings(text)
+
+
+def parse_mappings(text: str) -> tuple[Mapping, ...]:
+    """The mappings that a text of the form of ``/proc/<pid>/maps`` describes."""
     found: list[Mapping] = []
     for line in text.splitlines():
         fields = line.split(maxsplit=5)
