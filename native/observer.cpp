@@ -196,7 +196,11 @@ class Observer {
         for (size_t i = 0; i < size;) {
             const uint64_t word = at[i], kind = word >> address_bits;
             const size_t length = format_.length(word);
-            if (!length || i + length > size) break;
+            if (i + length > size) break;
+            if (!length) {  // reserved and never written: the thread is gone
+                ++i;
+                continue;
+            }
             const uint64_t* rest = at + i + 1;
             i += length;
             if (kind == block_mark) {

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEADER = 4096, MARGIN = 4096, CHUNK_HEADER = 64, PATIENCE_NS = 100000 };
+enum { HEADER = 4096, MARGIN = 4096, CHUNK_HEADER = 64, NOWHERE = 4096, PATIENCE_NS = 100000 };
 
 /* What a probe and the recorder know: offsets are fixed. */
 struct area {
@@ -46,7 +46,7 @@ struct area {
   uint32_t pid, tid;       /* 96, 100 */
   char magic[8];           /* 104: written last */
   uint64_t leaving;        /* 112: 1 when the process is about to end and waits for 2 */
-  uint64_t unused;         /* 120 */
+  uint64_t nowhere;        /* 120: address of a page for what is not to be kept */
   int64_t on;              /* 128: 0 while nothing is to be traced */
   int64_t left;            /* 136: blocks until that changes */
   void (*turn)(void);      /* 144 */
@@ -74,7 +74,7 @@ static uint64_t now_ns(void) {
 }
 
 static uint64_t bytes_before_chunks(uint64_t counters) {
-  return (HEADER + counters * 8 + 4095) & ~(uint64_t)4095;
+  return ((HEADER + counters * 8 + 4095) & ~(uint64_t)4095) + NOWHERE;
 }
 
 static void begin_chunk(struct area *area, uint64_t place) {
@@ -164,6 +164,7 @@ STUB(burnish_record_turn, burnish_record_turn_over);
 static void fill_in(struct area *area) {
   area->slow = burnish_record_slow;
   area->turn = burnish_record_turn;
+  area->nowhere = (uint64_t)area + bytes_before_chunks(plan.counters) - NOWHERE;
   area->on = 1;
   area->left = area->burst = (int64_t)plan.burst;
   area->pause = (int64_t)(plan.every - plan.burst);

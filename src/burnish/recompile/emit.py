@@ -311,7 +311,7 @@ class _Emitter:
             walker.write(Varnode(Space.UNIQUE, offset, size), value)
         for index, operation in enumerate(self.plan.operations[block.label]):
             self.index = index
-            self.observer.before(index)
+            self.observer.before(index, operation)
             walker.step(operation)
             self.observer.after(index, walker)
             self._defined = define(self._defined, operation, self.plan.summarise)

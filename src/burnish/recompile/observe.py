@@ -9,7 +9,8 @@ from burnish.core.pcode import OpCode, Operation
 from burnish.core.recording import Edge
 from burnish.domains.llvm import FRAME, Builder, LlvmDomain, Value
 from burnish.domains.walker import Walker
-from burnish.recompile.probes import Probes, Results, contents, count, string_addresses
+from burnish.recompile.numbering import CALLS
+from burnish.recompile.probes import Probes, Words, contents, count, string_addresses
 
 
 class Observer:
@@ -25,28 +26,30 @@ class Observer:
         self.ways: dict[str, list[str]] = {}
         """Blocks of edges that have a probe, by name."""
         self._place = (Label(0), 0)
-        self._results: Results | None = None
+        self._words: Words | None = None
 
     def begin(self, block: Block, walker: Walker[Value]) -> None:
         """A block begins."""
-        self._results = None
+        self._words = None
         self._place = (block.label, 0)
-        if self.probes is not None:
-            name = self.names[block.label]
-            self.probes.at_entry(self.b, block, name)
-            self.probes.at_snapshot(self.b, block.label, walker, self.domain.convert, f"{name}.h")
-            self._results = self.probes.results(self.b, block.label, name)
+        if self.probes is None:
+            return
+        name = self.names[block.label]
+        self.probes.at_entry(self.b, block, name)
+        if self.probes.trace_bytes == 8:
+            self._words = Words(self.probes, self.b, block.label, name)
+            self._words.at_entry(walker, self.domain.convert)
 
-    def before(self, index: int) -> None:
-        """The operation with that index is about to be emitted, or the block to be ended."""
+    def before(self, index: int, operation: Operation | None = None) -> None:
+        """An operation is about to be emitted, the block's ``index``-th; or, without one, the block to be ended."""
         self._place = (self._place[0], index)
-        if self._results is not None:
-            self._results.before(index)
+        if self._words is not None:
+            self._words.before(index, call=operation is None or operation.opcode in CALLS)
 
     def after(self, index: int, walker: Walker[Value]) -> None:
         """The operation with that index was emitted."""
-        if self._results is not None:
-            self._results.after(index, walker, self.domain.convert)
+        if self._words is not None:
+            self._words.after(index, walker, self.domain.convert)
 
     def accesses(self, address: Value, space: str, pointer: str) -> None:
         """The current operation is about to access memory."""
@@ -56,11 +59,13 @@ class Observer:
 
     def accessed(self, address: Value, space: str, pointer: str, value: Value, size: int) -> None:
         """The current operation has accessed memory, which holds ``value``."""
-        if self.probes is None or address.type == FRAME or not self.probes.has_content(self._place):
+        if self._words is None or address.type == FRAME:
+            return
+        if self.probes is None or not self.probes.has_content(self._place):
             return
         found = self._addresses([f"ptrtoint {space} {pointer} to i64"], space != "ptr")
         words = contents(self.b, self.domain.convert, value, size)
-        self.probes.at_content(self.b, self._place, found[0], words, self.names[self._place[0]])
+        self._words.at_access(self._place[1], found, words)
 
     def string(self, operation: Operation, walker: Walker[Value]) -> None:
         """The current operation is about to move or set a string, if it does such a thing."""
@@ -68,9 +73,9 @@ class Observer:
             self._access(string_addresses(operation, walker, self.domain.convert), segment=False)
 
     def _access(self, addresses: Sequence[str], *, segment: bool) -> None:
-        if self.probes is not None and self._place in self.probes.numbering.sites:
-            found = self._addresses(addresses, segment)
-            self.probes.at_access(self.b, self._place, found, self.names[self._place[0]])
+        if self._words is None or self.probes is None or self._place not in self.probes.numbering.sites:
+            return
+        self._words.at_access(self._place[1], self._addresses(addresses, segment))
 
     def _addresses(self, addresses: Sequence[str], segment: bool) -> list[str]:
         found = [self.b.emit("i64", text).text for text in addresses]

@@ -8,21 +8,23 @@ branch is hardly ever taken. Both leave a signal handler's own records in order.
 A trace record is the number of a block. Where more than blocks is recorded, records are words of eight bytes: the upper
 16 bits of the first are the number of a site, and the rest an address, after which the bytes that were accessed may
 come; or they are ``BLOCK_MARK``, and the rest the number of a block; or ``GROUP_MARK``, and the rest the number of a
-group, after which its values come. The first word is written last: until then it is zero. What lies at a fixed place in
-the function's own frame has no record: rebuilt code keeps it in registers.
+group, after which its values come. The words of a block up to its first call, and those between calls, are reserved
+together; the first word of each record is written last: until then it is zero. What lies at a fixed place in the
+function's own frame has no record: rebuilt code keeps it in registers.
 
-Where only bursts are recorded, each record is written if the word at 128 is not zero, and each block's start counts the
-word at 136 down; below zero it calls what is at 144, which turns the one over and sets the other again.
+Where only bursts are recorded, a record is written if the word at 128 is not zero (words go to the place at 120 if it
+is), and each block's start counts the word at 136 down; below zero it calls what is at 144, which turns the one over
+and sets the other again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from burnish.core.code import Block, Label
 from burnish.core.pcode import OpCode, Operation
-from burnish.core.recording import Access, Numbering, ResultGroup, Site
+from burnish.core.recording import Access, Numbering, Site
 from burnish.domains.llvm import Builder, Value
 from burnish.domains.llvm.convert import Converter
 from burnish.domains.walker import Walker
@@ -30,13 +32,15 @@ from burnish.machine.registers import CELLS
 
 COUNTERS = 4096
 """Offset of the first counter in an area."""
-_SLOW, _ON, _LEFT, _TURN = 16, 128, 136, 144
+_SLOW, _NOWHERE, _ON, _LEFT, _TURN = 16, 120, 128, 136, 144
 _GS = "ptr addrspace(256)"
 BLOCK_MARK, GROUP_MARK = 0xFFFF, 0xFFFE
 SITE_SHIFT = 48
 MOST_SITES = GROUP_MARK
 GAP = 0xFFFFFFFF
 """Number of no block: before it, blocks were not written down."""
+_MOST_WORDS = 400
+"""That are reserved together: fewer than the ring keeps free behind its limit (``native/record_preload.c``)."""
 _ASM = "nounwind memory(inaccessiblemem: readwrite)"
 """Probes change nothing that the function can see: LLVM may keep its loads and stores across them."""
 
@@ -62,82 +66,123 @@ class Probes:
             return
         if self.bursts:
             _count_down(builder, name)
-        if self.blocks:
-            number = self.numbering.blocks[block.label]
-            mark = _signed(BLOCK_MARK << SITE_SHIFT | number) if self.trace_bytes == 8 else number
-            self.write(builder, [str(mark)], self.trace_bytes, name)
+        if self.trace_bytes < 8 and self.blocks:
+            self._write_number(builder, self.numbering.blocks[block.label], name)
 
-    def at_snapshot(
-        self, builder: Builder, label: Label, walker: Walker[Value], convert: Converter, name: str
-    ) -> None:
-        """Write the probe that takes a block's snapshot, if there is one."""
-        group = self.numbering.snapshots.get(label)
-        if group is not None:
-            cells = [CELLS[register] for register in group.registers]
-            values = [_word(builder, convert.integer(walker.read_cell(cell, 0, 8))) for cell in cells]
-            self.write(builder, [_group_word(group.number), *values], 8, f"{name}.g")
-
-    def at_access(
-        self, builder: Builder, place: tuple[Label, int], addresses: Sequence[str], name: str
-    ) -> None:
-        """Write the probes of a load, a store or a string instruction. ``addresses`` are integers of 64 bits, one for
-        each of its sites."""
-        for site, address in zip(self.numbering.sites.get(place, ()), addresses, strict=False):
-            self.write(builder, [_access_word(builder, site, address)], 8, f"{name}.s{site.number}")
-
-    def at_content(
-        self, builder: Builder, place: tuple[Label, int], address: str, words: Sequence[str], name: str
-    ) -> None:
-        """Write the probe of a load or store with the bytes that it accessed."""
-        (site,) = self.numbering.sites[place]
-        self.write(builder, [_access_word(builder, site, address), *words], 8, f"{name}.s{site.number}")
+    def _write_number(self, builder: Builder, number: int, name: str) -> None:
+        if not self.bursts:
+            _write_number(builder, number, self.trace_bytes, name)
+            return
+        flag = _is_on(builder)
+        builder.do(f"br i1 {flag}, label %{name}.on, label %{name}.off")
+        builder.lines.append(f"{name}.on:")
+        _write_number(builder, number, self.trace_bytes, name)
+        builder.do(f"br label %{name}.off")
+        builder.lines.append(f"{name}.off:")
 
     def has_content(self, place: tuple[Label, int]) -> bool:
         """Whether the bytes of that access are written down."""
         return self.contents and any(has_content(site) for site in self.numbering.sites.get(place, ()))
 
-    def results(self, builder: Builder, label: Label, name: str) -> Results:
-        """The probes of a block's results, to be told of each of its operations."""
-        return Results(self, builder, list(self.numbering.groups.get(label, ())), name)
 
-    def write(self, builder: Builder, words: Sequence[str], size: int, name: str) -> None:
-        """Write a trace record of words of ``size`` bytes each. ``name`` is a prefix for labels."""
-        if not self.bursts:
-            _write_record(builder, words, size, name)
-            return
-        on = builder.emit("i64", f"load volatile i64, {_at(_ON)}, align 8")
-        flag = builder.emit("i1", f"icmp ne i64 {on.text}, 0")
-        builder.do(f"br i1 {flag.text}, label %{name}.on, label %{name}.off")
-        builder.lines.append(f"{name}.on:")
-        _write_record(builder, words, size, name)
-        builder.do(f"br label %{name}.off")
-        builder.lines.append(f"{name}.off:")
+class Words:
+    """Writes the records of one block whose records are words. ``name`` is a prefix for labels."""
 
+    def __init__(self, probes: Probes, builder: Builder, label: Label, name: str) -> None:
+        self._probes = probes
+        self._b = builder
+        self._label = label
+        self._name = name
+        self._groups = list(probes.numbering.groups.get(label, ()))
+        self._kept: list[str] = []
+        self._parts = 0
+        self._reservation = -1
+        """Index of the line that reserves the words, -1 where none are."""
+        self._base = ""
+        self._size = 0
 
-@dataclass(slots=True)
-class Results:
-    """Collects the results of one block and writes them down in groups."""
+    def at_entry(self, walker: Walker[Value], convert: Converter) -> None:
+        """The block's mark, and its snapshot, if they are wanted."""
+        if self._probes.blocks:
+            mark = _signed(BLOCK_MARK << SITE_SHIFT | self._probes.numbering.blocks[self._label])
+            self._write([str(mark)])
+        snapshot = self._probes.numbering.snapshots.get(self._label)
+        if snapshot is not None:
+            cells = [CELLS[register] for register in snapshot.registers]
+            values = [_word(self._b, convert.integer(walker.read_cell(cell, 0, 8))) for cell in cells]
+            self._write([_group_word(snapshot.number), *values])
 
-    _probes: Probes
-    _builder: Builder
-    _groups: list[ResultGroup]
-    _name: str
-    _kept: list[str] = field(default_factory=list[str])
+    def at_access(self, index: int, addresses: Sequence[str], contents: Sequence[str] = ()) -> None:
+        """An access of the operation with that index. ``addresses`` are integers of 64 bits, one for each of its sites;
+        ``contents`` the words that were accessed, where they are recorded."""
+        sites = self._probes.numbering.sites.get((self._label, index), ())
+        for site, address in zip(sites, addresses, strict=False):
+            self._write([_access_word(self._b, site, address), *contents])
 
-    def before(self, index: int) -> None:
-        """The operation with that index comes next, or the block's end."""
+    def before(self, index: int, *, call: bool) -> None:
+        """The operation with that index comes next, or the block's end (a call, where ``call``)."""
         while self._groups and self._groups[0].before == index:
-            group = self._groups.pop(0)
-            words = [_group_word(group.number), *self._kept]
-            self._probes.write(self._builder, words, 8, f"{self._name}.g{group.number}")
+            self._write([_group_word(self._groups.pop(0).number), *self._kept])
             self._kept.clear()
+        if call:
+            self._close()
 
     def after(self, index: int, walker: Walker[Value], convert: Converter) -> None:
-        """The operation with that index is done."""
+        """The operation with that index is done: its results are kept for their group."""
         for site in self._groups[0].results if self._groups else ():
             if site.index == index:
                 value = walker.read_cell(CELLS[site.register], site.offset, site.size)
-                self._kept.append(_word(self._builder, convert.integer(value)))
+                self._kept.append(_word(self._b, convert.integer(value)))
+
+    def _write(self, words: Sequence[str]) -> None:
+        if self._size + 8 * len(words) > 8 * _MOST_WORDS:
+            self._close()
+        if self._reservation < 0:
+            self._reserve()
+        first, *rest = words
+        for k, word in enumerate((*rest, first)):
+            offset = self._size + 8 * (k + 1 if k < len(rest) else 0)
+            text = f"movq $1, {offset}($0)"
+            self._b.do(f'call void asm sideeffect "{text}", "r,re"(i64 {self._base}, i64 {word}) {_ASM}')
+        self._size += 8 * len(words)
+
+    def _reserve(self) -> None:
+        """Begin a part; how many words it has is put in when it ends."""
+        self._parts += 1
+        name = f"{self._name}.w{self._parts}"
+        if self._probes.bursts:
+            flag = _is_on(self._b)
+            self._b.do(f"br i1 {flag}, label %{name}.on, label %{name}.off")
+            self._b.lines.append(f"{name}.on:")
+        self._base = self._b.name()
+        self._reservation = len(self._b.lines)
+        self._b.lines.append("")
+        if self._probes.bursts:
+            self._b.do(f"br label %{name}.both")
+            self._b.lines.append(f"{name}.off:")
+            nowhere = self._b.emit("i64", f"load i64, {_at(_NOWHERE)}, align 8")
+            self._b.do(f"br label %{name}.both")
+            self._b.lines.append(f"{name}.both:")
+            ways = f"[ {self._base}, %{name}.on ], [ {nowhere.text}, %{name}.off ]"
+            self._reserved, self._base = self._base, self._b.emit("i64", f"phi i64 {ways}").text
+        else:
+            self._reserved = self._base
+
+    def _close(self) -> None:
+        """End a part: what was reserved is written."""
+        if self._reservation < 0:
+            return
+        self._b.lines[self._reservation] = (
+            f'  {self._reserved} = call i64 asm sideeffect "xaddq $0, %gs:0", "=r,0,~{{dirflag}},~{{fpsr}},~{{flags}}"'
+            f"(i64 {self._size}) {_ASM}"
+        )
+        full = self._b.emit(
+            "i8",
+            f'call i8 asm sideeffect "cmpq %gs:8, $1", "={{@ccae}},r,~{{flags}}"(i64 {self._base}) {_ASM}',
+        )
+        flag = self._b.emit("i1", f"trunc i8 {full.text} to i1")
+        _call_if(self._b, flag.text, _SLOW, f"{self._name}.w{self._parts}")
+        self._reservation, self._size = -1, 0
 
 
 def has_content(site: Site) -> bool:
@@ -221,36 +266,20 @@ def _call_if(builder: Builder, flag: str, offset: int, name: str) -> None:
     builder.lines.append(f"{name}.go:")
 
 
-def _write_record(builder: Builder, words: Sequence[str], size: int, name: str) -> None:
-    """Write a trace record. ``words`` are integers of ``size`` bytes, literals or names."""
-    first, *rest = words
-    if not rest:
-        pair = _one_word(builder, first, size)
-    else:
-        place = builder.emit(
-            "i64",
-            'call i64 asm sideeffect "xaddq $0, %gs:0", "=r,0,~{dirflag},~{fpsr},~{flags}"'
-            f"(i64 {8 * len(words)}) {_ASM}",
-        ).text
-        for k, word in enumerate(rest, 1):
-            text = f"movq $1, {8 * k}($0)"
-            builder.do(f'call void asm sideeffect "{text}", "r,re"(i64 {place}, i64 {word}) {_ASM}')
-        text = "movq $2, ($1)\\0Acmpq %gs:8, $1"
-        pair = builder.emit(
-            "i8",
-            f'call i8 asm sideeffect "{text}", "={{@ccae}},r,r,~{{flags}}"(i64 {place}, i64 {first}) {_ASM}',
-        ).text
-    flag = builder.emit("i1", f"trunc i8 {pair} to i1")
-    _call_if(builder, flag.text, _SLOW, name)
+def _is_on(builder: Builder) -> str:
+    on = builder.emit("i64", f"load volatile i64, {_at(_ON)}, align 8")
+    return builder.emit("i1", f"icmp ne i64 {on.text}, 0").text
 
 
-def _one_word(builder: Builder, value: str, size: int) -> str:
-    suffix, width = {2: ("w", "i16"), 4: ("l", "i32"), 8: ("q", "i64")}[size]
+def _write_number(builder: Builder, number: int, size: int, name: str) -> None:
+    """Write a trace record of ``size`` bytes."""
+    suffix, width = {2: ("w", "i16"), 4: ("l", "i32")}[size]
     text = f"xaddq $0, %gs:0\\0Amov{suffix} $2, ($0)\\0Acmpq %gs:8, $0"
-    constraint = "ri" if size < 8 and value.isdigit() else "r"
-    constraints = f"=&r,={{@ccae}},{constraint},0,~{{dirflag}},~{{fpsr}},~{{flags}}"
+    constraints = "=&r,={@ccae},ri,0,~{dirflag},~{fpsr},~{flags}"
     pair = builder.emit(
         "{ i64, i8 }",
-        f'call {{ i64, i8 }} asm sideeffect "{text}", "{constraints}"({width} {value}, i64 {size}) {_ASM}',
+        f'call {{ i64, i8 }} asm sideeffect "{text}", "{constraints}"({width} {number}, i64 {size}) {_ASM}',
     )
-    return builder.emit("i8", f"extractvalue {{ i64, i8 }} {pair.text}, 1").text
+    full = builder.emit("i8", f"extractvalue {{ i64, i8 }} {pair.text}, 1")
+    flag = builder.emit("i1", f"trunc i8 {full.text} to i1")
+    _call_if(builder, flag.text, _SLOW, name)

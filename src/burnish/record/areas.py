@@ -26,6 +26,8 @@ CHUNK_HEADER = 64
 CHUNK_BYTES = 1 << 19
 CHUNKS = 8
 _PAGE = 4096
+_NOWHERE = 4096
+"""Between counters and chunks: where records go that are not to be kept."""
 _MAGIC_AT, _MAGIC = 104, b"BURNAREA"
 _CURSOR, _CHUNK, _NUMBER, _DROPPED, _COUNTERS, _CHUNKS, _CHUNK_BYTES, _BASE = 0, 3, 4, 5, 8, 9, 10, 11
 _ENDED, _LEAVING = 7, 14
@@ -136,7 +138,7 @@ class _Area:
         identity = np.frombuffer(self._memory, np.uint32, 2, 96)
         self.process, self.thread = int(identity[0]), int(identity[1])
         count = int(self.words[_COUNTERS])
-        first = (HEADER + 8 * count + _PAGE - 1) // _PAGE * _PAGE
+        first = (HEADER + 8 * count + _PAGE - 1) // _PAGE * _PAGE + _NOWHERE
         size = int(self.words[_CHUNK_BYTES])
         self._places = [first + k * size for k in range(int(self.words[_CHUNKS]))]
         self._taken = 0
