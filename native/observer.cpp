@@ -259,7 +259,30 @@ class Observer {
     }
 };
 
+// Addresses as differences from the same site's address before, and back: what strides becomes the same word over and
+// over, which compresses ten times better and faster.
+static Out recode(Words words, bool encode) {
+    std::vector<uint64_t> out(words.size());
+    {
+        nb::gil_scoped_release release;
+        std::vector<uint64_t> before(block_mark + 1);
+        for (size_t i = 0; i < out.size(); ++i) {
+            const uint64_t word = words.data()[i], kind = word >> address_bits;
+            if (kind == block_mark) {
+                out[i] = word;
+                continue;
+            }
+            const uint64_t address = encode ? word & low : (word + before[kind]) & low;
+            out[i] = kind << address_bits | (encode ? (address - before[kind]) & low : address);
+            before[kind] = address;
+        }
+    }
+    return own(std::move(out), 1);
+}
+
 void register_observer(nb::module_& module) {
+    module.def("encode_addresses", [](Words words) { return recode(words, true); }, "words"_a);
+    module.def("decode_addresses", [](Words words) { return recode(words, false); }, "words"_a);
     nb::class_<Observer>(module, "Observer")
         .def(nb::init<std::vector<uint32_t>, std::vector<uint8_t>, std::vector<uint8_t>, std::vector<uint32_t>,
                       std::vector<uint32_t>, std::vector<uint8_t>, size_t, bool, bool, bool, size_t>(),

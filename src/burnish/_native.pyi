@@ -110,6 +110,12 @@ class Observer:
     def processes(self) -> list[tuple[int, bool, int]]:
         """Each process that has memory, whether it was checked, and accesses for which there was no room."""
 
+def encode_addresses(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Trace records with each address as its difference from the same site's before, which compresses well."""
+
+def decode_addresses(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """What ``encode_addresses`` was given."""
+
 def time_calls(address: int, arguments: Sequence[int], calls: int, samples: int) -> NDArray[np.float64]:
     """Time-stamp counter ticks of ``calls`` calls of the function at ``address``, ``(samples,)``. Up to six integer
     or pointer arguments. Raises ``ValueError`` for more, or for no calls."""

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from burnish._native import decode_addresses, encode_addresses
 from burnish.core.errors import HostError, RecordingError
 from burnish.core.recording import SCHEMA_VERSION, Manifest, RecordedImage, Unrecorded
 from burnish.record.areas import Chunk
@@ -138,7 +139,7 @@ class TraceWriter:
         if self._most is not None and self.bytes >= self._most:
             self.left_out += len(chunk.data)
             return False
-        data = self._codec.compress(chunk.data, asbytes=True)
+        data = self._codec.compress(self._coded(chunk.data), asbytes=True)
         events = len(chunk.data) // self._record_bytes
         self._rows.append(
             (
@@ -158,6 +159,9 @@ class TraceWriter:
         if self._waiting >= _SHARD_BYTES:
             self.flush()
         return True
+
+    def _coded(self, data: bytes) -> Any:
+        return encode_addresses(np.frombuffer(data, np.uint64)) if self._record_bytes == 8 else data
 
     def flush(self) -> None:
         """Write what has come since the last shard as another one."""
@@ -352,7 +356,8 @@ class Recording:
         for row in mine:
             size = row["events"] * row["record_bytes"]
             data = codec.decompress(row["data"], decompressed_size=size, asbytes=True)
-            parts.append(np.frombuffer(data, f"<u{row['record_bytes']}"))
+            records = np.frombuffer(data, f"<u{row['record_bytes']}")
+            parts.append(decode_addresses(records) if row["record_bytes"] == 8 else records)
         return np.concatenate(parts) if parts else np.zeros(0, np.uint32)
 
 
