@@ -2,7 +2,7 @@
 most 3 times and that with all addresses at most 8 times, in at most two bytes a block on disk; and the order of blocks
 takes at least ten times less than valgrind's tools.
 
-Debian's compressors and Lua are recorded, each with its hot functions; those count of which they hold at least 90 % of
+Debian's compressors, Lua and SQLite are recorded, each with its hot functions; those count of which they hold at least 90 % of
 the samples. Native and recorded runs alternate on the same input. The peers run once on it: callgrind with jumps
 (``--dump-instr=yes --collect-jumps=yes``) and ``lackey --trace-mem=yes``. Times are processor times of the target, and
 do not include the time to sample and to rebuild, which is shown apart.
@@ -26,9 +26,9 @@ from burnish.pipeline.recording import RecordOptions, RecordResult
 from burnish.report.tables import Column, print_line, print_table
 from burnish.runtime.command import Command, Stream, run_command
 from harness import Figure, common, finish, parser
-from workloads import Task, prepared
+from workloads import SQLITE, Task, prepared
 
-_NAMES = ("bzip2 -9", "gzip -6", "gzip -d", "xz -6", "lua fannkuch", "lua binary_trees")
+_NAMES = ("bzip2 -9", "gzip -6", "gzip -d", "xz -6", "lua fannkuch", "lua binary_trees", SQLITE)
 _COVERED = 0.9
 _MODES = {
     "edges": ((What.EDGES,), "edge counts", 1.3),

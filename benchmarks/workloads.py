@@ -60,6 +60,23 @@ _LUA: Mapping[str, tuple[int, int, int]] = {
 }
 """Scripts with their argument: usual, quick, unseen."""
 
+SQLITE = "sqlite"
+_SQL = """
+CREATE TABLE item (id INTEGER PRIMARY KEY, kind INTEGER, name TEXT, price REAL);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+INSERT INTO item
+  SELECT i, (i * 7919) % 97, printf('item %d of %d', (i * 31) % 10007, i), ((i * 37) % 1000) / 8.0 FROM n;
+CREATE INDEX by_kind ON item (kind, price);
+CREATE INDEX by_name ON item (name);
+SELECT kind, count(*), sum(price), max(name) FROM item GROUP BY kind ORDER BY 3 DESC LIMIT 5;
+SELECT count(*) FROM item a JOIN item b ON a.kind = b.kind AND a.price = b.price WHERE a.id % 16 = 0;
+SELECT count(*), min(id), max(id) FROM item WHERE name LIKE '%7 of %3' OR price BETWEEN 20 AND 21.5;
+UPDATE item SET price = price + 1 WHERE kind % 3 = 1;
+DELETE FROM item WHERE id % 5 = 0;
+SELECT total(price), group_concat(DISTINCT kind % 11) FROM item;
+"""
+"""Inserts, sorts, joins, scans and updates, all in memory."""
+
 NAMES = (
     *(f"{c.program} {way}" for c in _COMPRESSORS for way in (c.pack[0], "-d")),
     *(f"lua {script}" for script in _LUA),
@@ -75,6 +92,8 @@ def prepared(name: str, seed: int, quick: bool) -> Generator[Task | str]:
     with TemporaryDirectory(prefix="burnish-") as folder, chdir(folder):
         if name == OWN:
             yield _pixels(quick)
+        elif name == SQLITE:
+            yield _sqlite(quick)
         elif name.startswith("lua "):
             yield _lua(name, quick)
         else:
@@ -99,6 +118,16 @@ def _pixels(quick: bool) -> Task | str:
     if isinstance(program, str):
         return program
     return Task(OWN, "our own C program", program, ("40" if quick else "160",), ("23",))
+
+
+def _sqlite(quick: bool) -> Task | str:
+    program = shutil.which("sqlite3")
+    if program is None:
+        return "sqlite3 is missing: apt-get install sqlite3"
+    for file, rows in (("sample.sql", 120_000 if quick else 400_000), ("unseen.sql", 20_000)):
+        Path(file).write_text(_SQL.format(rows=rows))
+    words = (":memory:", ".read sample.sql"), (":memory:", ".read unseen.sql")
+    return Task(SQLITE, "Debian's SQLite", Path(program), *words)
 
 
 def _lua(name: str, quick: bool) -> Task | str:
