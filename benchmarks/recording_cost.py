@@ -2,9 +2,9 @@
 most 3 times and that with all addresses at most 8 times, in at most two bytes a block on disk; and the order of blocks
 takes at least ten times less than valgrind's tools.
 
-Debian's compressors, Lua and SQLite are recorded, each with its hot functions; those count of which they hold at least 90 % of
-the samples. Native and recorded runs alternate on the same input. The peers run once on it: callgrind with jumps
-(``--dump-instr=yes --collect-jumps=yes``) and ``lackey --trace-mem=yes``. Times are processor times of the target, and
+Debian's compressors, Lua and SQLite are recorded, each with its hot functions; those count of which they hold at least
+90 % of the samples. Native and recorded runs alternate on the same input. The peers run once on it: callgrind with
+jumps (``--dump-instr=yes --collect-jumps=yes``) and ``lackey --trace-mem=yes``. Times are processor times of the target, and
 do not include the time to sample and to rebuild, which is shown apart.
 
     python benchmarks/recording_cost.py [--quick] [--seed N] [--only WORKLOAD …]
