@@ -4,11 +4,6 @@
  * counters and the place of the next trace record relative to gs, which nothing else uses on x86-64 Linux: so a probe
  * needs no lock, no thread-local storage and no free register. Each thread has an area of its own, a file that is
  * mapped shared: what was recorded outlives a crash, _exit and SIGKILL, and the recorder reads it while it grows.
- *
- * An area: a header (struct area), counters, and chunks in a ring. The thread fills a chunk, marks it full with its
- * length and its number, and goes on in the next one; the recorder (burnish/record/areas.py) empties chunks and marks
- * them free. Where the next chunk is still full the thread waits, or writes over the last one and counts what is lost,
- * as the recorder asked for; it never waits for a recorder that is gone.
  */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
@@ -17,8 +12,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,139 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEADER = 4096, MARGIN = 4096, CHUNK_HEADER = 64, NOWHERE = 4096, PATIENCE_NS = 100000 };
-
-/* What a probe and the recorder know: offsets are fixed. */
-struct area {
-  _Atomic uint64_t cursor; /* 0: where the next record goes */
-  uint64_t limit;          /* 8: records that begin here or later call the slow path */
-  void (*slow)(void);      /* 16 */
-  uint64_t chunk;          /* 24: address of the chunk being filled */
-  uint64_t number;         /* 32: chunks begun so far, this one included */
-  uint64_t dropped;        /* 40: bytes of records written over */
-  uint64_t started_ns;     /* 48: CLOCK_MONOTONIC */
-  _Atomic uint64_t ended;  /* 56: 1 when the thread is gone */
-  uint64_t counters;       /* 64: how many */
-  uint64_t chunks;         /* 72: how many */
-  uint64_t chunk_bytes;    /* 80: of each, header included */
-  uint64_t base;           /* 88: address of this area in the process */
-  uint32_t pid, tid;       /* 96, 100 */
-  char magic[8];           /* 104: written last */
-  uint64_t leaving;        /* 112: 1 when the process is about to end and waits for 2 */
-  uint64_t nowhere;        /* 120: address of a page for what is not to be kept */
-  int64_t on;              /* 128: 0 while nothing is to be traced */
-  int64_t left;            /* 136: blocks until that changes */
-  void (*turn)(void);      /* 144 */
-  int64_t burst, pause;    /* 152, 160: lengths in blocks */
-  uint64_t record_bytes;   /* 168: of a trace record */
-};
-
-struct chunk {
-  _Atomic uint64_t full; /* 1 from when it is filled until it is emptied */
-  uint64_t used;         /* bytes of records */
-  uint64_t number;       /* order within the thread, from 1 */
-  uint64_t began_ns, ended_ns;
-};
+#include "record_ring.h"
 
 static struct {
   char folder[4000];
   uint64_t counters, chunks, chunk_bytes, burst, every, record_bytes;
   int drop, recorder, wait, on;
 } plan;
-
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t bytes_before_chunks(uint64_t counters) {
-  return ((HEADER + counters * 8 + 4095) & ~(uint64_t)4095) + NOWHERE;
-}
-
-static void begin_chunk(struct area *area, uint64_t place) {
-  struct chunk *chunk = (struct chunk *)place;
-  chunk->number = ++area->number;
-  chunk->used = 0;
-  chunk->began_ns = now_ns();
-  chunk->ended_ns = 0;
-  area->chunk = place;
-  area->limit = place + area->chunk_bytes - MARGIN;
-  atomic_store_explicit(&area->cursor, place + CHUNK_HEADER, memory_order_release);
-}
-
-/* True when the chunk can be filled; false where its old content would have to be waited for, and is not. */
-static int wait_for(struct chunk *chunk) {
-  struct timespec pause = {0, PATIENCE_NS};
-  while (atomic_load_explicit(&chunk->full, memory_order_acquire)) {
-    if (plan.drop || (kill(plan.recorder, 0) != 0 && errno == ESRCH)) return 0;
-    nanosleep(&pause, NULL);
-  }
-  return 1;
-}
-
-/* Called by the stub below when a chunk is full. */
-__attribute__((used, visibility("hidden"))) void burnish_record_next(struct area *area) {
-  int saved = errno;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before); /* a handler's probes must not meet a chunk half begun */
-  uint64_t cursor = atomic_load(&area->cursor);
-  if (cursor >= area->limit) {
-    struct chunk *old = (struct chunk *)area->chunk;
-    uint64_t first = area->base + bytes_before_chunks(area->counters);
-    uint64_t next = area->chunk + area->chunk_bytes;
-    if (next >= first + area->chunks * area->chunk_bytes) next = first;
-    old->used = cursor - area->chunk - CHUNK_HEADER;
-    old->ended_ns = now_ns();
-    if (wait_for((struct chunk *)next)) {
-      begin_chunk(area, next);
-      atomic_store_explicit(&old->full, 1, memory_order_release);
-    } else {
-      area->dropped += old->used;
-      area->number--;
-      memset((char *)area->chunk + CHUNK_HEADER, 0, old->used); /* what is not written yet is zero */
-      begin_chunk(area, area->chunk);
-    }
-  }
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  errno = saved;
-}
-
-/* Called by the other stub below when a burst begins or ends. A burst begins with a record that is no block's. */
-__attribute__((used, visibility("hidden"))) void burnish_record_turn_over(struct area *area) {
-  static const uint64_t gap[] = {[2] = 0xffff, [4] = 0xffffffff, [8] = 0xffff0000ffffffff};
-  if (area->on) {
-    area->on = 0;
-    area->left = area->pause - 1;
-    return;
-  }
-  uint64_t place = atomic_fetch_add(&area->cursor, area->record_bytes);
-  memcpy((void *)place, &gap[area->record_bytes], area->record_bytes);
-  if (place >= area->limit) burnish_record_next(area);
-  area->left = area->burst - 1;
-  area->on = 1;
-}
-
-/* The slow paths as probes call them: they change no register but the flags. xsave keeps what vector registers there
- * are; the last 64 bytes of its 576 that come first are a header that must be zero. */
-#define STUB(name, function)                                                                                          \
-  __asm__(".text\n.hidden " #name "\n.globl " #name "\n.type " #name ", @function\n" #name ":\n"                      \
-          "pushq %rbp\nmovq %rsp, %rbp\n"                                                                             \
-          "pushq %rax\npushq %rcx\npushq %rdx\npushq %rsi\npushq %rdi\n"                                              \
-          "pushq %r8\npushq %r9\npushq %r10\npushq %r11\npushq %rbx\n"                                                \
-          "subq $8192, %rsp\nandq $-64, %rsp\n"                                                                       \
-          "leaq 512(%rsp), %rdi\nxorl %eax, %eax\nmovl $8, %ecx\ncld\nrep stosq\n"                                    \
-          "movl $-1, %eax\nmovl $-1, %edx\nxsave64 (%rsp)\n"                                                          \
-          "movq %gs:88, %rdi\ncall " #function "\n"                                                                   \
-          "movl $-1, %eax\nmovl $-1, %edx\nxrstor64 (%rsp)\n"                                                         \
-          "leaq -80(%rbp), %rsp\n"                                                                                    \
-          "popq %rbx\npopq %r11\npopq %r10\npopq %r9\npopq %r8\n"                                                     \
-          "popq %rdi\npopq %rsi\npopq %rdx\npopq %rcx\npopq %rax\npopq %rbp\nret\n"                                   \
-          ".size " #name ", . - " #name "\n")
-extern void burnish_record_slow(void), burnish_record_turn(void);
-STUB(burnish_record_slow, burnish_record_next);
-STUB(burnish_record_turn, burnish_record_turn_over);
 
 static void fill_in(struct area *area) {
   area->slow = burnish_record_slow;
@@ -176,6 +43,8 @@ static void fill_in(struct area *area) {
   area->started_ns = now_ns();
   area->pid = (uint32_t)getpid();
   area->tid = (uint32_t)syscall(SYS_gettid);
+  area->drop = (uint32_t)plan.drop;
+  area->recorder = (uint32_t)plan.recorder;
   if (plan.chunks) begin_chunk(area, area->base + bytes_before_chunks(plan.counters));
 }
 
