@@ -22,6 +22,8 @@ class Method(Enum):
     SIGPROF = "sigprof"
     """A signal after each period of processor time, from a preloaded object. Time in a system call counts
     where the call returns to the program."""
+    PTRACE = "ptrace"
+    """A look at the threads that run, of a process that was running before. ``period_ns`` is by the clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def _with_room(
     taken: set[int] = set()
     for replacement in replacements:
         address = replacement.code.address
-        start, end = _jump_range(layout, address)
+        start, end = jump_range(layout, address)
         if layout.file_offset(address, end - address, PF_X) is None:
             refused.append(Refused(Reason.EMPTY, address, "not in an executable segment of the file"))
         elif end > address + replacement.size:
@@ -168,9 +168,9 @@ def _with_room(
     return kept, refused
 
 
-def _jump_range(layout: ElfLayout, address: int) -> tuple[int, int]:
-    """Where the jump at the entry ``address`` begins and ends: an ``endbr64`` stays, as indirect calls need
-    it."""
+def jump_range(layout: ElfLayout, address: int) -> tuple[int, int]:
+    """Where the jump at the entry of the function at image address ``address`` begins and ends: an ``endbr64`` stays,
+    as indirect calls need it."""
     offset = layout.file_offset(address, len(_ENDBR64))
     marked = offset is not None and layout.data[offset : offset + len(_ENDBR64)] == _ENDBR64
     start = address + len(_ENDBR64) if marked else address
@@ -178,7 +178,7 @@ def _jump_range(layout: ElfLayout, address: int) -> tuple[int, int]:
 
 
 def _entry(layout: ElfLayout, replacement: Replacement, target: int) -> Edit:
-    start, end = _jump_range(layout, replacement.code.address)
+    start, end = jump_range(layout, replacement.code.address)
     offset = layout.file_offset(start, _JUMP_SIZE)
     assert offset is not None
     distance = target - end

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from burnish.core.code import Function, Refused
-from burnish.core.deployment import Replacement
+from burnish.core.deployment import Deployment, Replacement
 from burnish.core.errors import RefusedError, TargetError, UsageError
 from burnish.core.image import FunctionBounds
+from burnish.core.profile import Profile
 from burnish.core.recording import Numbering, Unrecorded, What
 from burnish.images import load
 from burnish.images.patch import unpatchable
@@ -35,10 +38,7 @@ _LITTLE = 1 << 16
 def find_wanted(options: RecordOptions, program: Path, stdin: Path | Stream) -> Wanted:
     """The functions that are named; or, of a run that is sampled, the hot ones."""
     if options.functions:
-        image = load(program)
-        named = [find_function(image, name) for name in options.functions]
-        unique = {bounds.address: bounds for bounds in named}.values()
-        return Wanted({program: image}, [HotSpot(program, bounds, 0.0) for bounds in unique])
+        return find_named(options, program)
     load(program)  # what is no program is told before anything is run
     profile = sample(
         Command((options.program, *options.arguments), stdin=stdin),
@@ -47,6 +47,19 @@ def find_wanted(options: RecordOptions, program: Path, stdin: Path | Stream) -> 
         stdout=Stream.DISCARD,
         stderr=Stream.DISCARD,
     )
+    return find_sampled(options, program, profile)
+
+
+def find_named(options: RecordOptions, program: Path) -> Wanted:
+    """The functions of the program that are named. Raises ``FunctionNotFoundError``."""
+    image = load(program)
+    named = [find_function(image, name) for name in options.functions]
+    unique = {bounds.address: bounds for bounds in named}.values()
+    return Wanted({program: image}, [HotSpot(program, bounds, 0.0) for bounds in unique])
+
+
+def find_sampled(options: RecordOptions, program: Path, profile: Profile) -> Wanted:
+    """The hot functions of a profile. Raises ``TargetError`` where there is none that can be recorded."""
     if profile.interrupted:
         raise KeyboardInterrupt
     own, foreign = pick(profile, program, options.min_share, options.hot)
@@ -63,8 +76,40 @@ def find_wanted(options: RecordOptions, program: Path, stdin: Path | Stream) -> 
     return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True)
 
 
-def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Path, say: Say) -> Probed:
-    """Rebuild the wanted functions with probes, into copies of the program and its libraries."""
+class Putter(Protocol):
+    """Where rebuilt functions go."""
+
+    live: bool
+    """Whether the code that they replace may be running at that time."""
+
+    def unfit(self, path: Path, built: Sequence[Rebuilt]) -> list[Refused]:
+        """Which of the functions of a file cannot be put there, and why."""
+        ...
+
+    def put(self, replacements: Mapping[Path, Sequence[Replacement]]) -> Deployment:
+        """Puts them there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IntoCopies:
+    """Into copies of the program and its libraries, in the folder ``work``."""
+
+    program: Path
+    work: Path
+    live: bool = False
+
+    def unfit(self, path: Path, built: Sequence[Rebuilt]) -> list[Refused]:
+        """Those that the file has no room for."""
+        return list(unpatchable(path, [_replacement(made) for made in built]))
+
+    def put(self, replacements: Mapping[Path, Sequence[Replacement]]) -> Deployment:
+        """Writes the copies."""
+        return deploy(self.program, self.work / self.program.name, replacements)
+
+
+def probe_wanted(options: RecordOptions, wanted: Wanted, putter: Putter, say: Say) -> Probed:
+    """Rebuild the wanted functions with probes, and put them where they go."""
     records = _records(wanted, options.what)
     numbered_too = Numbered(records.accesses or records.contents, records.results, records.snapshots)
     numbered: dict[tuple[Path, int], tuple[Function, Numbering]] = {}
@@ -84,11 +129,11 @@ def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Pa
             )
 
         def unfit(built: Sequence[Rebuilt], path: Path = path) -> list[Refused]:
-            return list(unpatchable(path, [_replacement(made) for made in built]))
+            return putter.unfit(path, built)
 
         spots = [spot for spot in wanted.spots if spot.image == path]
         built, refused = rebuild_all(
-            image, [spot.bounds for spot in spots], Target(options.cpu), say, unfit, probe
+            image, [spot.bounds for spot in spots], Target(options.cpu), say, unfit, probe, putter.live
         )
         if refused and options.functions:
             raise RefusedError(next(iter(refused.values())))
@@ -100,7 +145,7 @@ def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Pa
         replacements[path] = [_replacement(made) for made in built]
     if not any(replacements.values()):
         raise TargetError("No hot function can be recorded: none of them can be rebuilt.")
-    deployment = deploy(program, work / program.name, {p: r for p, r in replacements.items() if r})
+    deployment = putter.put({p: r for p, r in replacements.items() if r})
     kept: list[tuple[Path, FunctionBounds, Function, Numbering]] = []
     for spot in wanted.spots:
         found = numbered.get((spot.image, spot.bounds.address))

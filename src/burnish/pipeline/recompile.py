@@ -120,12 +120,14 @@ def rebuild_all(
     say: Callable[[str], None] = lambda text: None,
     unfit: Callable[[Sequence[Rebuilt]], Iterable[Refused]] = lambda built: (),
     probe: Callable[[Plan], Probes | None] = lambda plan: None,
+    callers_stay: bool = False,
 ) -> tuple[list[Rebuilt], dict[int, Refused]]:
     """Rebuild all that can be replaced together; the rest comes back with its reason, by address. ``unfit`` says which
     of the rebuilt functions cannot be used, ``probe`` what each shall write down while it runs.
 
     What is refused stays, and may rely on more of the functions that it calls than the ABI promises. So when a
-    function turns out not to be replaceable, those that must now preserve more are rebuilt once more.
+    function turns out not to be replaceable, those that must now preserve more are rebuilt once more. With
+    ``callers_stay`` even what is replaced may still be running: in a live process, where threads are in the middle of it.
     """
     summaries = Summaries(image)
     refused: dict[int, Refused] = {}
@@ -142,6 +144,8 @@ def rebuild_all(
     built: dict[int, tuple[int, Rebuilt]] = {}
     while True:
         kept = callers.kept(bounds.address for bounds in planned)
+        if callers_stay:
+            kept = {b.address: callers.kept([b.address]).get(b.address, 0) for b in planned}
         jobs = [
             RebuildJob(image.path, bounds, target, kept.get(bounds.address, 0), probes[bounds.address])
             for bounds in planned

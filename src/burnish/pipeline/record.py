@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from burnish.pipeline.places import working_folder
-from burnish.pipeline.probing import find_wanted, probe_wanted
+from burnish.pipeline.probing import IntoCopies, find_wanted, probe_wanted
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult
 from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.stages import Say, Stages
@@ -34,13 +34,13 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
     program = find_executable(Command((options.program,)))
     folder = new_recording(options.output)
     try:
-        with working_folder() as work, TemporaryDirectory(prefix="burnish-", dir=_memory()) as areas:
+        with working_folder() as work, TemporaryDirectory(prefix="burnish-", dir=ring_folder()) as areas:
             # Two runs must read the same; one reads what there is.
             stdin, warnings = (Stream.INHERIT, ()) if options.functions else standard_input(work)
             with stages.stage("Sampling"):
                 wanted = find_wanted(options, program, stdin)
             with stages.stage("Rebuilding") as detail:
-                probed = probe_wanted(options, program, wanted, work, detail)
+                probed = probe_wanted(options, wanted, IntoCopies(program, work), detail)
             with stages.stage("Recording") as detail:
                 ran = _run(options, probed, folder, Path(areas), stdin, detail)
             with stages.stage("Writing"):
@@ -50,7 +50,7 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
         folder.discard()
 
 
-def _memory() -> str | None:
+def ring_folder() -> str | None:
     """A folder in memory for the ring, where there is one."""
     shared = Path("/dev/shm")
     return str(shared) if shared.is_dir() and os.access(shared, os.W_OK) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from burnish.analyze.shapes import block_shapes
@@ -22,9 +23,16 @@ _NOTED = ("LANG", "LC_ALL", "PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "OMP_NUM_TH
 
 
 def write_recording(
-    options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran, folder: RecordingFolder
+    options: RecordOptions,
+    wanted: Wanted,
+    probed: Probed,
+    ran: Ran,
+    folder: RecordingFolder,
+    environment: Mapping[str, str] = os.environ,
+    warnings: Sequence[str] = (),
 ) -> RecordResult:
-    """Write the tables and the manifest, and put the recording where it belongs. Raises ``HostError``."""
+    """Write the tables and the manifest, and put the recording where it belongs. ``environment`` is the target's.
+    Raises ``HostError``."""
     paths = list(wanted.images)
     entered = _write_tables(wanted, probed, summed(ran.threads), paths, folder)
     rows = [(thread.process, thread.thread, thread.dropped) for thread in ran.threads]
@@ -32,6 +40,8 @@ def write_recording(
     if ran.observing is not None:
         write_observed(probed, ran.observing, _places(wanted, probed, paths), folder)
     manifest = _manifest(options, wanted, probed, ran)
+    noted = {name: environment[name] for name in _NOTED if name in environment}
+    manifest = replace(manifest, environment=noted, warnings=(*manifest.warnings, *warnings))
     folder.finish(manifest)
     trace = ran.trace
     return RecordResult(
@@ -75,7 +85,7 @@ def _manifest(options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran) 
         images=tuple(RecordedImage(str(path), build_id(path)) for path in wanted.images),
         unrecorded=tuple(wanted.unrecorded),
         host={"machine": platform.machine(), "kernel": platform.release(), "system": platform.system()},
-        environment={name: os.environ[name] for name in _NOTED if name in os.environ},
+        environment={},
         started=ran.started.isoformat(timespec="milliseconds"),
         wall_s=result.wall_s,
         cpu_s=result.cpu_s,

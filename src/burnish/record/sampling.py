@@ -44,6 +44,8 @@ def sample(
             return _sample_by_kernel(command, period_ns, timeout_s, stdout, stderr)
         case Method.SIGPROF:
             return _sample_by_signal(command, period_ns, timeout_s, stdout, stderr)
+        case Method.PTRACE:
+            raise ValueError("this method is for processes that run already: see live_sampling")
         case None:
             pass
     try:

@@ -160,6 +160,11 @@ def seize(tid: int, options: Options) -> None:
     _request(_CONT, tid)
 
 
+def seize_running(tid: int, options: Options) -> None:
+    """Begins to trace a thread that goes on without us when this process ends. Raises ``GoneError``, which says why."""
+    _request(_SEIZE, tid, None, int(options))
+
+
 def resume(tid: int, number: int = 0) -> None:
     """Continues a stopped thread, with a signal."""
     _request(_CONT, tid, None, number)
