@@ -50,8 +50,24 @@ SizeOption = Annotated[
         help="Keep no more of the trace than this on disk: bytes, or 500M, 2G. The rest is counted and left out.",
     ),
 ]
-
-
+PidOption = Annotated[
+    int | None,
+    typer.Option(
+        "--pid",
+        metavar="PID",
+        show_default=False,
+        help="Record this process, which runs already, instead of starting a program; it is left as it was.",
+    ),
+]
+ForOption = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="TIME",
+        show_default=False,
+        help="With --pid: for how long, as in 10s, 500ms, 2m. Without it: until Ctrl-C, or until the process ends.",
+    ),
+]
 BurstOption = Annotated[
     str | None,
     typer.Option(
@@ -82,6 +98,8 @@ OnFullOption = Annotated[
 def run(
     context: typer.Context,
     output: OutputOption = Path("run.burnish"),
+    pid: PidOption = None,
+    for_: ForOption = None,
     hot: HotOption = 20,
     function: FunctionOption = None,
     what: WhatOption = "edges",
@@ -94,39 +112,56 @@ def run(
 ) -> int:
     """Run a program and keep what its hot functions did: burnish record -o run.burnish -- PROGRAM ARGUMENTS.
 
-    Without --function the program is run twice: sampled, to find where it spends its time, and recorded, with probes
+    Or a process that runs already: burnish record --pid PID --for 10s. Without --function the program is run twice: sampled, to find where it spends its time, and recorded, with probes
     in those functions. What the recorded run prints, and its exit code, are the program's own; a summary goes to
     standard error. `burnish profile FOLDER` shows the recording.
     """
     from burnish.cli.frame import INTERRUPTED
+    from burnish.pipeline.live import record_process
     from burnish.pipeline.record import record
     from burnish.pipeline.recording import RecordOptions
     from burnish.pipeline.recording_words import burst as burst_of
-    from burnish.pipeline.recording_words import function_names, kinds, size_in_bytes
+    from burnish.pipeline.recording_words import duration, function_names, kinds, size_in_bytes
     from burnish.report.progress import progress
     from burnish.report.record import print_recorded
 
     command = context.obj.command or ()
+    seconds = duration(for_)
+    _check(context.obj.command, pid, seconds, timeout)
+    options = RecordOptions(
+        program=command[0] if command else "",
+        arguments=command[1:],
+        output=output,
+        what=kinds(what),
+        functions=function_names(function),
+        hot=hot,
+        cpu=cpu,
+        timeout_s=timeout,
+        drop=on_full is OnFull.DROP,
+        most_bytes=size_in_bytes(max_size),
+        burst=burst_of(burst),
+    )
     with progress() as say:
-        done = record(
-            RecordOptions(
-                program=command[0] if command else "",
-                arguments=command[1:],
-                output=output,
-                what=kinds(what),
-                functions=function_names(function),
-                hot=hot,
-                cpu=cpu,
-                timeout_s=timeout,
-                drop=on_full is OnFull.DROP,
-                most_bytes=size_in_bytes(max_size),
-                burst=burst_of(burst),
-            ),
-            say,
-        )
+        done = record(options, say) if pid is None else record_process(pid, seconds, options, say)
     print_recorded(done, json=json)
+    if pid is not None:
+        return 0
     if done.interrupted:
         return INTERRUPTED
     if done.timed_out:
         return 0  # it was asked for
     return done.exit_code if done.exit_code is not None else 128 + (done.signal or 0)
+
+
+def _check(command: object, pid: int | None, seconds: float | None, timeout: float | None) -> None:
+    """Refuse options that exclude each other."""
+    from burnish.core.errors import UsageError
+
+    if pid is None and seconds is not None:
+        raise UsageError(
+            "--for says how long to record a process that --pid names; for a program there is --timeout."
+        )
+    if pid is not None and command is not None:
+        raise UsageError("Either a process is recorded (--pid) or a program is started (after --), not both.")
+    if pid is not None and timeout is not None:
+        raise UsageError("A process that --pid names is not ended; --for says how long to record it.")

@@ -9,6 +9,7 @@ from typing import Any
 
 from burnish.core.errors import UsageError
 from burnish.pipeline import optimize as pipeline
+from burnish.pipeline.live import record_process
 from burnish.pipeline.optimization import Optimization, OptimizeOptions
 from burnish.pipeline.record import record as record_run
 from burnish.pipeline.recording import RecordOptions
@@ -35,21 +36,34 @@ def optimize(
 
 
 def record(
-    command: Sequence[str | os.PathLike[str]],
+    command: Sequence[str | os.PathLike[str]] = (),
     output: str | os.PathLike[str] = "run.burnish",
     *,
+    pid: int | None = None,
+    seconds: float | None = None,
     what: Iterable[str] = ("edges",),
     say: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> Recording:
     """Run ``command`` with probes in its hot functions, and open the recording that is left at ``output``.
 
+    With ``pid`` that process is recorded instead, for so many ``seconds`` (None: until it ends, or Ctrl-C):
+    ``burnish.record(pid=1234, seconds=10.0)``.
+
     ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``); ``options`` are the other fields of
     ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
-    ``burnish.pipeline.record.record`` does, and ``TypeError`` for an unknown option.
+    ``burnish.pipeline.record.record`` and ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for an unknown option.
     """
     words = tuple(os.fspath(word) for word in command)
+    chosen = kinds(",".join(what))
+    if pid is not None:
+        if words:
+            raise UsageError("Either a process is recorded or a command is run, not both.")
+        return record_process(
+            pid, seconds, RecordOptions("", (), Path(output), chosen, **options), say
+        ).open()
+    if seconds is not None:
+        raise UsageError("How many seconds goes with a pid; for a command there is timeout_s.")
     if not words:
         raise UsageError("No command to record was given.")
-    chosen = kinds(",".join(what))
     return record_run(RecordOptions(words[0], words[1:], Path(output), chosen, **options), say).open()

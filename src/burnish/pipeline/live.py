@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from burnish.core.errors import TargetError, UsageError
+from burnish.core.errors import UsageError
 from burnish.core.recording import What
 from burnish.images import load
 from burnish.pipeline.live_code import IntoProcess
@@ -35,9 +35,7 @@ _SAMPLED_S = 2.0
 _SAMPLED_PART = 0.25
 _TELL_S = 0.5
 _PLACEMENTS = 5
-_STAYS = (
-    "Some threads were still in rebuilt code at the end; it stays in the process, with the original code back in place."
-)
+_STAYS = "Some threads were still in rebuilt code at the end; it stays in the process, with the original code back in place."
 _KILLED = "The process that attaches was killed; the original code was put back, and rebuilt code stays in the process."
 
 
@@ -103,7 +101,12 @@ def _run(
     size = probed.record_bytes
     trace = TraceWriter(folder.path, size, options.most_bytes) if size else None
     shape = Shape(
-        probed.counters, CHUNKS if trace is not None else 0, CHUNK_BYTES, putter.slow, options.drop, os.getpid()
+        probed.counters,
+        CHUNKS if trace is not None else 0,
+        CHUNK_BYTES,
+        putter.slow,
+        options.drop,
+        os.getpid(),
     )
     started = datetime.now(UTC)
     begun, used = time.monotonic(), processor_time(target.pid)
@@ -113,9 +116,7 @@ def _run(
             say(f"{trace.events:,} records, {trace.bytes / 1e6:.1f} MB")
 
     for attempt in range(_PLACEMENTS):
-        plan = LivePlan(
-            target.pid, areas, tuple(putter.pieces), tuple(putter.patches), shape, putter.scratch
-        )
+        plan = LivePlan(target.pid, areas, tuple(putter.pieces), tuple(putter.patches), shape, putter.scratch)
         collector = Collector(areas, trace.take if trace is not None else lambda chunk: None)
         try:
             with agent(plan) as attached:

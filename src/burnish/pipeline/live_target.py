@@ -122,7 +122,9 @@ def _program(pid: int) -> Path:
     if spaces[0] != spaces[1] or roots[0] != roots[1]:
         raise HostError(f"Process {pid} sees other files than this one (a container); record it from there.")
     if name.endswith(_DELETED):
-        raise TargetError(f"The program of process {pid} was deleted or replaced: {name.removesuffix(_DELETED)}.")
+        raise TargetError(
+            f"The program of process {pid} was deleted or replaced: {name.removesuffix(_DELETED)}."
+        )
     return Path(name)
 
 

@@ -61,3 +61,17 @@ def size_in_bytes(text: str | None) -> int | None:
     if match is None:
         raise UsageError(f"{text!r} is no size; write bytes, or 500M, 2G.")
     return int(match[1]) << _UNITS[match[2].upper()]
+
+
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str | None) -> float | None:
+    """``10s``, ``500ms`` or ``2m`` in seconds; None for None. Raises ``UsageError`` for what is no time."""
+    if text is None:
+        return None
+    match = _TIME.fullmatch(text.strip())
+    if match is None or not float(match[1]):
+        raise UsageError(f"{text!r} is no time; write seconds, or 500ms, 10s, 2m.")
+    return float(match[1]) * _SECONDS[match[2]]

@@ -14,24 +14,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from burnish.core.errors import HostError, TargetError
 from burnish.record.live_areas import Injector, LiveArea, Shape, require_free_gs, reset_base, set_base
+from burnish.record.live_scan import others_hold, stacks_hold
 from burnish.runtime import ptrace
-from burnish.runtime.address_space import read_mappings
 from burnish.runtime.attached import AttachedProcess
 from burnish.runtime.breakpoints import Space
 from burnish.runtime.injection import step_out, syscall_place
 from burnish.runtime.ptrace import Ended, Event, GoneError, Memory, Stopped
+from burnish.runtime.registers import Registers
 from burnish.runtime.threads import Thread
 
 _TRIES = 20
 _PAUSE_S = 0.01
 _DRAIN_S = 1.0
 _DRAIN_PAUSE_S = 0.02
-_MOST_SCANNED = 256 << 20
-_PIECE = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,9 @@ class Attachment:
             require_free_gs(other.tid)
         for patch in plan.patches:
             if space.memory.read(patch.address, len(patch.before)) != patch.before:
-                raise TargetError(f"The code of process {plan.pid} is not that of its file; it cannot be recorded.")
+                raise TargetError(
+                    f"The code of process {plan.pid} is not that of its file; it cannot be recorded."
+                )
         injector = Injector(thread.tid, space.memory, site.place, plan.scratch)
         for piece in plan.pieces:
             if not injector.place_code(piece.address, piece.data):
@@ -150,7 +149,7 @@ class Attachment:
                 ):
                     raise TargetError(f"Thread {thread.tid} stays at the entry of a function; try again.")
         inner = [(start + 1, end) for start, end in ranges]
-        if _stacks_hold(space, self._stack_pointers(space), inner):
+        if stacks_hold(space.memory, self._registers(space), inner):
             raise TargetError("A thread is about to return to the first bytes of a function; try again.")
 
     # What happens meanwhile
@@ -162,7 +161,10 @@ class Attachment:
             return
         site = found[1]
         if thread.space is not parent.space:
-            lost = [*site.lost, *(self._areas[t.tid] for t in self._threads_of(parent.space) if t.tid in self._areas)]
+            lost = [
+                *site.lost,
+                *(self._areas[t.tid] for t in self._threads_of(parent.space) if t.tid in self._areas),
+            ]
             site = _Site(site.place, list(site.pieces), False, lost)
             self._sites[id(thread.space)] = thread.space, site
         elif site.restored:
@@ -264,8 +266,9 @@ class Attachment:
                 if last:
                     for area in areas:
                         injector.make_private(area, self._plan.shape)
-                    return False
-                return None
+                    for area in site.lost:
+                        injector.unmap(area.base, area.size)
+                return False if last else None
             for other in threads:
                 reset_base(other.tid, [area.base for area in areas])
             for area in (*areas, *site.lost):
@@ -277,16 +280,14 @@ class Attachment:
     def _is_in_use(self, space: Space, site: _Site) -> bool:
         """Whether a thread may still be in rebuilt code, or return there."""
         ranges = [(piece.address, piece.end) for piece in site.pieces]
-        for thread in self._threads_of(space):
-            rip = ptrace.get_registers(thread.tid).rip
-            if any(start <= rip < end for start, end in ranges):
-                return True
-        pointers = self._stack_pointers(space)
+        threads = self._registers(space)
+        if any(start <= thread.rip < end for thread in threads for start, end in ranges):
+            return True
         own = [area.base for area in (*site.lost, *self._areas.values())]
-        return _stacks_hold(space, pointers, ranges) or _others_hold(space, pointers, ranges, own)
+        return stacks_hold(space.memory, threads, ranges) or others_hold(space.memory, threads, ranges, own)
 
-    def _stack_pointers(self, space: Space) -> list[int]:
-        return [ptrace.get_registers(thread.tid).rsp for thread in self._threads_of(space)]
+    def _registers(self, space: Space) -> list[Registers]:
+        return [ptrace.get_registers(thread.tid) for thread in self._threads_of(space)]
 
 
 def restore(memory: Memory, patches: Iterable[Patch]) -> None:
@@ -308,43 +309,3 @@ def restore_after(plan: LivePlan) -> None:
             process.release()
     for name in os.listdir(plan.folder):
         LiveArea(0, 0, plan.folder / name).never_wait()
-
-
-def _stacks_hold(space: Space, pointers: Iterable[int], ranges: list[tuple[int, int]]) -> bool:
-    """Whether a word of a stack that is in use lies in one of the ``ranges`` (the end excluded)."""
-    mappings = read_mappings(space.pid)
-    for pointer in pointers:
-        for mapping in mappings:
-            if mapping.start <= pointer < mapping.end and _hold(space, pointer, mapping.end, ranges):
-                return True
-    return False
-
-
-def _others_hold(space: Space, pointers: list[int], ranges: list[tuple[int, int]], own: list[int]) -> bool:
-    """The same of all other memory that can be written: a thread may have put a stack aside there. Where there is more
-    than can be looked at, it may."""
-    left = _MOST_SCANNED
-    for mapping in read_mappings(space.pid):
-        stack = any(mapping.start <= pointer < mapping.end for pointer in pointers)
-        if not (mapping.readable and mapping.writable) or stack or mapping.start in own:
-            continue
-        if mapping.shared and mapping.path.startswith(("/dev/", "anon_inode:")):
-            continue
-        left -= mapping.end - mapping.start
-        if left < 0 or _hold(space, mapping.start, mapping.end, ranges):
-            return True
-    return False
-
-
-def _hold(space: Space, start: int, end: int, ranges: list[tuple[int, int]]) -> bool:
-    start -= start % 8
-    while start < end:
-        data = space.memory.read(start, min(_PIECE, end - start))
-        words = np.frombuffer(data[: len(data) // 8 * 8], np.uint64)
-        for low, high in ranges:
-            if ((words >= np.uint64(low)) & (words < np.uint64(high))).any():
-                return True
-        if not data:
-            return False
-        start += _PIECE
-    return False

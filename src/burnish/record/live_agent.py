@@ -110,7 +110,13 @@ class Agent:
             with suppress(BrokenPipeError):
                 self.process.stdin.close()
             while self.result is None and not (self.closed and len(self.received) < _HEADER.size):
-                self.answer(_POLL_S)
+                match self.answer(_POLL_S):
+                    case BurnishError() as error:
+                        raise error
+                    case _Bug(text):
+                        raise RuntimeError(f"in the agent:\n{text}")
+                    case _:
+                        pass
             if self.result is None:
                 restore_after(self.plan)
             self.process.wait()

@@ -56,7 +56,19 @@ class Shape:
         cursor = chunk + CHUNK_HEADER if self.chunks else 0
         limit = chunk + self.chunk_bytes - _MARGIN if self.chunks else 0
         number = 1 if self.chunks else 0
-        words = (cursor, limit, self.slow, chunk, number, 0, now, 0, self.counters, self.chunks, self.chunk_bytes)
+        words = (
+            cursor,
+            limit,
+            self.slow,
+            chunk,
+            number,
+            0,
+            now,
+            0,
+            self.counters,
+            self.chunks,
+            self.chunk_bytes,
+        )
         tail = struct.pack("<QII8sQII", base, pid, tid, bytes(8), 0, int(drop), self.recorder)
         return struct.pack("<11Q", *words) + tail
 

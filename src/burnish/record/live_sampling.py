@@ -21,7 +21,9 @@ from burnish.runtime.threads import Thread
 _STOP_S = 1.0
 
 
-def sample_process(pid: int, seconds: float, frequency_hz: int = 397, command: tuple[str, ...] = ()) -> Profile:
+def sample_process(
+    pid: int, seconds: float, frequency_hz: int = 397, command: tuple[str, ...] = ()
+) -> Profile:
     """Samples the threads of process ``pid`` that run, ``frequency_hz`` times a second for ``seconds``; the process
     goes on. At its end, and at Ctrl-C, the profile has what was seen until then, and says so.
 

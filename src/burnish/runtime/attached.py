@@ -81,7 +81,9 @@ class AttachedProcess:
                 if not Path(f"/proc/{self.pid}/task/{tid}").exists():
                     continue
                 if _tracer(self.pid, tid) != os.getpid():  # else it was born of one that is traced
-                    raise HostError(f"Process {self.pid} cannot be attached to: ptrace is not permitted.") from error
+                    raise HostError(
+                        f"Process {self.pid} cannot be attached to: ptrace is not permitted."
+                    ) from error
             self.threads.add(Thread(tid, self.pid, self.space))
 
     @contextmanager
@@ -167,7 +169,9 @@ class AttachedProcess:
         try:
             if not isinstance(ptrace.wait(tid, _BIRTH_S), Stopped):
                 return
-            thread = Thread(tid, pid, parent.space if flags & _CLONE_VM else parent.space.copy(tid), running=False)
+            thread = Thread(
+                tid, pid, parent.space if flags & _CLONE_VM else parent.space.copy(tid), running=False
+            )
         except GoneError:
             return
         self.threads.add(thread)
@@ -216,5 +220,3 @@ def _tracer(pid: int, tid: int) -> int:
     """The process of the thread that traces one; 0 for none."""
     number = int(status_fields(pid, tid).get("TracerPid", "0") or 0)
     return int(status_fields(number).get("Tgid", "0")) if number else 0
-
-
