@@ -1,8 +1,9 @@
-"""``record --pid``: what a live process does is counted exactly, and it is left as it was, whatever happens meanwhile."""
+"""``record --pid``: what a live process does is counted exactly, and it is left as it was, whatever happens."""
 
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -36,7 +37,7 @@ from burnish.runtime.address_space import image_base, read_mappings
 
 FILES = Path(__file__).parents[1] / "files"
 BOTH = (What.EDGES, What.BLOCKS)
-LIMIT_S = 60.0
+LIMIT_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ class Target:
     def __init__(self, program: Path) -> None:
         self.program = program
         self.process = subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
         )
         assert self.read() == "ready"
 
@@ -62,12 +63,19 @@ class Target:
 
     def read(self) -> str:
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        # Unbuffered bytes: what is waited for must not lie in a buffer already.
+        line = b""
+        while not line.endswith(b"\n"):
+            assert select.select([self.process.stdout], [], [], LIMIT_S)[0], "the program hangs"
+            part = os.read(self.process.stdout.fileno(), 1)
+            if not part:
+                break
+            line += part
+        return line.decode().strip()
 
     def send(self, *orders: str) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write("".join(f"{order}\n" for order in orders))
-        self.process.stdin.flush()
+        self.process.stdin.write("".join(f"{order}\n" for order in orders).encode())
 
     def do(self, *orders: str) -> list[str]:
         self.send(*orders)
