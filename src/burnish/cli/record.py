@@ -112,7 +112,9 @@ def run(
 ) -> int:
     """Run a program and keep what its hot functions did: burnish record -o run.burnish -- PROGRAM ARGUMENTS.
 
-    Or a process that runs already: burnish record --pid PID --for 10s. Without --function the program is run twice: sampled, to find where it spends its time, and recorded, with probes
+    Or a process that runs already: burnish record --pid PID --for 10s.
+
+    Without --function the program is run twice: sampled, to find where it spends its time, and recorded, with probes
     in those functions. What the recorded run prints, and its exit code, are the program's own; a summary goes to
     standard error. `burnish profile FOLDER` shows the recording.
     """

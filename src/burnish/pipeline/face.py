@@ -52,7 +52,8 @@ def record(
 
     ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``); ``options`` are the other fields of
     ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
-    ``burnish.pipeline.record.record`` and ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for an unknown option.
+    ``burnish.pipeline.record.record`` and ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for an
+    unknown option.
     """
     words = tuple(os.fspath(word) for word in command)
     chosen = kinds(",".join(what))

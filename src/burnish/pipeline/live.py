@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from burnish.core.errors import UsageError
+from burnish.core.errors import HostError, UsageError
 from burnish.core.recording import What
 from burnish.images import load
 from burnish.pipeline.live_code import IntoProcess
@@ -21,7 +21,7 @@ from burnish.pipeline.record import ring_folder
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult, Wanted
 from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.stages import Say, Stages
-from burnish.record.areas import CHUNK_BYTES, CHUNKS, Collector
+from burnish.record.areas import CHUNK_BYTES, CHUNKS, Collector, ThreadCounts
 from burnish.record.attachment import LivePlan, MovedError
 from burnish.record.live_agent import Agent, Finished, agent
 from burnish.record.live_areas import Shape
@@ -35,18 +35,20 @@ _SAMPLED_S = 2.0
 _SAMPLED_PART = 0.25
 _TELL_S = 0.5
 _PLACEMENTS = 5
-_STAYS = "Some threads were still in rebuilt code at the end; it stays in the process, with the original code back in place."
+_STAYS = "Some threads may still be in rebuilt code; it stays in the process, with the original code back in its place."
 _KILLED = "The process that attaches was killed; the original code was put back, and rebuilt code stays in the process."
 
 
 def record_process(
     pid: int, seconds: float | None, options: RecordOptions, say: Say = lambda text: None
 ) -> RecordResult:
-    """Record process ``pid`` for ``seconds`` (None: until Ctrl-C), or until it ends; it goes on, with its original code.
+    """Record process ``pid`` for ``seconds`` (None: until Ctrl-C), or until it ends; it goes on, with its original
+    code.
 
     ``program`` and ``arguments`` of the options are the process's own, whatever they say. Without ``functions`` it is
-    sampled for a quarter of the time first, two seconds at most. Raises ``UsageError``, ``TargetError`` or ``HostError``
-    where it cannot be recorded, ``FunctionNotFoundError``, and ``RefusedError`` where a named function cannot be.
+    sampled for a quarter of the time first, two seconds at most. Raises ``UsageError``, ``TargetError`` or
+    ``HostError`` where it cannot be recorded, ``FunctionNotFoundError``, and ``RefusedError`` where a named function
+    cannot be.
     """
     _check(seconds, options)
     stages = Stages(say)
@@ -100,42 +102,45 @@ def _run(
 ) -> tuple[Ran, list[str]]:
     size = probed.record_bytes
     trace = TraceWriter(folder.path, size, options.most_bytes) if size else None
-    shape = Shape(
-        probed.counters,
-        CHUNKS if trace is not None else 0,
-        CHUNK_BYTES,
-        putter.slow,
-        options.drop,
-        os.getpid(),
-    )
-    started = datetime.now(UTC)
-    begun, used = time.monotonic(), processor_time(target.pid)
 
     def tell() -> None:
         if trace is not None:
             say(f"{trace.events:,} records, {trace.bytes / 1e6:.1f} MB")
 
-    for attempt in range(_PLACEMENTS):
+    for _ in range(_PLACEMENTS):
+        chunks = CHUNKS if trace is not None else 0
+        shape = Shape(probed.counters, chunks, CHUNK_BYTES, putter.slow, options.drop, os.getpid())
         plan = LivePlan(target.pid, areas, tuple(putter.pieces), tuple(putter.patches), shape, putter.scratch)
-        collector = Collector(areas, trace.take if trace is not None else lambda chunk: None)
         try:
-            with agent(plan) as attached:
-                attached.wait_attached()
-                interrupted = _wait(attached, seconds, tell)
-                used = max(0.0, processor_time(target.pid) - used)
-                finished = attached.finish()
-            break
+            return _record(target, seconds, plan, trace, tell)
         except MovedError:
-            if attempt == _PLACEMENTS - 1:
-                raise
             putter.again()
-            shape = replace(shape, slow=putter.slow)
-        finally:
-            threads = collector.finish()
-    wall = time.monotonic() - begun
+    raise HostError(f"Process {target.pid} maps memory faster than rebuilt code can be placed.")
+
+
+def _record(
+    target: LiveTarget,
+    seconds: float | None,
+    plan: LivePlan,
+    trace: TraceWriter | None,
+    tell: Callable[[], None],
+) -> tuple[Ran, list[str]]:
+    started = datetime.now(UTC)
+    begun, used = time.monotonic(), processor_time(target.pid)
+    collector = Collector(plan.folder, trace.take if trace is not None else lambda chunk: None)
+    threads: tuple[ThreadCounts, ...] = ()
+    try:
+        with agent(plan) as attached:
+            attached.wait_attached()
+            interrupted = _wait(attached, seconds, tell)
+            used = max(0.0, processor_time(target.pid) - used)
+            finished = attached.finish()
+    finally:
+        threads = collector.finish()
     if trace is not None:
         trace.flush()
-    result = _result(target, finished, wall, used, interrupted and seconds is not None)
+    cut = interrupted and seconds is not None
+    result = _result(target, finished, time.monotonic() - begun, used, cut)
     return Ran(result, started, threads, trace, collector.without_area), _warnings(finished)
 
 

@@ -112,9 +112,9 @@ def _check_status(pid: int, status: MappingType[str, str]) -> None:
 
 def _program(pid: int) -> Path:
     try:
-        name = os.readlink(f"/proc/{pid}/exe")
-        spaces = [os.stat(f"/proc/{number}/ns/mnt").st_ino for number in (pid, os.getpid())]
-        roots = [os.stat(f"/proc/{number}/root").st_ino for number in (pid, os.getpid())]
+        name = str(Path(f"/proc/{pid}/exe").readlink())
+        spaces = [Path(f"/proc/{number}/ns/mnt").stat().st_ino for number in (pid, os.getpid())]
+        roots = [Path(f"/proc/{number}/root").stat().st_ino for number in (pid, os.getpid())]
     except FileNotFoundError as error:
         raise TargetError(f"Process {pid} is part of the kernel, or has just ended.") from error
     except OSError as error:

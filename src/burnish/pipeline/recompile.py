@@ -127,7 +127,7 @@ def rebuild_all(
 
     What is refused stays, and may rely on more of the functions that it calls than the ABI promises. So when a
     function turns out not to be replaceable, those that must now preserve more are rebuilt once more. With
-    ``callers_stay`` even what is replaced may still be running: in a live process, where threads are in the middle of it.
+    ``callers_stay`` even what is replaced may still be running, as in a live process.
     """
     summaries = Summaries(image)
     refused: dict[int, Refused] = {}

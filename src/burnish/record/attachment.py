@@ -7,7 +7,6 @@ children that are started meanwhile are stopped at their first instruction and g
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -130,8 +129,8 @@ class Attachment:
             area = injector.new_area(plan.shape, plan.folder, other.pid, other.tid)
             if area is None:
                 raise HostError(
-                    f"Process {plan.pid} cannot share memory with the recorder: there is no room in {plan.folder.parent}, "
-                    "or it may open no file there."
+                    f"Process {plan.pid} cannot share memory with the recorder: there is no room in "
+                    f"{plan.folder.parent}, or it may open no file there."
                 )
             self._areas[other.tid] = area
             set_base(other.tid, area.base)
@@ -307,5 +306,5 @@ def restore_after(plan: LivePlan) -> None:
                 restore(process.space.memory, plan.patches)
         finally:
             process.release()
-    for name in os.listdir(plan.folder):
-        LiveArea(0, 0, plan.folder / name).never_wait()
+    for path in plan.folder.iterdir():
+        LiveArea(0, 0, path).never_wait()

@@ -52,12 +52,15 @@ class AttachedProcess:
         self.space = Space(pid, Memory(pid))
         try:
             self._seize()
-            if not self.threads.by_tid:
-                raise TargetError(f"There is no process {pid} any more.")
+            self._require_alive()
         except BaseException:
             self.release()
             self.space.memory.close()
             raise
+
+    def _require_alive(self) -> None:
+        if not self.threads.by_tid:
+            raise TargetError(f"There is no process {self.pid} any more.")
 
     @property
     def is_over(self) -> bool:
@@ -68,9 +71,10 @@ class AttachedProcess:
         """Threads of the process that are not traced yet, and run."""
         found: list[int] = []
         with suppress(OSError):
-            for name in os.listdir(f"/proc/{self.pid}/task"):
-                if int(name) not in self.threads.by_tid and state(self.pid, int(name)) not in ("Z", "X", ""):
-                    found.append(int(name))
+            for path in Path(f"/proc/{self.pid}/task").iterdir():
+                tid = int(path.name)
+                if tid not in self.threads.by_tid and state(self.pid, tid) not in ("Z", "X", ""):
+                    found.append(tid)
         return found
 
     def _seize(self) -> None:
