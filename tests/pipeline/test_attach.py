@@ -42,9 +42,7 @@ LIMIT_S = 30.0
 
 @pytest.fixture(scope="module")
 def program(build: Callable[..., Path]) -> Path:
-    return build(
-        "attached", (FILES / "attached.c").read_text(), "-pthread", "-fno-ipa-sra", "-fno-ipa-stack-alignment"
-    )
+    return build("attached", (FILES / "attached.c").read_text(), "-pthread", "-fno-ipa-sra")
 
 
 class Target:
@@ -209,8 +207,8 @@ def test_busy_threads_go_on_with_the_same_result(program: Path, tmp_path: Path) 
     assert done.covered is not None
     assert done.covered > 0.9
     found = calls(done)
-    # Of each of the threads there may be one call that had begun before.
-    assert found["many"] * 50 <= found["step"] <= (found["many"] + 4) * 50
+    # Each thread may have been in one call at the beginning, and at the end.
+    assert abs(found["step"] - found["many"] * 50) <= 4 * 50
 
 
 def cli(*words: str) -> subprocess.Popen[str]:
@@ -364,9 +362,7 @@ def test_code_that_is_in_use_stays(build: Callable[..., Path], tmp_path: Path) -
     "flags", [("-static",), ("-static-pie",), ("-no-pie", "-fno-pie"), ("-fcf-protection=full",)]
 )
 def test_programs_of_every_kind(build: Callable[..., Path], tmp_path: Path, flags: tuple[str, ...]) -> None:
-    program = build(
-        "kinds", (FILES / "attached.c").read_text(), "-pthread", "-fno-ipa-stack-alignment", *flags
-    )
+    program = build("kinds", (FILES / "attached.c").read_text(), "-pthread", *flags)
     with started(program) as target:
         expected = target.do("t 100 2")
         with recorded(target, options(tmp_path / "r", (What.EDGES,), "step"), 2.0) as results:

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,15 @@ def test_the_input_is_no_output(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert copy.read_bytes() == before
+
+
+def test_callers_that_do_not_align_the_stack(build: Callable[..., Path], tmp_path: Path) -> None:
+    # gcc sees that neither many nor step needs an aligned stack, and calls them without one.
+    text = (Path(__file__).parents[1] / "files" / "attached.c").read_text()
+    program, output = build("unaligned", text, "-pthread"), tmp_path / "out"
+    assert run(program, "-o", output, "--function", "many,step", cwd=tmp_path).returncode == 0
+    answers = [
+        subprocess.run([path], input="t 100 2\nc 50\n", capture_output=True, text=True, check=False)
+        for path in (program, output)
+    ]
+    assert [(done.stdout, done.returncode) for done in answers] == [(answers[0].stdout, 3)] * 2

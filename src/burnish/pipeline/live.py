@@ -21,11 +21,12 @@ from burnish.pipeline.record import ring_folder
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult, Wanted
 from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.stages import Say, Stages
-from burnish.record.areas import CHUNK_BYTES, CHUNKS, Collector, ThreadCounts
+from burnish.record.areas import Collector, ThreadCounts
 from burnish.record.attachment import LivePlan, MovedError
 from burnish.record.live_agent import Agent, Finished, agent
 from burnish.record.live_areas import Shape
 from burnish.record.live_sampling import sample_process
+from burnish.record.observing import Kept, Observing
 from burnish.record.store import RecordingFolder, TraceWriter, new_recording
 from burnish.runtime.bounded_run import processor_time
 from burnish.runtime.command import CommandResult
@@ -77,6 +78,8 @@ def _check(seconds: float | None, options: RecordOptions) -> None:
     unfit = [what.value for what in options.what if what not in _KINDS]
     if unfit:
         raise UsageError(f"{unfit[0]!r} cannot be recorded of a process that runs already.")
+    if options.burst is not None:
+        raise UsageError("Bursts cannot be recorded of a process that runs already.")
 
 
 def _find(target: LiveTarget, seconds: float | None, options: RecordOptions) -> tuple[Wanted, float | None]:
@@ -100,19 +103,21 @@ def _run(
     areas: Path,
     say: Say,
 ) -> tuple[Ran, list[str]]:
-    size = probed.record_bytes
-    trace = TraceWriter(folder.path, size, options.most_bytes) if size else None
+    records = probed.records
+    trace = TraceWriter(folder.path, records.bytes, options.most_bytes) if records.blocks else None
+    numberings = [numbering for _, _, _, numbering in probed.numbered]
+    kept = Kept(records.blocks, records.accesses, records.contents)
+    observing = Observing(numberings, kept, trace, None, areas) if records.words else None
 
     def tell() -> None:
         if trace is not None:
             say(f"{trace.events:,} records, {trace.bytes / 1e6:.1f} MB")
 
     for _ in range(_PLACEMENTS):
-        chunks = CHUNKS if trace is not None else 0
-        shape = Shape(probed.counters, chunks, CHUNK_BYTES, putter.slow, options.drop, os.getpid())
+        shape = Shape(probed.counters, records.bytes, putter.slow, options.drop, os.getpid())
         plan = LivePlan(target.pid, areas, tuple(putter.pieces), tuple(putter.patches), shape, putter.scratch)
         try:
-            return _record(target, seconds, plan, trace, tell)
+            return _record(target, seconds, plan, trace, observing, tell)
         except MovedError:
             putter.again()
     raise HostError(f"Process {target.pid} maps memory faster than rebuilt code can be placed.")
@@ -123,11 +128,12 @@ def _record(
     seconds: float | None,
     plan: LivePlan,
     trace: TraceWriter | None,
+    observing: Observing | None,
     tell: Callable[[], None],
 ) -> tuple[Ran, list[str]]:
     started = datetime.now(UTC)
     begun, used = time.monotonic(), processor_time(target.pid)
-    collector = Collector(plan.folder, trace.take if trace is not None else lambda chunk: None)
+    collector = Collector(plan.folder, observing or trace, observing)
     threads: tuple[ThreadCounts, ...] = ()
     try:
         with agent(plan) as attached:
@@ -141,7 +147,7 @@ def _record(
         trace.flush()
     cut = interrupted and seconds is not None
     result = _result(target, finished, time.monotonic() - begun, used, cut)
-    return Ran(result, started, threads, trace, collector.without_area), _warnings(finished)
+    return Ran(result, started, threads, trace, observing, collector.without_area), _warnings(finished)
 
 
 def _wait(attached: Agent, seconds: float | None, tell: Callable[[], None]) -> bool:

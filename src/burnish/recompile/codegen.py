@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from burnish.core.errors import HostError
+from burnish.recompile.alignment import needs_alignment, realigned
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 _SLOW_GATHERS = "+prefer-no-gather,+prefer-no-scatter"
@@ -86,6 +87,11 @@ def compile_module(ir: str, target: Target) -> Compiled:
 
     Raises ``RuntimeError`` with LLVM's message when the module is malformed: that is always a bug of ours.
     """
+    compiled = _compile(ir, target)
+    return _compile(realigned(ir), target) if needs_alignment(compiled.object_file) else compiled
+
+
+def _compile(ir: str, target: Target) -> Compiled:
     llvm = _llvm()
     machine = _machine(target)
     header = f'target triple = "{TRIPLE}"\ntarget datalayout = "{machine.target_data}"\n'

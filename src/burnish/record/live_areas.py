@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.core.errors import HostError, TargetError
-from burnish.record.areas import CHUNK_HEADER, HEADER
+from burnish.record.areas import CHUNK_BYTES, CHUNK_HEADER, CHUNKS, HEADER
 from burnish.runtime import ptrace
 from burnish.runtime.injection import failed, system_call
 from burnish.runtime.ptrace import Memory
@@ -20,7 +20,9 @@ from burnish.runtime.ptrace import Memory
 _PAGE = 4096
 _MARGIN = 4096
 _MAGIC = b"BURNAREA"
-_ENDED_AT, _DROP_AT = 56, 120
+_ENDED_AT, _DROP_AT = 56, 176
+_NOWHERE = 4096
+_HEADER = struct.Struct("<12QII8sQQqqQqqQII")
 _SYS_OPEN, _SYS_CLOSE, _SYS_MMAP, _SYS_MUNMAP = 2, 3, 9, 11
 _READ, _WRITE, _EXECUTE = 1, 2, 4
 _SHARED, _PRIVATE, _FIXED, _ANONYMOUS, _NEW = 1, 2, 0x10, 0x20, 0x100000
@@ -29,48 +31,40 @@ _NO_FILE = -1
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an area is made for: counters, chunks (0 for no trace) of ``chunk_bytes`` each, the address of the slow
-    path, whether records are lost rather than waited for, and who empties the chunks."""
+    """What an area is made for: counters, records of ``record_bytes`` (0 for no trace), the address of the slow path,
+    whether records are lost rather than waited for, and who empties the chunks."""
 
     counters: int
-    chunks: int
-    chunk_bytes: int
+    record_bytes: int
     slow: int
     drop: bool
     recorder: int
 
     @property
+    def chunks(self) -> int:
+        """How many chunks."""
+        return CHUNKS if self.record_bytes else 0
+
+    @property
     def first(self) -> int:
-        """Offset of the first chunk."""
-        return (HEADER + 8 * self.counters + _PAGE - 1) // _PAGE * _PAGE
+        """Offset of the first chunk; before it is a page for what is not to be kept."""
+        return (HEADER + 8 * self.counters + _PAGE - 1) // _PAGE * _PAGE + _NOWHERE
 
     @property
     def size(self) -> int:
         """Bytes of an area."""
-        return self.first + self.chunks * self.chunk_bytes
+        return self.first + self.chunks * CHUNK_BYTES
 
     def header(self, base: int, pid: int, tid: int, drop: bool) -> bytes:
         """The header of an area at ``base``, without the magic number."""
-        now = time.monotonic_ns()
-        chunk = base + self.first if self.chunks else 0
-        cursor = chunk + CHUNK_HEADER if self.chunks else 0
-        limit = chunk + self.chunk_bytes - _MARGIN if self.chunks else 0
-        number = 1 if self.chunks else 0
-        words = (
-            cursor,
-            limit,
-            self.slow,
-            chunk,
-            number,
-            0,
-            now,
-            0,
-            self.counters,
-            self.chunks,
-            self.chunk_bytes,
-        )
-        tail = struct.pack("<QII8sQII", base, pid, tid, bytes(8), 0, int(drop), self.recorder)
-        return struct.pack("<11Q", *words) + tail
+        chunk = base + self.first
+        numbers = (self.counters, self.chunks, CHUNK_BYTES, base, pid, tid, bytes(8))
+        bursts = (1, 0, 0, 0, 0)  # none: it is always on
+        tail = (0, chunk - _NOWHERE, *bursts, self.record_bytes, int(drop), self.recorder)
+        filling = (chunk + CHUNK_HEADER, chunk + CHUNK_BYTES - _MARGIN, self.slow, chunk, 1)
+        if not self.chunks:
+            filling = (0, 0, self.slow, 0, 0)
+        return _HEADER.pack(*filling, 0, time.monotonic_ns(), 0, *numbers, *tail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +166,7 @@ class Injector:
         self.memory.write(area.base, head)
         self.memory.write(area.base + _DROP_AT, struct.pack("<I", 1))
         for k in range(shape.chunks):
-            self.memory.write(area.base + shape.first + k * shape.chunk_bytes, struct.pack("<Q", 1))
+            self.memory.write(area.base + shape.first + k * CHUNK_BYTES, struct.pack("<Q", 1))
 
     def _map_file(self, path: Path, size: int) -> int:
         """Where the process has a file mapped now; 0 if it cannot."""
