@@ -79,8 +79,10 @@ def find_sampled(options: RecordOptions, program: Path, profile: Profile) -> Wan
 class Putter(Protocol):
     """Where rebuilt functions go."""
 
-    live: bool
-    """Whether the code that they replace may be running at that time."""
+    @property
+    def live(self) -> bool:
+        """Whether the code that they replace may be running at that time."""
+        ...
 
     def unfit(self, path: Path, built: Sequence[Rebuilt]) -> list[Refused]:
         """Which of the functions of a file cannot be put there, and why."""
