@@ -100,7 +100,8 @@ def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Pa
         replacements[path] = [_replacement(made) for made in built]
     if not any(replacements.values()):
         raise TargetError("No hot function can be recorded: none of them can be rebuilt.")
-    deployment = deploy(program, work / program.name, {p: r for p, r in replacements.items() if r})
+    patched = {path: made for path, made in replacements.items() if made}
+    deployment = deploy(program, work / program.name, patched, led=True)
     kept: list[tuple[Path, FunctionBounds, Function, Numbering]] = []
     for spot in wanted.spots:
         found = numbered.get((spot.image, spot.bounds.address))

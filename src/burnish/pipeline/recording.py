@@ -125,3 +125,4 @@ class Ran:
     observing: Observing | None
     lost: int
     """Threads that could not be recorded."""
+    warnings: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ in shards that are complete each: what a recorder that was killed leaves behind 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -224,7 +225,16 @@ def _write(table: Table, path: Path, compression: str) -> None:
     try:
         pq.write_table(table, path, compression=compression)
     except OSError as error:
-        raise HostError(f"{path.name} cannot be written: {error.strerror or error}.") from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise HostError(f"{_final(path)} cannot be written: {reason}.") from error
+
+
+def _final(path: Path) -> Path:
+    """The recording that a file of one being made belongs to."""
+    for made in path.parents:
+        if made.name.startswith(".") and made.suffix == ".tmp":
+            return made.with_name(made.stem[1:].rpartition(".")[0])
+    return path
 
 
 @dataclass(frozen=True)
@@ -350,7 +360,8 @@ class Recording:
             process, thread = threads[0]
         rows: list[dict[str, Any]] = self.to_arrow(_TRACE).to_pylist()
         mine = [r for r in rows if r["thread"] == thread and process in (None, r["process"])]
-        mine.sort(key=lambda row: row["number"])
+        # A program that starts itself again begins to count anew.
+        mine.sort(key=lambda row: (row["began_ns"], row["number"]))
         codec = pa.Codec("zstd")
         parts: list[npt.NDArray[Any]] = []
         for row in mine:
