@@ -17,9 +17,9 @@ from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.stages import Say, Stages
 from burnish.pipeline.workload import standard_input
 from burnish.record.areas import Collector, environment, preload
+from burnish.record.copies import copies_environment
 from burnish.record.observed import SnapshotWriter
 from burnish.record.observing import Kept, Observing
-from burnish.record.copies import copies_environment
 from burnish.record.store import RecordingFolder, TraceWriter, new_recording
 from burnish.runtime.command import Command, Stream, find_executable, start
 from burnish.runtime.interrupts import interrupts_held

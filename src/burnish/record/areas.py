@@ -11,9 +11,8 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol

@@ -7,7 +7,6 @@ in shards that are complete each: what a recorder that was killed leaves behind 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ from burnish.record.observed import (
     runs_of_constants,
     with_outcomes,
 )
+from burnish.record.writing import write_table
 
 # pyarrow has no types of its own.
 pa: Any = import_module("pyarrow")
@@ -173,7 +173,7 @@ class TraceWriter:
         schema = SCHEMAS[_TRACE]
         table = pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
         # It is compressed already.
-        _write(table, self._folder / f"{self._shards:05}.parquet", compression="none")
+        write_table(table, self._folder / f"{self._shards:05}.parquet", compression="none")
         self._rows.clear()
         self._waiting = 0
 
@@ -189,7 +189,7 @@ class RecordingFolder:
         """Write a table, from its columns in the order of its schema."""
         schema = SCHEMAS[name]
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        _write(pa.table(arrays, schema=schema), self.path / f"{name}.parquet", compression="zstd")
+        write_table(pa.table(arrays, schema=schema), self.path / f"{name}.parquet", compression="zstd")
 
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest and put the recording where it belongs."""
@@ -219,22 +219,6 @@ def new_recording(final: Path) -> RecordingFolder:
         raise HostError(f"{final} cannot be written: {error.strerror}.") from error
     Path(made).chmod(0o755)
     return RecordingFolder(Path(made), final)
-
-
-def _write(table: Table, path: Path, compression: str) -> None:
-    try:
-        pq.write_table(table, path, compression=compression)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise HostError(f"{_final(path)} cannot be written: {reason}.") from error
-
-
-def _final(path: Path) -> Path:
-    """The recording that a file of one being made belongs to."""
-    for made in path.parents:
-        if made.name.startswith(".") and made.suffix == ".tmp":
-            return made.with_name(made.stem[1:].rpartition(".")[0])
-    return path
 
 
 @dataclass(frozen=True)
