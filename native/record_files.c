@@ -45,6 +45,7 @@ static char *variables[MOST_VARIABLES]; /* what an environment must have for the
 static int variable_count;
 static char *preloaded; /* the object's path */
 static int recorded;    /* the process runs a copy */
+static const char *own; /* the copy that is its program; its libraries' copies lie beside it */
 
 static char *keep(const char *from, size_t length) {
   if (used + length + 1 > MOST_TEXT) return NULL;
@@ -67,11 +68,17 @@ static int is(const struct file *file, const struct stat *status) {
   return file->device == status->st_dev && file->inode == status->st_ino;
 }
 
+/* True for a copy that this process loads; a library may have one for each program. */
+static int is_near(const char *path) { return own && strncmp(path, own, strlen(own)) == 0; }
+
 /* The copy that stands for a file, which may be the copy itself; NULL where there is none. */
 static const char *copy_of(const struct stat *status) {
-  for (int i = 0; i < count; i++)
-    if (is(&copies[i].original, status) || is(&copies[i].copy, status)) return copies[i].copy.path;
-  return NULL;
+  const char *found = NULL;
+  for (int i = 0; i < count; i++) {
+    if (is(&copies[i].copy, status)) return copies[i].copy.path;
+    if (is(&copies[i].original, status) && (!found || is_near(copies[i].copy.path))) found = copies[i].copy.path;
+  }
+  return found;
 }
 
 static const char *copy_at(int folder, const char *path, int flags) {
@@ -82,17 +89,17 @@ static const char *copy_at(int folder, const char *path, int flags) {
   return found;
 }
 
-static int is_copy(const char *path) {
+static const char *known_copy(const char *path) {
   struct stat status;
-  if (!path || !*path || stat(path, &status) != 0) return 0;
+  if (!path || !*path || stat(path, &status) != 0) return NULL;
   for (int i = 0; i < count; i++)
-    if (is(&copies[i].copy, &status)) return 1;
-  return 0;
+    if (is(&copies[i].copy, &status)) return copies[i].copy.path;
+  return NULL;
 }
 
 static int look(struct dl_phdr_info *object, size_t size, void *given) {
   (void)size, (void)given;
-  return is_copy(object->dlpi_name);
+  return known_copy(object->dlpi_name) != NULL;
 }
 
 /* BURNISH_RECORD_COPIES has a path of an original and one of its copy by turns, each ended by a newline. */
@@ -120,7 +127,9 @@ int burnish_record_files(char **environment) {
   }
   for (int i = 0; i < variable_count; i++)
     if (!variables[i]) count = 0; /* there was no room */
-  recorded = is_copy("/proc/self/exe") || is_copy((const char *)getauxval(AT_EXECFN)) || dl_iterate_phdr(look, NULL);
+  own = known_copy("/proc/self/exe");
+  if (!own) own = known_copy((const char *)getauxval(AT_EXECFN));
+  recorded = own || dl_iterate_phdr(look, NULL);
   return recorded;
 }
 
@@ -278,9 +287,11 @@ __attribute__((used, visibility("hidden"))) const char *burnish_record_library(c
   if (!recorded || !path || !*path) return path;
   const char *copy = NULL;
   if (strchr(path, '/')) copy = copy_at(AT_FDCWD, path, 0);
-  for (int i = 0; i < count && !copy; i++)
-    if (strcmp(path, base(copies[i].copy.path)) == 0 || strcmp(path, base(copies[i].original.path)) == 0)
-      copy = copies[i].copy.path;
+  else
+    for (int i = 0; i < count; i++)
+      if ((strcmp(path, base(copies[i].copy.path)) == 0 || strcmp(path, base(copies[i].original.path)) == 0) &&
+          (!copy || is_near(copies[i].copy.path)))
+        copy = copies[i].copy.path;
   return copy ? copy : path;
 }
 

@@ -63,6 +63,25 @@ def test_what_a_program_starts(program: Path, tmp_path: Path) -> None:
     assert len(rows) == 1 + 8 + 4
 
 
+def test_programs_that_a_shell_starts(program: Path, build: Callable[..., Path], tmp_path: Path) -> None:
+    text = (
+        "#include <stdio.h>\n"
+        + PLUGIN
+        + """
+    int main(void) { long x = 1; for (int i = 0; i < 200000; i++) x = grind(x + i); return printf("%ld\\n", x) < 0; }
+    """
+    )
+    other = build("grinds", text)
+    done = record(RecordOptions("sh", ("-c", f"'{program}' plain 4000000; '{other}' >&2"), tmp_path / "r"))
+    found = calls(tmp_path / "r")
+    assert found["stir"] == 4_000_000
+    assert found["grind"] == 200_000
+    images = {image.path for image in done.open().manifest.images}
+    assert images >= {str(program.resolve()), str(other.resolve())}
+    assert done.covered is not None
+    assert done.covered > 0.8
+
+
 def test_a_program_that_starts_itself_again_has_one_trace_in_order(program: Path, tmp_path: Path) -> None:
     what = (What.EDGES, What.BLOCKS)
     done = record(RecordOptions(str(program), ("self",), tmp_path / "r", what, ("stir",)))

@@ -12,13 +12,13 @@ from burnish.core.image import FunctionBounds
 from burnish.core.recording import Numbering, Unrecorded, What
 from burnish.images import load
 from burnish.images.patch import unpatchable
-from burnish.pipeline.deploy import deploy
 from burnish.pipeline.hotspots import pick
 from burnish.pipeline.optimization import HotSpot
 from burnish.pipeline.recompile import rebuild_all
 from burnish.pipeline.recording import Probed, RecordOptions, Records, Wanted
 from burnish.pipeline.session import find_function
 from burnish.pipeline.stages import Say
+from burnish.pipeline.started import deploy_programs, programs_of
 from burnish.recompile import Rebuilt, Target
 from burnish.recompile.numbering import Numbers, number
 from burnish.recompile.numbering import Wanted as Numbered
@@ -49,7 +49,9 @@ def find_wanted(options: RecordOptions, program: Path, stdin: Path | Stream) -> 
     )
     if profile.interrupted:
         raise KeyboardInterrupt
-    own, foreign = pick(profile, program, options.min_share, options.hot)
+    hot, foreign = pick(profile, program, options.min_share, options.hot, started=True)
+    started, reasons = programs_of(profile, program)
+    own = [spot for spot in hot if spot.image not in reasons]
     if not own:
         raise TargetError(
             "Nothing hot was found that can be recorded: the run was too short, or spent its time elsewhere; name "
@@ -58,9 +60,9 @@ def find_wanted(options: RecordOptions, program: Path, stdin: Path | Stream) -> 
     images = {path: load(path) for path in dict.fromkeys(spot.image for spot in own)}
     left = [
         Unrecorded(row.bounds.name, str(row.image), row.bounds.address, row.share, reason)
-        for row, reason in foreign
+        for row, reason in (*((spot, reasons[spot.image]) for spot in hot if spot.image in reasons), *foreign)
     ]
-    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True)
+    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True, started)
 
 
 def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Path, say: Say) -> Probed:
@@ -101,7 +103,7 @@ def probe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: Pa
     if not any(replacements.values()):
         raise TargetError("No hot function can be recorded: none of them can be rebuilt.")
     patched = {path: made for path, made in replacements.items() if made}
-    deployment = deploy(program, work / program.name, patched, led=True)
+    deployment = deploy_programs(program, work, patched, wanted.started)
     kept: list[tuple[Path, FunctionBounds, Function, Numbering]] = []
     for spot in wanted.spots:
         found = numbered.get((spot.image, spot.bounds.address))

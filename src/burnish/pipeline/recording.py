@@ -83,6 +83,8 @@ class Wanted:
     unrecorded: list[Unrecorded] = field(default_factory=list[Unrecorded])
     native_s: float | None = None
     sampled: bool = False
+    started: tuple[Path, ...] = ()
+    """Programs that the command starts."""
 
 
 @dataclass(slots=True)
