@@ -27,7 +27,7 @@ from typing import IO
 
 from burnish.core.errors import HostError, TargetError
 from burnish.runtime.interrupts import interrupts_held
-from burnish.runtime.process_tree import descendants, send_all
+from burnish.runtime.process_tree import descendants, own_peak, send_all
 
 GRACE_S = 0.5
 """How long a command may clean up after SIGTERM before SIGKILL."""
@@ -210,7 +210,7 @@ class Child:
             wall_s=wall,
             user_s=max(0.0, usage.ru_utime - self.overhead[0]),
             system_s=max(0.0, usage.ru_stime - self.overhead[1]),
-            max_rss=size if size > _own_peak() else None,
+            max_rss=size if size > own_peak() else None,
             timed_out=self.timed_out,
             interrupted=self.interrupted,
         )
@@ -253,9 +253,8 @@ def start(
     before_exec: Callable[[int], None] | None = None,
     own_session: bool = True,
 ) -> Child:
-    """Starts a command. ``before_exec`` is called with the process number while the process is held just
-    before it becomes the command (a profiler attaches then); it costs about 15 ms more. Without ``own_session`` it
-    leads a process group of our session instead, so that it can have the terminal (``runtime.terminal``)."""
+    """Starts a command. ``before_exec`` is called with the process number while the process is held just before it
+    becomes the command; it costs about 15 ms more. Without ``own_session`` it leads a group of our session."""
     executable = find_executable(command)
     with ExitStack() as stack:
         streams = (
@@ -399,11 +398,3 @@ def _cannot_run(command: Command, executable: Path, number: int) -> TargetError:
             return TargetError(f"The command {name} cannot be run: its interpreter or loader does not exist.")
         case _:
             return TargetError(f"The command {name} cannot be run: {os.strerror(number)}.")
-
-
-def _own_peak() -> int:
-    """The largest resident size that this process has had, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
