@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "record_preload.h"
 #include "record_ring.h"
 
 static struct {
@@ -41,14 +42,20 @@ static void fill_in(struct area *area) {
   area->chunk_bytes = plan.chunk_bytes;
   area->base = (uint64_t)area;
   area->started_ns = now_ns();
-  area->pid = (uint32_t)getpid();
-  area->tid = (uint32_t)syscall(SYS_gettid);
   area->drop = (uint32_t)plan.drop;
   area->recorder = (uint32_t)plan.recorder;
   if (plan.chunks) begin_chunk(area, area->base + bytes_before_chunks(plan.counters));
 }
 
-/* An area for the calling thread; NULL where there cannot be one. */
+/* What an area needs from the start: its first chunk, or all where pages cannot be asked for later (before Linux 5.14). */
+static uint64_t bytes_at_first(uint64_t bytes) {
+  uint64_t least = bytes_before_chunks(plan.counters) + (plan.chunks ? plan.chunk_bytes : 0);
+  static char page[2 * 4096];
+  uint64_t place = ((uint64_t)page + 4095) & ~(uint64_t)4095;
+  return madvise((void *)place, 4096, MADV_POPULATE_WRITE) == 0 ? least : bytes;
+}
+
+/* An area whose magic is not yet there; NULL where there cannot be one. */
 static struct area *new_area(uint64_t bytes) {
   char path[4096];
   int length = snprintf(path, sizeof path, "%s/%d-%d-%llu", plan.folder, (int)getpid(), (int)syscall(SYS_gettid),
@@ -57,39 +64,41 @@ static struct area *new_area(uint64_t bytes) {
   int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return NULL;
   void *memory = MAP_FAILED;
-  if (posix_fallocate(file, 0, (off_t)bytes) == 0) /* a full disk is seen here, and not as a fault in the target */
+  /* A full disk is seen here, and not as a fault in the target. */
+  if (posix_fallocate(file, 0, (off_t)bytes_at_first(bytes)) == 0 && ftruncate(file, (off_t)bytes) == 0)
     memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   close(file);
   if (memory == MAP_FAILED) {
     unlink(path);
     return NULL;
   }
-  struct area *area = memory;
-  fill_in(area);
-  atomic_thread_fence(memory_order_release);
-  memcpy(area->magic, "BURNAREA", 8);
-  return area;
+  fill_in(memory);
+  burnish_record_keep(memory, bytes);
+  return memory;
 }
 
 /* Without an area of its own a thread writes to one that nobody reads, so that its probes do not fault. A file of
- * another name tells the recorder. */
+ * another name tells the recorder; in a process that cannot make one any more (chroot, another user), its first area. */
 static struct area *spare_area(uint64_t bytes) {
   char path[4096];
   int length = snprintf(path, sizeof path, "%s/lost-%d-%d", plan.folder, (int)getpid(), (int)syscall(SYS_gettid));
-  if (length > 0 && (size_t)length < sizeof path) close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  int file = -1;
+  if (length > 0 && (size_t)length < sizeof path) file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file >= 0) close(file);
+  else burnish_record_count_lost();
   void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) abort();
   plan.drop = 1;
   fill_in(memory);
+  burnish_record_talk(memory)->closed = 1;
   return memory;
 }
 
-static struct area *enter(void) {
+struct area *burnish_record_prepare(void) {
   int saved = errno;
   uint64_t bytes = bytes_before_chunks(plan.counters) + plan.chunks * plan.chunk_bytes;
   struct area *area = new_area(bytes);
   if (!area) area = spare_area(bytes);
-  syscall(SYS_arch_prctl, ARCH_SET_GS, area);
   errno = saved;
   return area;
 }
@@ -108,10 +117,33 @@ static void copy_mappings(void) {
   close(from), close(to);
 }
 
-static void after_fork(void) {
+static uint64_t system_call(uint64_t number, uint64_t first, uint64_t second) { /* without errno */
+  __asm__ volatile("syscall" : "+a"(number) : "D"(first), "S"(second) : "rcx", "r11", "memory");
+  return number;
+}
+
+void burnish_record_take(struct area *area) {
+  system_call(SYS_arch_prctl, ARCH_SET_GS, (uint64_t)area);
+  area->pid = (uint32_t)system_call(SYS_getpid, 0, 0);
+  area->tid = (uint32_t)system_call(SYS_gettid, 0, 0);
+  atomic_thread_fence(memory_order_release);
+  memcpy(area->magic, "BURNAREA", 8);
+}
+
+static struct area *enter(void) {
+  struct area *area = burnish_record_prepare();
+  burnish_record_take(area);
+  return area;
+}
+
+int burnish_record_is_on(void) { return plan.on; }
+
+void burnish_record_forked(void) {
+  struct area *parents = burnish_record_forget();
   copy_mappings();
   enter();
-} /* the parent's areas stay mapped, and are the parent's */
+  if (parents) __atomic_fetch_add(&burnish_record_talk(parents)->arrived, 1, __ATOMIC_RELEASE);
+}
 
 /* This object's constructor runs before the C library's, so there is no getenv yet; the loader hands the environment to
  * constructors as it does to main. */
@@ -132,7 +164,7 @@ static uint64_t number(char **environment, const char *name) {
 __attribute__((constructor)) static void set_up(int argc, char **argv, char **environment) {
   (void)argc, (void)argv;
   const char *folder = variable(environment, "BURNISH_RECORD_DIR");
-  if (!folder || strlen(folder) >= sizeof plan.folder) return;
+  if (!folder || strlen(folder) >= sizeof plan.folder || !burnish_record_files(environment)) return;
   strcpy(plan.folder, folder);
   plan.counters = number(environment, "BURNISH_RECORD_COUNTERS");
   plan.chunks = number(environment, "BURNISH_RECORD_CHUNKS");
@@ -146,7 +178,7 @@ __attribute__((constructor)) static void set_up(int argc, char **argv, char **en
   plan.on = 1;
   copy_mappings();
   enter();
-  pthread_atfork(NULL, NULL, after_fork);
+  pthread_atfork(burnish_record_forking, NULL, burnish_record_forked);
 }
 
 /* Before the process ends of its own accord, the recorder may want to look at its memory. */
@@ -159,7 +191,7 @@ static void let_look(void) {
   if (area->pid != (uint32_t)getpid() || atomic_exchange(&once, 1)) return; /* a vforked child has its parent's memory */
   atomic_store((_Atomic uint64_t *)&area->leaving, 1);
   while (atomic_load((_Atomic uint64_t *)&area->leaving) != 2) {
-    if (kill(plan.recorder, 0) != 0 && errno == ESRCH) return;
+    if (burnish_record_talk(area)->closed || (kill(plan.recorder, 0) != 0 && errno == ESRCH)) return;
     nanosleep(&pause, NULL);
   }
 }
@@ -179,14 +211,14 @@ struct launch {
   void *argument;
 };
 
-static void leave(void *area) { atomic_store(&((struct area *)area)->ended, 1); }
+void burnish_record_leave(void *area) { atomic_store(&((struct area *)area)->ended, 1); }
 
 static void *launched(void *given) {
   struct launch launch = *(struct launch *)given;
   void *result;
   free(given);
   struct area *area = enter();
-  pthread_cleanup_push(leave, area);
+  pthread_cleanup_push(burnish_record_leave, area);
   result = launch.routine(launch.argument);
   pthread_cleanup_pop(1);
   return result;

@@ -11,44 +11,7 @@
  */
 #ifndef BURNISH_RECORD_RING_H
 #define BURNISH_RECORD_RING_H
-#include <stdatomic.h>
-#include <stdint.h>
-
-enum { HEADER = 4096, MARGIN = 4096, CHUNK_HEADER = 64, NOWHERE = 4096, PATIENCE_NS = 100000 };
-
-/* What a probe and the recorder know: offsets are fixed. */
-struct area {
-  _Atomic uint64_t cursor; /* 0: where the next record goes */
-  uint64_t limit;          /* 8: records that begin here or later call the slow path */
-  void (*slow)(void);      /* 16 */
-  uint64_t chunk;          /* 24: address of the chunk being filled */
-  uint64_t number;         /* 32: chunks begun so far, this one included */
-  uint64_t dropped;        /* 40: bytes of records written over */
-  uint64_t started_ns;     /* 48: CLOCK_MONOTONIC */
-  _Atomic uint64_t ended;  /* 56: 1 when the thread is gone */
-  uint64_t counters;       /* 64: how many */
-  uint64_t chunks;         /* 72: how many */
-  uint64_t chunk_bytes;    /* 80: of each, header included */
-  uint64_t base;           /* 88: address of this area in the process */
-  uint32_t pid, tid;       /* 96, 100 */
-  char magic[8];           /* 104: written last */
-  uint64_t leaving;        /* 112: 1 when the process is about to end and waits for 2 */
-  uint64_t nowhere;        /* 120: address of a page for what is not to be kept */
-  int64_t on;              /* 128: 0 while nothing is to be traced */
-  int64_t left;            /* 136: blocks until that changes */
-  void (*turn)(void);      /* 144 */
-  int64_t burst, pause;    /* 152, 160: lengths in blocks */
-  uint64_t record_bytes;   /* 168: of a trace record */
-  _Atomic uint32_t drop;   /* 176: lose records instead of waiting; the recorder may set it at any time */
-  uint32_t recorder;       /* 180: its process */
-};
-
-struct chunk {
-  _Atomic uint64_t full; /* 1 from when it is filled until it is emptied */
-  uint64_t used;         /* bytes of records */
-  uint64_t number;       /* order within the thread, from 1 */
-  uint64_t began_ns, ended_ns;
-};
+#include "record_area.h"
 
 #pragma GCC push_options
 #pragma GCC target("general-regs-only")
@@ -63,8 +26,8 @@ static long ring_call(long number, long first, long second, long third, long fou
   return result;
 }
 
-enum { RING_RT_SIGPROCMASK = 14, RING_NANOSLEEP = 35, RING_KILL = 62, RING_CLOCK_GETTIME = 228 };
-enum { RING_SETMASK = 2, RING_MASK_BYTES = 8, RING_MONOTONIC = 1, RING_ESRCH = 3 };
+enum { RING_RT_SIGPROCMASK = 14, RING_MADVISE = 28, RING_NANOSLEEP = 35, RING_KILL = 62, RING_CLOCK_GETTIME = 228 };
+enum { RING_SETMASK = 2, RING_MASK_BYTES = 8, RING_MONOTONIC = 1, RING_POPULATE = 23, RING_ESRCH = 3, RING_EINVAL = 22 };
 
 static uint64_t now_ns(void) {
   int64_t now[2] = {0, 0};
@@ -94,8 +57,13 @@ static void begin_chunk(struct area *area, uint64_t place) {
 /* True when the chunk can be filled; false where its old content would have to be waited for, and is not. */
 static int wait_for(struct area *area, struct chunk *chunk) {
   int64_t pause[2] = {0, PATIENCE_NS};
+  /* Pages of later chunks are taken when they are first needed: most threads end before. */
+  if (area->number < area->chunks) {
+    long error = ring_call(RING_MADVISE, (long)chunk, (long)area->chunk_bytes, RING_POPULATE, 0);
+    if (error < 0 && error != -RING_EINVAL) return 0; /* an older kernel does not know it */
+  }
   while (atomic_load_explicit(&chunk->full, memory_order_acquire)) {
-    if (atomic_load(&area->drop)) return 0;
+    if (atomic_load(&area->drop) || burnish_record_talk(area)->closed) return 0;
     if (ring_call(RING_KILL, area->recorder, 0, 0, 0) == -RING_ESRCH) return 0;
     ring_call(RING_NANOSLEEP, (long)pause, 0, 0, 0);
   }

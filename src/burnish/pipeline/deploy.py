@@ -44,12 +44,15 @@ def deploy(
     output: Path,
     patched: Mapping[Path, Sequence[Replacement]],
     note: Mapping[str, object] | None = None,
+    *,
+    led: bool = False,
 ) -> Deployment:
     """Writes a copy of the program ``main`` at ``output`` that runs the replacements.
 
     ``patched`` has the replacements by the file that they belong to: ``main`` itself and shared libraries
     that it loads. ``note`` goes into every file written. Everything appears together, or nothing does; no
-    input is written to. A folder of libraries that an earlier run left beside ``output`` is replaced.
+    input is written to. A folder of libraries that an earlier run left beside ``output`` is replaced. ``led``: whoever
+    runs the copy leads it to the libraries' copies, also to those that it loads later and by their paths.
 
     Raises what ``patch_image`` raises; ``PatchError`` where libraries cannot be replaced at all (a static
     program, names that a search path cannot hold), ``HostError`` where something that is not ours is in the
@@ -60,7 +63,7 @@ def deploy(
     libraries = _named(files)
     _refuse_inputs(output, [main, *files])
     with _stage(output) as stage:
-        work = _Work(main.resolve(), own, output, stage, note or {})
+        work = _Work(main.resolve(), own, output, stage, note or {}, led)
         if libraries:
             _refuse_impossible(work)
             work.libraries.mkdir()
@@ -81,6 +84,7 @@ class _Work:
     output: Path
     stage: Path
     note: Mapping[str, object]
+    led: bool = False
 
     @property
     def origin(self) -> str:
@@ -129,7 +133,7 @@ def _with_libraries(
 ) -> Deployment:
     """Makes the copy of the executable by the first method that the loader confirms."""
     before = _loaded(work.main, {})
-    late = _loaded_late(libraries, before)
+    late = () if work.led else _loaded_late(libraries, before)
     layout = read_layout(work.main)
     folder = work.final_libraries.name
     for method, inherited in _search_paths(layout):

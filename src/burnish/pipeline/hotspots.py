@@ -61,10 +61,11 @@ def find_hot(workload: Workload, options: OptimizeOptions) -> HotSpots:
 
 
 def pick(
-    profile: Profile, program: Path, min_share: float, most: int
+    profile: Profile, program: Path, min_share: float, most: int, *, started: bool = False
 ) -> tuple[list[HotSpot], list[tuple[HotSpot, str]]]:
     """The ``most`` hottest functions with at least ``min_share`` of the samples, in files that can be rebuilt; and
-    those in files that are left alone, with the reason."""
+    those in files that are left alone, with the reason. Programs that the workload starts are among them unless they
+    are ``started``."""
     images: dict[Path, Image] = {}
     for mapped in profile.images:
         try:
@@ -79,7 +80,7 @@ def pick(
     own: list[HotSpot] = []
     foreign: list[tuple[HotSpot, str]] = []
     for row in rows:
-        reason = _foreign(row.image, program)
+        reason = _foreign(row.image, program, started)
         if reason is not None:
             foreign.append((row, reason))
         elif len(own) < most:
@@ -119,12 +120,12 @@ def load_images(hot: HotSpots) -> Mapping[Path, Image]:
     return {path: load(path) for path in dict.fromkeys(row.image for row in hot.functions)}
 
 
-def _foreign(path: Path, program: Path) -> str | None:
+def _foreign(path: Path, program: Path, started: bool) -> str | None:
     """Why a file is left alone; None if it is not."""
     if path.resolve() == program.resolve():
         return None
     if path.name.startswith(_RUNTIME):
         return "part of the C library, which the loader needs as it is"
-    if ".so" not in path.name:
+    if ".so" not in path.name and not started:
         return "another program, which the workload starts"
     return None

@@ -15,13 +15,13 @@ from burnish.core.profile import Profile
 from burnish.core.recording import Numbering, Unrecorded, What
 from burnish.images import load
 from burnish.images.patch import unpatchable
-from burnish.pipeline.deploy import deploy
 from burnish.pipeline.hotspots import pick
 from burnish.pipeline.optimization import HotSpot
 from burnish.pipeline.recompile import rebuild_all
 from burnish.pipeline.recording import Probed, RecordOptions, Records, Wanted
 from burnish.pipeline.session import find_function
 from burnish.pipeline.stages import Say
+from burnish.pipeline.started import deploy_programs, programs_of
 from burnish.recompile import Rebuilt, Target
 from burnish.recompile.numbering import Numbers, number
 from burnish.recompile.numbering import Wanted as Numbered
@@ -62,7 +62,9 @@ def find_sampled(options: RecordOptions, program: Path, profile: Profile) -> Wan
     """The hot functions of a profile. Raises ``TargetError`` where there is none that can be recorded."""
     if profile.interrupted:
         raise KeyboardInterrupt
-    own, foreign = pick(profile, program, options.min_share, options.hot)
+    hot, foreign = pick(profile, program, options.min_share, options.hot, started=True)
+    started, reasons = programs_of(profile, program)
+    own = [spot for spot in hot if spot.image not in reasons]
     if not own:
         raise TargetError(
             "Nothing hot was found that can be recorded: the run was too short, or spent its time elsewhere; name "
@@ -71,9 +73,9 @@ def find_sampled(options: RecordOptions, program: Path, profile: Profile) -> Wan
     images = {path: load(path) for path in dict.fromkeys(spot.image for spot in own)}
     left = [
         Unrecorded(row.bounds.name, str(row.image), row.bounds.address, row.share, reason)
-        for row, reason in foreign
+        for row, reason in (*((spot, reasons[spot.image]) for spot in hot if spot.image in reasons), *foreign)
     ]
-    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True)
+    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True, started)
 
 
 class Putter(Protocol):
@@ -95,10 +97,11 @@ class Putter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IntoCopies:
-    """Into copies of the program and its libraries, in the folder ``work``."""
+    """Into copies of the program and its libraries, in the folder ``work``; ``started`` are programs that it starts."""
 
     program: Path
     work: Path
+    started: Sequence[Path] = ()
     live: bool = False
 
     def unfit(self, path: Path, built: Sequence[Rebuilt]) -> list[Refused]:
@@ -107,7 +110,7 @@ class IntoCopies:
 
     def put(self, replacements: Mapping[Path, Sequence[Replacement]]) -> Deployment:
         """Writes the copies."""
-        return deploy(self.program, self.work / self.program.name, replacements)
+        return deploy_programs(self.program, self.work, replacements, self.started)
 
 
 def probe_wanted(options: RecordOptions, wanted: Wanted, putter: Putter, say: Say) -> Probed:

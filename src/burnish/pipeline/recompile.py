@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import ClassVar
 
 from burnish.core.code import Refused
@@ -18,8 +19,9 @@ from burnish.pipeline.places import check_output
 from burnish.pipeline.results import Result
 from burnish.pipeline.session import find_function
 from burnish.pipeline.workers import Known, run_jobs
-from burnish.recompile import Rebuilt, Summaries, Target, rebuild
+from burnish.recompile import Draft, Rebuilt, Summaries, Target, compile_draft, draft, leaves_alone
 from burnish.recompile.callers import Callers
+from burnish.recompile.codegen import Compiled
 from burnish.recompile.planned import Plan
 from burnish.recompile.probes import Probes
 
@@ -57,27 +59,19 @@ class Recompilation(Result):
 
 
 @dataclass(frozen=True, slots=True)
-class RebuildJob:
-    """One function of the file ``image``, to be rebuilt such that it preserves the registers of ``preserve``, with
-    ``probes`` if it is to be recorded."""
+class CompileJob:
+    """LLVM IR of one function, to be compiled."""
 
-    image: Path
-    bounds: FunctionBounds
+    name: str
+    address: int
+    llvm_ir: str
     target: Target
-    preserve: int
-    probes: Probes | None = None
 
-    @property
-    def name(self) -> str:
-        return self.bounds.name
-
-    @property
-    def address(self) -> int:
-        return self.bounds.address
-
-    def run(self, known: Known) -> Rebuilt | Refused:
-        image, summaries, _ = known.of(self.image)
-        return rebuild(image, self.bounds, self.target, summaries, self.preserve, self.probes)
+    def run(self, known: Known) -> tuple[Compiled, float] | Refused:
+        """The object code, and the seconds that it took."""
+        started = perf_counter()
+        compiled = compile_draft(self.llvm_ir, self.target, self.address)
+        return compiled if isinstance(compiled, Refused) else (compiled, perf_counter() - started)
 
 
 def recompile(
@@ -129,40 +123,101 @@ def rebuild_all(
     function turns out not to be replaceable, those that must now preserve more are rebuilt once more. With
     ``callers_stay`` even what is replaced may still be running, as in a live process.
     """
-    summaries = Summaries(image)
-    refused: dict[int, Refused] = {}
-    planned: list[FunctionBounds] = []
-    probes: dict[int, Probes | None] = {}
-    for bounds in wanted:
-        plan = summaries.plan(bounds)
-        if isinstance(plan, Refused):
-            refused[bounds.address] = plan
-        else:
-            planned.append(bounds)
-            probes[bounds.address] = probe(plan)
-    callers = Callers(summaries)
-    built: dict[int, tuple[int, Rebuilt]] = {}
+    works = _Works(Summaries(image), tuple(wanted), target, probe, callers_stay)
+    works.compile_all(say)
     while True:
-        kept = callers.kept(bounds.address for bounds in planned)
-        if callers_stay:
-            kept = {b.address: callers.kept([b.address]).get(b.address, 0) for b in planned}
-        jobs = [
-            RebuildJob(image.path, bounds, target, kept.get(bounds.address, 0), probes[bounds.address])
-            for bounds in planned
-            if bounds.address not in built or built[bounds.address][0] != kept.get(bounds.address, 0)
-        ]
-        for job, made in zip(jobs, run_jobs(jobs, say), strict=True):
-            if isinstance(made, Refused):
-                refused[job.address] = made
-            else:
-                built[job.address] = (job.preserve, made)
-        if not any(job.address in refused for job in jobs):
-            usable = [built[bounds.address][1] for bounds in planned]
+        refused = len(works.refused)
+        usable = works.preserve(say)
+        if len(works.refused) == refused:
             found = {refusal.address: refusal for refusal in unfit(usable)}
             if not found:
-                return usable, refused
-            refused |= found
-        planned = [bounds for bounds in planned if bounds.address not in refused]
+                return usable, works.refused
+            works.refused |= found
+
+
+class _Works:
+    """Functions of one image on their way: planned and written here, compiled in other processes meanwhile."""
+
+    def __init__(
+        self,
+        summaries: Summaries,
+        wanted: Sequence[FunctionBounds],
+        target: Target,
+        probe: Callable[[Plan], Probes | None],
+        callers_stay: bool,
+    ) -> None:
+        self._summaries = summaries
+        self._wanted = wanted
+        self._target = target
+        self._probe = probe
+        self._callers = Callers(summaries)
+        self._callers_stay = callers_stay
+        self._drafts: dict[int, Draft] = {}
+        self._plain: dict[int, tuple[Compiled, float]] = {}
+        self._kept: dict[int, int] = {}
+        self._built: dict[int, tuple[int, Rebuilt]] = {}
+        """With the register bytes that each preserves."""
+        self.refused: dict[int, Refused] = {}
+
+    def compile_all(self, say: Callable[[str], None]) -> None:
+        """Compile all functions as if nobody relied on more than the ABI promises."""
+        answers = run_jobs(self._jobs(), say, total=len(self._wanted))
+        for address, made in zip(self._drafts, answers, strict=True):
+            if isinstance(made, Refused):
+                self.refused[address] = made
+            else:
+                self._plain[address] = made
+
+    def _jobs(self) -> Iterator[CompileJob]:
+        for bounds in self._wanted:
+            made = draft(bounds, self._target, self._summaries, self._probe)
+            if isinstance(made, Refused):
+                self.refused[bounds.address] = made
+            else:
+                self._drafts[bounds.address] = made
+                yield _job(made)
+        # While the last ones are compiled: most often they all stay.
+        self._kept = self._kept_of(self._drafts)
+
+    def _kept_of(self, addresses: Iterable[int]) -> dict[int, int]:
+        """Register bytes that each function must preserve, if just these are replaced."""
+        if not self._callers_stay:
+            return dict(self._callers.kept(addresses))
+        return {address: self._callers.kept([address]).get(address, 0) for address in tuple(addresses)}
+
+    def preserve(self, say: Callable[[str], None]) -> list[Rebuilt]:
+        """What is not refused, each such that it preserves what code that stays relies on. Where more is refused on
+        the way, the result is not yet right."""
+        planned = [made for address, made in self._drafts.items() if address not in self.refused]
+        if len(planned) < len(self._drafts):
+            self._kept = self._kept_of(made.bounds.address for made in planned)
+        again: list[tuple[int, Draft]] = []
+        for made in planned:
+            address = made.bounds.address
+            mask = self._kept.get(address, 0)
+            if address in self._built and self._built[address][0] == mask:
+                continue
+            compiled, seconds = self._plain[address]
+            if mask and not leaves_alone(compiled, mask):
+                preserving = made.preserving(mask)
+                if isinstance(preserving, Refused):
+                    self.refused[address] = preserving
+                else:
+                    again.append((mask, preserving))
+            else:
+                self._built[address] = mask, made.built(compiled, seconds)
+        for (mask, made), answer in zip(again, run_jobs([_job(made) for _, made in again], say), strict=True):
+            address = made.bounds.address
+            if isinstance(answer, Refused):
+                self.refused[address] = answer
+            else:
+                self._built[address] = mask, made.built(answer[0], answer[1] + self._plain[address][1])
+        kept = [made.bounds.address for made in planned if made.bounds.address not in self.refused]
+        return [self._built[address][1] for address in kept]
+
+
+def _job(made: Draft) -> CompileJob:
+    return CompileJob(made.bounds.name, made.bounds.address, made.llvm_ir, made.target)
 
 
 def _replacement(made: Rebuilt) -> Replacement:

@@ -8,19 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from burnish.pipeline.following import Following
 from burnish.pipeline.places import working_folder
 from burnish.pipeline.probing import IntoCopies, find_wanted, probe_wanted
+from burnish.pipeline.recordable import check_recordable
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult
 from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.stages import Say, Stages
 from burnish.pipeline.workload import standard_input
 from burnish.record.areas import Collector, environment, preload
+from burnish.record.copies import copies_environment
 from burnish.record.observed import SnapshotWriter
 from burnish.record.observing import Kept, Observing
 from burnish.record.store import RecordingFolder, TraceWriter, new_recording
 from burnish.runtime.command import Command, Stream, find_executable, start
 from burnish.runtime.interrupts import interrupts_held
-from burnish.runtime.watch import watch
+from burnish.runtime.terminal import our_terminal
 
 
 def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult:
@@ -32,6 +35,7 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
     """
     stages = Stages(say)
     program = find_executable(Command((options.program,)))
+    check_recordable(program, options.program)
     folder = new_recording(options.output)
     try:
         with working_folder() as work, TemporaryDirectory(prefix="burnish-", dir=ring_folder()) as areas:
@@ -40,9 +44,9 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
             with stages.stage("Sampling"):
                 wanted = find_wanted(options, program, stdin)
             with stages.stage("Rebuilding") as detail:
-                probed = probe_wanted(options, wanted, IntoCopies(program, work), detail)
+                probed = probe_wanted(options, wanted, IntoCopies(program, work, wanted.started), detail)
             with stages.stage("Recording") as detail:
-                ran = _run(options, probed, folder, Path(areas), stdin, detail)
+                ran = _run(options, probed, folder, Path(areas), stdin, stages, detail)
             with stages.stage("Writing"):
                 result = write_recording(options, wanted, probed, ran, folder)
         return replace(result, seconds=stages.seconds, warnings=(*warnings, *result.warnings))
@@ -62,6 +66,7 @@ def _run(
     folder: RecordingFolder,
     areas: Path,
     stdin: Path | Stream,
+    stages: Stages,
     say: Say,
 ) -> Ran:
     records = probed.records
@@ -70,6 +75,35 @@ def _run(
     numberings = [numbering for _, _, _, numbering in probed.numbered]
     kept = Kept(records.blocks, records.accesses, records.contents)
     observing = Observing(numberings, kept, trace, snapshots, areas) if records.words else None
+    command = _command(options, probed, areas, stdin)
+    talks = stdin is Stream.INHERIT and os.isatty(0)
+
+    def tell() -> None:
+        # A program that people talk to has the terminal for itself.
+        if trace is not None and not talks:
+            say(f"{trace.events:,} records, {trace.bytes / 1e6:.1f} MB")
+
+    with our_terminal() as terminal:
+        started = datetime.now(UTC)
+        with interrupts_held():
+            if terminal is None:
+                child = start(command, stdout=options.stdout)
+            else:
+                stages.say("")  # nothing of ours is left on it
+                child = start(command, stdout=options.stdout, before_exec=terminal.lend, own_session=False)
+            collector = Collector(areas, observing or trace, observing)
+        following = Following(child, collector, areas, terminal)
+        result = following.to_the_end(options.timeout_s, tell)
+    threads = collector.finish()
+    if trace is not None:
+        trace.flush()
+    if snapshots is not None:
+        snapshots.flush()
+    return Ran(result, started, threads, trace, observing, collector.without_area, following.warnings)
+
+
+def _command(options: RecordOptions, probed: Probed, areas: Path, stdin: Path | Stream) -> Command:
+    """The command that runs the copy, with what the preloaded object must know."""
     others = probed.deployment.environment.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
     variables = {
         **os.environ,
@@ -77,32 +111,17 @@ def _run(
         **environment(
             areas,
             probed.counters,
-            record_bytes=records.bytes,
+            record_bytes=probed.records.bytes,
             drop=options.drop,
             burst=options.burst,
-            wait=records.contents,
+            wait=probed.records.contents,
         ),
+        **copies_environment(probed.deployment.images),
         "LD_PRELOAD": preload(others),
     }
-    command = Command(
+    return Command(
         (options.program, *options.arguments),
         executable=probed.deployment.output.absolute(),
         env=variables,
         stdin=stdin,
     )
-    started = datetime.now(UTC)
-    with interrupts_held():
-        child = start(command, stdout=options.stdout)
-        collector = Collector(areas, observing or trace, observing)
-
-    def tell() -> None:
-        if trace is not None:
-            say(f"{trace.events:,} records, {trace.bytes / 1e6:.1f} MB")
-
-    result = watch(child, options.timeout_s, tell)
-    threads = collector.finish()
-    if trace is not None:
-        trace.flush()
-    if snapshots is not None:
-        snapshots.flush()
-    return Ran(result, started, threads, trace, observing, collector.without_area)

@@ -83,6 +83,8 @@ class Wanted:
     unrecorded: list[Unrecorded] = field(default_factory=list[Unrecorded])
     native_s: float | None = None
     sampled: bool = False
+    started: tuple[Path, ...] = ()
+    """Programs that the command starts."""
 
 
 @dataclass(slots=True)
@@ -125,3 +127,4 @@ class Ran:
     observing: Observing | None
     lost: int
     """Threads that could not be recorded."""
+    warnings: tuple[str, ...] = ()

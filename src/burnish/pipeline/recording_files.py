@@ -34,12 +34,13 @@ def write_recording(
     """Write the tables and the manifest, and put the recording where it belongs. ``environment`` is the target's.
     Raises ``HostError``."""
     paths = list(wanted.images)
-    entered = _write_tables(wanted, probed, summed(ran.threads), paths, folder)
+    counts = summed(ran.threads)
+    entered = _write_tables(wanted, probed, counts, paths, folder)
     rows = [(thread.process, thread.thread, thread.dropped) for thread in ran.threads]
     folder.table("threads", _columns(rows, 3))
     if ran.observing is not None:
         write_observed(probed, ran.observing, _places(wanted, probed, paths), folder)
-    manifest = _manifest(options, wanted, probed, ran)
+    manifest = _manifest(options, wanted, probed, ran, _never_entered(wanted, probed, counts))
     noted = {name: environment[name] for name in _NOTED if name in environment}
     manifest = replace(manifest, environment=noted, warnings=(*manifest.warnings, *warnings))
     folder.finish(manifest)
@@ -67,14 +68,33 @@ def write_recording(
     )
 
 
-def _manifest(options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran) -> Manifest:
+def _never_entered(wanted: Wanted, probed: Probed, counts: Mapping[int, int]) -> list[str]:
+    """Warnings of files whose functions were hot, and then never entered."""
+    if not wanted.sampled:
+        return []
+    entered: dict[Path, bool] = {}
+    for path, _, _, numbering in probed.numbered:
+        counters = (*numbering.entered.values(), *numbering.taken.values())
+        entered[path] = entered.get(path, False) or any(counts.get(counter) for counter in counters)
+    return [
+        f"No function of {path} was entered: the recorded run did other things than the sampled one, or loaded the "
+        "file in a way that was not seen."
+        for path, found in entered.items()
+        if not found
+    ]
+
+
+def _manifest(
+    options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran, more: Sequence[str]
+) -> Manifest:
     from burnish import __version__
 
     result = ran.result
-    warnings = list(probed.deployment.warnings)
+    warnings = [*probed.deployment.warnings, *ran.warnings, *more]
     if ran.lost:
         warnings.append(
-            f"{ran.lost} threads were not recorded: there was no memory for their part of the ring."
+            f"{ran.lost} threads were not recorded: no part of the ring could be made for them (no memory, or no "
+            "right to)."
         )
     elif not ran.threads:
         warnings.append("Nothing was written down: the program did not load the preloaded object.")

@@ -19,7 +19,8 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from burnish.core.code import Reason, Refused
 from burnish.core.errors import BurnishError, HostError
 from burnish.core.image import Image
 from burnish.images import load
-from burnish.recompile import Summaries
+from burnish.recompile import Summaries, Target
 from burnish.recompile.callers import Callers
 from burnish.runtime.bounded_run import processor_time
 from burnish.runtime.command import signal_name
@@ -43,6 +44,8 @@ MEMORY = 8 << 30
 _PATIENCE = 10
 """Limit by the clock, as a multiple of that of processor time: the machine may be busy."""
 _POLL_S = 0.5
+_MOST_WAITING = 64
+"""Jobs that are made before a child is free to take them."""
 _HEADER = struct.Struct("<Q")
 _PR_SET_PDEATHSIG = 1
 _CHILD = "import sys; from burnish.pipeline.workers import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
@@ -95,43 +98,58 @@ class Job(Protocol[Answer]):
 
 
 def run_jobs(
-    jobs: Sequence[Job[Answer]],
+    jobs: Iterable[Job[Answer]],
     say: Callable[[str], None] = lambda text: None,
     *,
+    total: int | None = None,
     limit_s: float = LIMIT_S,
     memory: int = MEMORY,
 ) -> list[Answer | Refused]:
     """The answers, in the order of ``jobs``. A job whose child died or went over a limit is refused, with
-    ``Reason.CODE_GENERATION``. Raises ``HostError`` if no child can be started, and what a job raises on purpose."""
+    ``Reason.CODE_GENERATION``. Raises ``HostError`` if no child can be started, and what a job raises on purpose.
+
+    ``jobs`` may be made one by one while others run; then ``total`` says how many there are at most."""
+    if total is None:
+        jobs = list(jobs)
+        total = len(jobs)
     answers: dict[int, Answer | Refused] = {}
-    left = iter(enumerate(jobs))
+    coming = iter(enumerate(jobs))
+    more = total > 0
+    waiting: deque[tuple[int, Job[Answer]]] = deque()
+    busy: list[_Worker] = []
     with ExitStack() as stack:
-        workers = [stack.enter_context(_worker(memory)) for _ in range(min(JOBS, len(jobs)))]
-        busy = [worker for worker in workers if _give_next(worker, left)]
-        while busy:
-            select.select([worker.output for worker in busy], [], [], _POLL_S)
+        idle = [stack.enter_context(_worker(memory)) for _ in range(min(JOBS, total))]
+        while more or busy or waiting:
+            if more and len(waiting) < _MOST_WAITING:
+                following = next(coming, None)
+                more = following is not None
+                waiting.extend([following] if following is not None else [])
+            elif busy:
+                select.select([worker.output for worker in busy], [], [], _POLL_S)
             for worker in tuple(busy):
-                answer = worker.answer(jobs, limit_s)
+                answer = worker.answer(limit_s)
                 if answer is None:
                     continue
-                index, value = answer
-                match value:
-                    case BurnishError():
-                        raise value
-                    case _Bug(text):
-                        raise RuntimeError(f"in the rebuilding of {jobs[index].name}:\n{text}")
-                    case _:
-                        pass
-                answers[index] = cast("Answer | Refused", value)
-                say(f"{jobs[index].name} ({len(answers)} of {len(jobs)})")
-                if not worker.alive:
-                    workers.append(stack.enter_context(_worker(memory)))
-                    busy.append(workers[-1])
-                    busy.remove(worker)
-                    worker = workers[-1]
-                if not _give_next(worker, left):
-                    busy.remove(worker)
-    return [answers[index] for index in range(len(jobs))]
+                index, job, value = answer
+                answers[index] = cast("Answer | Refused", _raised(value, job))
+                say(f"{job.name} ({len(answers)} of {total})")
+                busy.remove(worker)
+                idle.append(worker if worker.alive else stack.enter_context(_worker(memory)))
+            while idle and waiting:
+                busy.append(idle.pop())
+                busy[-1].give(*waiting.popleft())
+    return [answers[index] for index in range(len(answers))]
+
+
+def _raised(value: object, job: Job[object]) -> object:
+    """What a child answered; what it raised is raised here."""
+    match value:
+        case BurnishError():
+            raise value
+        case _Bug(text):
+            raise RuntimeError(f"in the rebuilding of {job.name}:\n{text}")
+        case _:
+            return value
 
 
 @dataclass(slots=True)
@@ -140,7 +158,7 @@ class _Worker:
 
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
-    index: int = -1
+    task: tuple[int, Job[object]] | None = None
     begun: float = 0.0
     used: float = 0.0
     received: bytearray = field(default_factory=bytearray)
@@ -153,32 +171,34 @@ class _Worker:
 
     def give(self, index: int, job: Job[object]) -> None:
         assert self.process.stdin is not None
-        self.index, self.begun, self.used = index, time.monotonic(), processor_time(self.process.pid)
+        self.task = index, job
+        self.begun, self.used = time.monotonic(), processor_time(self.process.pid)
         data = pickle.dumps(job)
         with suppress(BrokenPipeError):  # it is gone: ``answer`` finds out why
             self.process.stdin.write(_HEADER.pack(len(data)) + data)
             self.process.stdin.flush()
 
-    def answer(self, jobs: Sequence[Job[object]], limit_s: float) -> tuple[int, object] | None:
-        """The job's number and what came of it; None if it is still at it."""
-        address = jobs[self.index].address
+    def answer(self, limit_s: float) -> tuple[int, Job[object], object] | None:
+        """The job, its number and what came of it; None if it is still at it."""
+        assert self.task is not None
+        address = self.task[1].address
         while select.select([self.output], [], [], 0)[0]:
             part = os.read(self.output, 1 << 20)
             if not part:
-                return self.index, Refused(Reason.CODE_GENERATION, address, self._end())
+                return *self.task, Refused(Reason.CODE_GENERATION, address, self._end())
             self.received += part
             if len(self.received) >= _HEADER.size:
                 (size,) = _HEADER.unpack_from(self.received)
                 if len(self.received) == _HEADER.size + size:
                     value = pickle.loads(bytes(self.received[_HEADER.size :]))
                     self.received.clear()
-                    return self.index, value
+                    return *self.task, value
         spent = processor_time(self.process.pid) - self.used
         if spent <= limit_s and time.monotonic() - self.begun <= limit_s * _PATIENCE:
             return None
         self.process.kill()
         self._end()
-        return self.index, Refused(Reason.CODE_GENERATION, address, f"not done after {limit_s:g} s")
+        return *self.task, Refused(Reason.CODE_GENERATION, address, f"not done after {limit_s:g} s")
 
     def _end(self) -> str:
         """Waits for a child that has ended, and says how it did."""
@@ -189,13 +209,6 @@ class _Worker:
         how = f"ended by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         told = next((line for line in said if "LLVM ERROR" in line or line.startswith("error:")), "")
         return f"the code generator {how}{': ' if told else ''}{told[:200]}"
-
-
-def _give_next(worker: _Worker, left: Iterator[tuple[int, Job[object]]]) -> bool:
-    following = next(left, None)
-    if following is not None:
-        worker.give(*following)
-    return following is not None
 
 
 @contextmanager
@@ -245,6 +258,7 @@ def serve(parent: int, memory: int) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what else is printed does not belong among the answers
     known = Known()
+    Target().resolved()  # LLVM is loaded while the parent makes the first job
     while len(header := sys.stdin.buffer.read(_HEADER.size)) == _HEADER.size:
         job: Job[object] = pickle.loads(sys.stdin.buffer.read(_HEADER.unpack(header)[0]))
         data = pickle.dumps(_run(job, known))

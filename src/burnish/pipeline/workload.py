@@ -123,7 +123,7 @@ def _load_program(program: Path, options: OptimizeOptions) -> Image:
     try:
         image = load(program)
     except ImageError as error:
-        interpreter = _interpreter(program)
+        interpreter = interpreter_of(program)
         if interpreter is None:
             raise
         raise ImageError(
@@ -140,8 +140,8 @@ def _load_program(program: Path, options: OptimizeOptions) -> Image:
     return image
 
 
-def _interpreter(program: Path) -> str | None:
-    """What the first line of a script names."""
+def interpreter_of(program: Path) -> str | None:
+    """What the first line of a script names; None for what is no script."""
     try:
         with program.open("rb") as file:
             head = file.read(256)

@@ -11,6 +11,7 @@ import mmap
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,13 @@ _NOWHERE = 4096
 _MAGIC_AT, _MAGIC = 104, b"BURNAREA"
 _CURSOR, _CHUNK, _NUMBER, _DROPPED, _COUNTERS, _CHUNKS, _CHUNK_BYTES, _BASE = 0, 3, 4, 5, 8, 9, 10, 11
 _ENDED, _LEAVING = 7, 14
+_RETIRED, _CLOSED, _WITHOUT, _FORKS, _ARRIVED = 496, 497, 498, 501, 502
 _LOST = "lost-"
 """How files begin that stand for threads which got no area."""
 _POLL_S = 0.002
 _RETIRE_S = 0.1
+_RELEASE_S = 1.0
+"""How long an area stays mapped whose thread has ended: somebody else may be found to write to it."""
 
 Words = npt.NDArray[np.uint64]
 
@@ -202,6 +206,24 @@ class _Area:
         if self.is_leaving:
             self.words[_LEAVING] = 2
 
+    def retire(self) -> None:
+        """Tell the process that nobody empties the area any more."""
+        self.words[_CLOSED] = 1
+
+    def release(self) -> None:
+        """Tell the process that it may unmap the area."""
+        self.words[_RETIRED] = 1
+
+    @property
+    def without_area(self) -> int:
+        """Threads of the process that the area could count only, where no file could be made."""
+        return int(self.words[_WITHOUT])
+
+    @property
+    def forks(self) -> int:
+        """Processes that this one has forked and that have no areas yet."""
+        return int(self.words[_FORKS]) - int(self.words[_ARRIVED])
+
     def counts(self) -> ThreadCounts:
         count = int(self.words[_COUNTERS])
         counts = self.words[HEADER // 8 : HEADER // 8 + count].copy()
@@ -218,6 +240,10 @@ class Collector:
         self._words = words
         self._areas: dict[str, _Area] = {}
         self._done: list[ThreadCounts] = []
+        self._passes = 0
+        self._without = 0
+        self._over: deque[tuple[float, _Area]] = deque()
+        self._mistrusted: set[int] = set()
         self._retired = 0.0
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -227,7 +253,9 @@ class Collector:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                if not self._empty():
+                found = self._empty()
+                self._passes += 1
+                if not found:
                     self._stop.wait(_POLL_S)
         except BaseException as error:
             self._error = error
@@ -254,6 +282,7 @@ class Collector:
             self._retired = now
             for name in [name for name, area in self._areas.items() if area.is_over]:
                 self._retire(name)
+            self._release(now)
         return found
 
     def _leave(self, leaving: _Area, sink: WordSink) -> None:
@@ -281,6 +310,9 @@ class Collector:
         if chunk is not None:
             self._take(chunk)
         self._done.append(area.counts())
+        self._without += area.without_area
+        area.retire()
+        self._over.append((time.monotonic(), area))
         (self._folder / name).unlink()
 
     def finish(self) -> tuple[ThreadCounts, ...]:
@@ -298,7 +330,44 @@ class Collector:
     @property
     def without_area(self) -> int:
         """Threads that could not be recorded, for want of memory for an area."""
-        return sum(path.name.startswith(_LOST) for path in self._folder.iterdir())
+        return self._without + sum(path.name.startswith(_LOST) for path in self._folder.iterdir())
+
+    def threads(self) -> set[tuple[int, int]]:
+        """Processes and threads that have an area, or could get none."""
+        found = {(area.process, area.thread) for area in tuple(self._areas.values())}
+        for path in self._folder.iterdir():
+            if path.name.startswith(_LOST):
+                process, thread = path.name.removeprefix(_LOST).split("-")
+                found.add((int(process), int(thread)))
+        return found
+
+    def processes(self) -> set[int]:
+        """Processes with areas that are not done with."""
+        found = {area.process for area in tuple(self._areas.values())}
+        names = (path.name.partition("-")[0] for path in self._folder.iterdir())
+        return found | {int(name) for name in names if name.isdigit()}
+
+    def look(self) -> None:
+        """Return when all areas that there are now have been found."""
+        seen = self._passes
+        while self._error is None and self._passes < seen + 2:
+            time.sleep(_POLL_S)
+
+    @property
+    def expects_more(self) -> bool:
+        """True where a process has been forked that has no area yet."""
+        return any(area.forks > 0 for area in tuple(self._areas.values()))
+
+    def mistrust(self, process: int) -> None:
+        """Threads of a process write to areas that are not theirs: all must stay mapped."""
+        self._mistrusted.add(process)
+
+    def _release(self, now: float) -> None:
+        """Lets processes unmap the areas of threads that ended a while ago."""
+        while self._over and now - self._over[0][0] > _RELEASE_S:
+            _, area = self._over.popleft()
+            if area.process not in self._mistrusted:
+                area.release()
 
 
 def _is_complete(path: Path) -> bool:

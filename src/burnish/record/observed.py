@@ -13,11 +13,11 @@ import numpy.typing as npt
 from burnish.core.recording import ResultSite
 from burnish.machine.registers import GPR_NAMES
 from burnish.record.areas import Chunk, Words
+from burnish.record.writing import write_table
 
 # pyarrow has no types of its own.
 pa: Any = import_module("pyarrow")
 pc: Any = import_module("pyarrow.compute")
-pq: Any = import_module("pyarrow.parquet")
 
 Table = Any
 """A ``pyarrow.Table``."""
@@ -126,7 +126,7 @@ class SnapshotWriter:
         if self._rows:
             self._shards += 1
             place = self._folder / f"{self._shards:05}.parquet"
-            pq.write_table(pa.concat_tables(self._tables), place, compression="zstd")
+            write_table(pa.concat_tables(self._tables), place)
             self._tables, self._rows = [], 0
 
 

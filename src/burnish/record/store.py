@@ -32,6 +32,7 @@ from burnish.record.observed import (
     runs_of_constants,
     with_outcomes,
 )
+from burnish.record.writing import write_table
 
 # pyarrow has no types of its own.
 pa: Any = import_module("pyarrow")
@@ -172,7 +173,7 @@ class TraceWriter:
         schema = SCHEMAS[_TRACE]
         table = pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
         # It is compressed already.
-        _write(table, self._folder / f"{self._shards:05}.parquet", compression="none")
+        write_table(table, self._folder / f"{self._shards:05}.parquet", compression="none")
         self._rows.clear()
         self._waiting = 0
 
@@ -188,7 +189,7 @@ class RecordingFolder:
         """Write a table, from its columns in the order of its schema."""
         schema = SCHEMAS[name]
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        _write(pa.table(arrays, schema=schema), self.path / f"{name}.parquet", compression="zstd")
+        write_table(pa.table(arrays, schema=schema), self.path / f"{name}.parquet", compression="zstd")
 
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest and put the recording where it belongs."""
@@ -218,13 +219,6 @@ def new_recording(final: Path) -> RecordingFolder:
         raise HostError(f"{final} cannot be written: {error.strerror}.") from error
     Path(made).chmod(0o755)
     return RecordingFolder(Path(made), final)
-
-
-def _write(table: Table, path: Path, compression: str) -> None:
-    try:
-        pq.write_table(table, path, compression=compression)
-    except OSError as error:
-        raise HostError(f"{path.name} cannot be written: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True)
@@ -350,7 +344,8 @@ class Recording:
             process, thread = threads[0]
         rows: list[dict[str, Any]] = self.to_arrow(_TRACE).to_pylist()
         mine = [r for r in rows if r["thread"] == thread and process in (None, r["process"])]
-        mine.sort(key=lambda row: row["number"])
+        # A program that starts itself again begins to count anew.
+        mine.sort(key=lambda row: (row["began_ns"], row["number"]))
         codec = pa.Codec("zstd")
         parts: list[npt.NDArray[Any]] = []
         for row in mine:

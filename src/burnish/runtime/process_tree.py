@@ -1,4 +1,4 @@
-"""Everything that a started command has started in turn, found in ``/proc``."""
+"""Everything that a started command has started in turn, and our own size, found in ``/proc``."""
 
 from __future__ import annotations
 
@@ -38,3 +38,11 @@ def send_all(leader: int, tree: set[int], number: signal.Signals) -> None:
     for pid in tree:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
+
+
+def own_peak() -> int:
+    """The largest resident size that this process has had, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
