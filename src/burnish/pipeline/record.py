@@ -12,6 +12,7 @@ from burnish.pipeline.places import working_folder
 from burnish.pipeline.probing import find_wanted, probe_wanted
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult
 from burnish.pipeline.recording_files import write_recording
+from burnish.pipeline.recording_progress import teller
 from burnish.pipeline.stages import Say, Stages
 from burnish.pipeline.workload import standard_input
 from burnish.record.areas import Collector, environment, preload
@@ -42,7 +43,7 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
             with stages.stage("Rebuilding") as detail:
                 probed = probe_wanted(options, program, wanted, work, detail)
             with stages.stage("Recording") as detail:
-                ran = _run(options, probed, folder, Path(areas), stdin, detail)
+                ran = _run(options, probed, folder, Path(areas), stdin, wanted.native_s, detail)
             with stages.stage("Writing"):
                 result = write_recording(options, wanted, probed, ran, folder)
         return replace(result, seconds=stages.seconds, warnings=(*warnings, *result.warnings))
@@ -62,6 +63,7 @@ def _run(
     folder: RecordingFolder,
     areas: Path,
     stdin: Path | Stream,
+    native_s: float | None,
     say: Say,
 ) -> Ran:
     records = probed.records
@@ -95,10 +97,7 @@ def _run(
         child = start(command, stdout=options.stdout)
         collector = Collector(areas, observing or trace, observing)
 
-    def tell() -> None:
-        if trace is not None:
-            say(f"{trace.events:,} records, {trace.bytes / 1e6:.1f} MB")
-
+    tell = teller(child.pid, collector, trace, native_s, say)
     result = watch(child, options.timeout_s, tell)
     threads = collector.finish()
     if trace is not None:

@@ -122,11 +122,12 @@ class SnapshotWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has come since the last shard as another one."""
-        if self._rows:
+        """Write what has come since the last shard as another one; the first is written even if it is empty."""
+        if self._rows or not self._shards:
             self._shards += 1
             place = self._folder / f"{self._shards:05}.parquet"
-            pq.write_table(pa.concat_tables(self._tables), place, compression="zstd")
+            table = pa.concat_tables([SNAPSHOTS.empty_table(), *self._tables])
+            pq.write_table(table, place, compression="zstd", write_page_checksum=True)
             self._tables, self._rows = [], 0
 
 
