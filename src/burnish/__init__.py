@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from burnish.pipeline.annotate import annotate as annotate
+    from burnish.pipeline.compare import diff as diff
     from burnish.pipeline.coverage import coverage as coverage
     from burnish.pipeline.doctor import doctor as doctor
     from burnish.pipeline.export import export as export
+    from burnish.pipeline.face import merge as merge
     from burnish.pipeline.face import optimize as optimize
     from burnish.pipeline.face import record as record
     from burnish.pipeline.profile import profile as profile
@@ -29,9 +31,11 @@ __version__ = "0.1.0"
 _HOME = {
     "annotate": "burnish.pipeline.annotate",
     "coverage": "burnish.pipeline.coverage",
+    "diff": "burnish.pipeline.compare",
     "doctor": "burnish.pipeline.doctor",
     "export": "burnish.pipeline.export",
     "load": "burnish.pipeline.session",
+    "merge": "burnish.pipeline.face",
     "open_recording": "burnish.record.store",
     "optimize": "burnish.pipeline.face",
     "profile": "burnish.pipeline.profile",
@@ -44,9 +48,11 @@ __all__ = [
     "__version__",
     "annotate",
     "coverage",
+    "diff",
     "doctor",
     "export",
     "load",
+    "merge",
     "open_recording",
     "optimize",
     "profile",

@@ -11,7 +11,13 @@ import typer
 from burnish.cli.options import CpuOption, JsonOption
 
 OutputOption = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FOLDER", help="The recording to write.")
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="RECORDING",
+        help="The recording to write: a folder, or one file where this ends in .zip.",
+    ),
 ]
 HotOption = Annotated[int, typer.Option("--hot", metavar="N", min=1, help="Record the N hottest functions.")]
 FunctionOption = Annotated[
@@ -116,7 +122,7 @@ def run(
 
     Without --function the program is run twice: sampled, to find where it spends its time, and recorded, with probes
     in those functions. What the recorded run prints, and its exit code, are the program's own; a summary goes to
-    standard error. `burnish profile FOLDER` shows the recording.
+    standard error. `burnish profile RECORDING` shows the recording.
     """
     from burnish.cli.frame import INTERRUPTED
     from burnish.pipeline.live import record_process

@@ -23,6 +23,7 @@ VERBS: dict[str, Verb] = {
     ),
     "record": Verb("record", "Run a program and keep what its hot functions did.", takes_command=True),
     "profile": Verb("profile", "Show what a recording says: hot functions, blocks and loops."),
+    "merge": Verb("merge", "Write several recordings of one program as one."),
     "annotate": Verb("annotate", "Show how often each instruction of a recorded function was executed."),
     "export": Verb("export", "Write a recording in the format of another tool."),
     "recompile": Verb("recompile", "Lift functions of a file and build them again, into a patched copy."),

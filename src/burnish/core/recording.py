@@ -184,3 +184,5 @@ class Manifest:
     burnish: str
     schema_version: int = SCHEMA_VERSION
     warnings: tuple[str, ...] = field(default=())
+    runs: int = 1
+    """How many runs were merged into it; times, threads and lost bytes are then those of all together."""

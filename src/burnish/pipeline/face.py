@@ -10,6 +10,7 @@ from typing import Any
 from burnish.core.errors import UsageError
 from burnish.pipeline import optimize as pipeline
 from burnish.pipeline.live import record_process
+from burnish.pipeline.merge import Source, merge_recordings
 from burnish.pipeline.optimization import Optimization, OptimizeOptions
 from burnish.pipeline.record import record as record_run
 from burnish.pipeline.recording import RecordOptions
@@ -68,3 +69,9 @@ def record(
     if not words:
         raise UsageError("No command to record was given.")
     return record_run(RecordOptions(words[0], words[1:], Path(output), chosen, **options), say).open()
+
+
+def merge(recordings: Iterable[Source], output: str | os.PathLike[str]) -> Recording:
+    """Write what several recordings of one program say together at ``output``, and open that. Raises as
+    ``burnish.pipeline.merge.merge_recordings`` does."""
+    return merge_recordings(recordings, Path(output)).open()

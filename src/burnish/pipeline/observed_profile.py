@@ -90,12 +90,12 @@ def constant_profiles(recording: Recording) -> tuple[ConstantProfile, ...]:
     if "memory" not in recording.tables:
         return ()
     first = next(iter(recording.to_arrow("processes").column("process").to_pylist()), None)
-    images = [image.path for image in recording.manifest.images]
+    images: list[str] = [image.path for image in recording.manifest.images]
     rows = [row for row in recording.constants() if row["process"] == first]
     rows.sort(key=lambda row: (-row["reads"], row["address"]))
     return tuple(
         ConstantProfile(
-            "" if row["image"] is None else images[row["image"]],
+            "" if row["image"] is None else images[int(row["image"])],
             row["region"] if row["image"] is None else "",
             row["address"],
             row["value"],

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from burnish.analyze.flow import CountedLoop, counted_loops
 from burnish.core.errors import FunctionNotFoundError, UsageError
 from burnish.core.recording import Manifest
+from burnish.pipeline.merge import Source, opened_recordings, with_sum
 from burnish.pipeline.results import Result
-from burnish.record.store import Recording, open_recording
+from burnish.record.store import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,29 @@ class FunctionProfile:
 
 @dataclass(frozen=True, slots=True)
 class RecordingProfile(Result):
-    """What a recording says. ``functions`` are sorted by instructions executed, most first."""
+    """What a recording says. ``functions`` are sorted by instructions executed, most first; ``events`` counts trace
+    records. ``others`` are the recordings that were summed up with it."""
 
     verb: ClassVar[str] = "profile"
     path: Path
     manifest: Manifest
     functions: tuple[FunctionProfile, ...]
     events: int
+    others: tuple[Path, ...] = ()
 
 
-def profile(recording: str | os.PathLike[str] | Recording) -> RecordingProfile:
-    """Sum a recording up. Raises ``RecordingError`` for what is none or is damaged."""
-    opened = recording if isinstance(recording, Recording) else open_recording(Path(recording))
+def profile(recording: Source, *others: Source) -> RecordingProfile:
+    """Sum a recording up, or several of one program together.
+
+    Raises ``RecordingError`` for what is none or is damaged, and for recordings of different programs.
+    """
+    opened = opened_recordings((recording, *others))
+    found = with_sum(opened, _profile)
+    events = sum(item.events for item in opened if "blocks" in item.manifest.what)
+    return replace(found, path=opened[0].path, others=tuple(item.path for item in opened[1:]), events=events)
+
+
+def _profile(opened: Recording) -> RecordingProfile:
     blocks: dict[int, list[dict[str, Any]]] = {}
     for row in opened.blocks.to_pylist():
         blocks.setdefault(row["function"], []).append(row)
@@ -92,10 +103,7 @@ def profile(recording: str | os.PathLike[str] | Recording) -> RecordingProfile:
             )
         )
     found.sort(key=lambda function: (-function.instructions, function.image, function.address))
-    events = 0
-    if "blocks" in opened.manifest.what:
-        events = sum(opened.to_arrow("trace").column("events").to_pylist())
-    return RecordingProfile(opened.path, opened.manifest, tuple(found), events)
+    return RecordingProfile(opened.path, opened.manifest, tuple(found), 0)
 
 
 def function_of(found: RecordingProfile, name: str) -> FunctionProfile:

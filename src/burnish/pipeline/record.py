@@ -14,6 +14,7 @@ from burnish.pipeline.probing import IntoCopies, find_wanted, probe_wanted
 from burnish.pipeline.recordable import check_recordable
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult
 from burnish.pipeline.recording_files import write_recording
+from burnish.pipeline.recording_progress import teller
 from burnish.pipeline.stages import Say, Stages
 from burnish.pipeline.workload import standard_input
 from burnish.record.areas import Collector, environment, preload
@@ -46,7 +47,7 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
             with stages.stage("Rebuilding") as detail:
                 probed = probe_wanted(options, wanted, IntoCopies(program, work, wanted.started), detail)
             with stages.stage("Recording") as detail:
-                ran = _run(options, probed, folder, Path(areas), stdin, stages, detail)
+                ran = _run(options, probed, folder, Path(areas), stdin, stages, wanted.native_s, detail)
             with stages.stage("Writing"):
                 result = write_recording(options, wanted, probed, ran, folder)
         return replace(result, seconds=stages.seconds, warnings=(*warnings, *result.warnings))
@@ -67,6 +68,7 @@ def _run(
     areas: Path,
     stdin: Path | Stream,
     stages: Stages,
+    native_s: float | None,
     say: Say,
 ) -> Ran:
     records = probed.records
@@ -78,11 +80,6 @@ def _run(
     command = _command(options, probed, areas, stdin)
     talks = stdin is Stream.INHERIT and os.isatty(0)
 
-    def tell() -> None:
-        # A program that people talk to has the terminal for itself.
-        if trace is not None and not talks:
-            say(f"{trace.events:,} records, {trace.bytes / 1e6:.1f} MB")
-
     with our_terminal() as terminal:
         started = datetime.now(UTC)
         with interrupts_held():
@@ -92,6 +89,8 @@ def _run(
                 stages.say("")  # nothing of ours is left on it
                 child = start(command, stdout=options.stdout, before_exec=terminal.lend, own_session=False)
             collector = Collector(areas, observing or trace, observing)
+        # A program that people talk to has the terminal for itself.
+        tell = (lambda: None) if talks else teller(child.pid, collector, trace, native_s, say)
         following = Following(child, collector, areas, terminal)
         result = following.to_the_end(options.timeout_s, tell)
     threads = collector.finish()

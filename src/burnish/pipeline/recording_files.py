@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from burnish.analyze.shapes import block_shapes
+from burnish.core.code import Function
+from burnish.core.image import Image
 from burnish.core.recording import Manifest, RecordedImage
 from burnish.pipeline.observed_files import write_observed
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult, Wanted
@@ -138,6 +140,7 @@ def _write_tables(
 ) -> int:
     """The tables of functions, blocks and edges; returns how many block entries there were."""
     functions: list[tuple[int, int, str, int, int, bytes]] = []
+    parts: list[tuple[int, int, bytes]] = []
     blocks: list[tuple[int | str, ...]] = []
     edges: list[tuple[int | str, ...]] = []
     sites: list[tuple[int | str, ...]] = []
@@ -145,6 +148,7 @@ def _write_tables(
     for index, (path, bounds, function, numbering) in enumerate(probed.numbered):
         code = wanted.images[path].read(bounds.address, bounds.size) or b""
         functions.append((index, paths.index(path), bounds.name, bounds.address, bounds.size, code))
+        parts += [(index, *part) for part in _parts(wanted.images[path], function)]
         entries, passages = totals(function, numbering, counts)
         total += sum(entries.values())
         shapes = {shape.label: shape for shape in block_shapes(function)}
@@ -159,10 +163,25 @@ def _write_tables(
             block = numbering.blocks[label]
             sites += [(site.number, block, site.address, site.access.value, site.size) for site in found]
     folder.table("functions", _columns(functions, 6))
+    folder.table("parts", _columns(parts, 3))
     folder.table("blocks", _columns(sorted(blocks), 9))
     folder.table("edges", _columns(sorted(edges), 4))
     folder.table("sites", _columns(sorted(sites), 5))
     return total
+
+
+def _parts(image: Image, function: Function) -> list[tuple[int, bytes]]:
+    """Addresses and bytes of what belongs to a function and lies outside of its extent, such as its ``.cold`` part."""
+    inside = range(function.address, function.address + function.size)
+    extents: list[list[int]] = []
+    for instruction in sorted(function.instructions, key=lambda instruction: instruction.address):
+        if instruction.address in inside:
+            continue
+        if extents and extents[-1][1] == instruction.address:
+            extents[-1][1] = instruction.end
+        else:
+            extents.append([instruction.address, instruction.end])
+    return [(begin, image.read(begin, end - begin) or b"") for begin, end in extents]
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -328,6 +328,12 @@ class Collector:
         return tuple(self._done)
 
     @property
+    def counted(self) -> int:
+        """What all counters have come to so far, together; may be called while the target runs."""
+        done = sum(int(thread.counts.sum()) for thread in list(self._done))
+        return done + sum(int(area.counts().counts.sum()) for area in list(self._areas.values()))
+
+    @property
     def without_area(self) -> int:
         """Threads that could not be recorded, for want of memory for an area."""
         return self._without + sum(path.name.startswith(_LOST) for path in self._folder.iterdir())

@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from burnish.core.errors import HostError, UsageError
-from burnish.core.recording import EdgeKind, Ending
+from burnish.core.recording import EdgeKind
 from burnish.machine.disassemble import disassemble
+from burnish.record.branches import write_branches, write_branches_of
+from burnish.record.champsim import write_champsim
+from burnish.record.code import pieces
 from burnish.record.store import Recording, pa, pq
-from burnish.record.transfers import transfers
-
-BRANCH_RECORD = np.dtype([("pc", "<u8"), ("target", "<u8"), ("taken", "u1"), ("type", "u1")])
-"""A record of the format ``branches``: 18 bytes. ``type`` indexes ``BRANCH_TYPES``."""
-BRANCH_TYPES = ("conditional", "direct jump", "indirect jump")
-_TYPE_OF = {Ending.BRANCH.value: 0, Ending.JUMP.value: 1, Ending.SWITCH.value: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A format: what it is for, whether it is a folder, and what writes it."""
+    """A format: what it is for, what writes it, and whether it is a folder. ``write_thread`` writes what one thread
+    did, by process and thread, where the format can; ``one_thread`` where it is always of one."""
 
     summary: str
     write: Callable[[Recording, Path], None]
     folder: bool = False
+    write_thread: Callable[[Recording, Path, int, int], None] | None = None
+    one_thread: bool = False
 
 
-def export(recording: Recording, kind: str, output: Path) -> None:
-    """Write a recording in a format at ``output``, which appears whole or not at all.
+def export(recording: Recording, kind: str, output: Path, thread: int | None = None) -> None:
+    """Write a recording in a format at ``output``, which appears whole or not at all; with ``thread`` (from 1, in the
+    order in which they began) what that one did.
 
-    Raises ``UsageError`` for an unknown format, ``RecordingError`` where the recording lacks what it needs, and
-    ``HostError`` where it cannot be written.
+    Raises ``UsageError`` for an unknown format or thread, ``RecordingError`` where the recording lacks what it needs,
+    and ``HostError`` where it cannot be written.
     """
     row = EXPORTS.get(kind)
     if row is None:
@@ -44,9 +45,10 @@ def export(recording: Recording, kind: str, output: Path) -> None:
         raise HostError(
             f"{output} is in the way; name another {'folder' if row.folder else 'file'} to write."
         )
+    write = row.write if thread is None else _of_thread(recording, kind, thread)
     part = output.with_name(f".{output.name}.part")
     try:
-        row.write(recording, part)
+        write(recording, part)
         part.replace(output)
     except OSError as error:
         raise HostError(f"{output} cannot be written: {error.strerror}.") from error
@@ -54,7 +56,29 @@ def export(recording: Recording, kind: str, output: Path) -> None:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
         else:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
+
+
+def _of_thread(recording: Recording, kind: str, thread: int) -> Callable[[Recording, Path], None]:
+    write = EXPORTS[kind].write_thread
+    if write is None:
+        able = [name for name, row in EXPORTS.items() if row.write_thread is not None]
+        raise UsageError(f"{kind} is of all threads together; --thread is for {' and '.join(able)}.")
+    threads = recording.traced_threads()
+    if not 1 <= thread <= len(threads):
+        raise UsageError(f"{recording.path} has no thread {thread}; {len(threads)} have a trace.")
+    process, number = threads[thread - 1]
+    return lambda opened, path: write(opened, path, process, number)
+
+
+def _champsim(recording: Recording, path: Path) -> None:
+    """That of the first thread; of a run in which no recorded function ran, an empty file."""
+    threads = recording.traced_threads()
+    if not threads:
+        path.touch()
+        return
+    write_champsim(recording, path, *threads[0])
 
 
 def _callgrind(recording: Recording, path: Path) -> None:
@@ -88,42 +112,13 @@ def _fdata(recording: Recording, path: Path) -> None:
             file.write(f"1 {name} {start:x} 1 {name} {end:x} 0 {edge['taken']}\n")
 
 
-def _branches(recording: Recording, path: Path) -> None:
-    """The branches that were executed, in order, one thread after another."""
-    blocks, edges = recording.blocks, recording.edges
-    rows = {row["block"]: row for row in blocks.to_pylist()}
-    size = max(rows, default=-1) + 1
-    last, begin, end, kind = (np.zeros(size, np.uint64) for _ in range(4))
-    taken = np.full(size, -1, np.int64)
-    for number, row in rows.items():
-        last[number], begin[number] = row["last"], row["address"]
-        end[number] = row["address"] + row["size"]
-        kind[number] = _TYPE_OF.get(row["ending"], len(BRANCH_TYPES))
-    for edge in edges.to_pylist():
-        if edge["kind"] == EdgeKind.TAKEN.value:
-            taken[edge["source"]] = edge["target"]
-    with path.open("wb") as file:
-        for process, thread in recording.traced_threads():
-            found = transfers(recording.trace(process, thread), blocks, edges)
-            jumps = kind[found.sources] < len(BRANCH_TYPES)
-            source, target = found.sources[jumps], found.targets[jumps]
-            out = np.zeros(len(source), BRANCH_RECORD)
-            conditional = kind[source] == 0
-            went = ~conditional | (taken[source] == target)
-            out["pc"], out["type"], out["taken"] = last[source], kind[source], went
-            # That of a branch that was not taken is where it would have gone.
-            there = np.where(taken[source] >= 0, begin[np.maximum(taken[source], 0)], end[source])
-            out["target"] = np.where(conditional, there, begin[target])
-            file.write(out.tobytes())
-
-
 def _parquet(recording: Recording, path: Path) -> None:
     """The tables as they are, and the trace with a row a block."""
     path.mkdir()
     for name in recording.tables:
         if name != "trace":
             pq.write_table(recording.to_arrow(name), path / f"{name}.parquet")
-    if not (recording.path / "trace").exists():
+    if "trace" not in recording.tables:
         return
     schema = pa.schema(
         [("process", pa.uint32()), ("thread", pa.uint32()), ("position", pa.uint64()), ("block", pa.uint32())]
@@ -147,28 +142,37 @@ def instruction_counts(recording: Recording) -> Mapping[int, Mapping[int, int]]:
     with a jump inside) counts where it begins."""
     functions = {row["function"]: row for row in recording.functions.to_pylist()}
     counts: dict[int, dict[int, int]] = {number: {} for number in functions}
-    starts = {number: _starts(row) for number, row in functions.items()}
+    starts: dict[int, dict[int, int]] = {number: {} for number in functions}
+    for piece in pieces(recording):
+        lines = disassemble(piece.code, piece.address)
+        starts[piece.function] |= {line.address: line.address + len(line.raw) for line in lines}
     for block in recording.blocks.to_pylist():
         if not block["entered"] or not block["instructions"]:
             continue
         own, into = starts[block["function"]], counts[block["function"]]
         address: int = block["address"]
+        if block["part"]:  # it begins inside an instruction, which counts where that began
+            address = own.get(address, address + 1)
         for _ in range(block["instructions"]):
             into[address] = into.get(address, 0) + block["entered"]
             address = own.get(address, address + 1)
     return counts
 
 
-def _starts(function: Mapping[str, Any]) -> dict[int, int]:
-    """The address that follows each instruction."""
-    lines = disassemble(function["code"], function["address"])
-    return {line.address: line.address + len(line.raw) for line in lines}
-
-
 EXPORTS: dict[str, Export] = {
     "callgrind": Export("instructions executed, for callgrind_annotate and KCachegrind", _callgrind),
     "fdata": Export("taken branches, for llvm-bolt", _fdata),
-    "branches": Export("18-byte records of executed branches, for branch predictor simulators", _branches),
+    "branches": Export(
+        "18-byte records of executed jumps, for branch predictor simulators",
+        write_branches,
+        write_thread=write_branches_of,
+    ),
+    "champsim": Export(
+        "64-byte records of executed instructions, for ChampSim",
+        _champsim,
+        write_thread=write_champsim,
+        one_thread=True,
+    ),
     "parquet": Export("plain tables, the trace with a row a block", _parquet, folder=True),
 }
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from burnish.core.recording import ResultSite
 from burnish.machine.registers import GPR_NAMES
 from burnish.record.areas import Chunk, Words
-from burnish.record.writing import write_table
 
 # pyarrow has no types of its own.
 pa: Any = import_module("pyarrow")
@@ -122,11 +121,11 @@ class SnapshotWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has come since the last shard as another one."""
-        if self._rows:
+        """Write what has come since the last shard as another one; the first is written even if it is empty."""
+        if self._rows or not self._shards:
             self._shards += 1
             place = self._folder / f"{self._shards:05}.parquet"
-            write_table(pa.concat_tables(self._tables), place)
+            write_tables([SNAPSHOTS.empty_table(), *self._tables], place)
             self._tables, self._rows = [], 0
 
 

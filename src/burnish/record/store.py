@@ -1,4 +1,5 @@
-"""Recordings on disk: a folder with ``manifest.json`` and Parquet tables. ``docs/recordings.md`` explains each table.
+"""Recordings on disk: a folder with ``manifest.json`` and Parquet tables, or a zip file of one. ``docs/recordings.md``
+explains each table.
 
 A folder is made under a temporary name and renamed when it is complete. The trace is written while the target runs,
 in shards that are complete each: what a recorder that was killed leaves behind can be read as far as it goes.
@@ -6,25 +7,27 @@ in shards that are complete each: what a recorder that was killed leaves behind 
 
 from __future__ import annotations
 
-import json
+import itertools
+import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from burnish._native import decode_addresses, encode_addresses
+from burnish._native import encode_addresses
 from burnish.core.errors import HostError, RecordingError
-from burnish.core.recording import SCHEMA_VERSION, Manifest, RecordedImage, Unrecorded
+from burnish.core.recording import Manifest
 from burnish.record.areas import Chunk
+from burnish.record.container import MANIFEST, ZIP, open_files, pack
+from burnish.record.display import Overview, overview
+from burnish.record.manifest import manifest_text, read_manifest
 from burnish.record.observed import (
-    GAP,
     MEMORY,
     PROCESSES,
     SNAPSHOTS,
@@ -32,7 +35,8 @@ from burnish.record.observed import (
     runs_of_constants,
     with_outcomes,
 )
-from burnish.record.writing import write_table
+from burnish.record.trace import Traced, read_table
+from burnish.record.writing import write_tables
 
 # pyarrow has no types of its own.
 pa: Any = import_module("pyarrow")
@@ -42,9 +46,6 @@ pq: Any = import_module("pyarrow.parquet")
 Table = Any
 """A ``pyarrow.Table``."""
 
-_SITE_SHIFT, _BLOCK_MARK = np.uint64(48), np.uint64(0xFFFF)
-_LOW, _ADDRESS = np.uint64(0xFFFFFFFF), np.uint64((1 << 48) - 1)
-_MANIFEST = "manifest.json"
 _TRACE = "trace"
 _SHARD_BYTES = 32 << 20
 _LEVEL = 1
@@ -60,6 +61,7 @@ SCHEMAS: dict[str, Any] = {
             ("code", pa.binary()),
         ]
     ),
+    "parts": pa.schema([("function", pa.uint32()), ("address", pa.uint64()), ("code", pa.binary())]),
     "blocks": pa.schema(
         [
             ("block", pa.uint32()),
@@ -115,7 +117,6 @@ SCHEMAS: dict[str, Any] = {
     "snapshots": SNAPSHOTS,
 }
 """The tables of a recording; which are there depends on what was recorded."""
-_SHARDED = (_TRACE, "snapshots")
 
 
 class TraceWriter:
@@ -135,13 +136,14 @@ class TraceWriter:
         self.left_out = 0
         self._folder.mkdir()
 
-    def take(self, chunk: Chunk) -> bool:
-        """Keep one chunk; false where it is left out."""
+    def take(self, chunk: Chunk, record_bytes: int | None = None) -> bool:
+        """Keep one chunk, of records of another size than the others' if that is given; false where it is left out."""
+        size = record_bytes or self._record_bytes
         if self._most is not None and self.bytes >= self._most:
             self.left_out += len(chunk.data)
             return False
-        data = self._codec.compress(self._coded(chunk.data), asbytes=True)
-        events = len(chunk.data) // self._record_bytes
+        data = self._codec.compress(_coded(chunk.data, size), asbytes=True)
+        events = len(chunk.data) // size
         self._rows.append(
             (
                 chunk.process,
@@ -150,7 +152,7 @@ class TraceWriter:
                 chunk.began_ns,
                 chunk.ended_ns,
                 events,
-                self._record_bytes,
+                size,
                 data,
             )
         )
@@ -161,19 +163,21 @@ class TraceWriter:
             self.flush()
         return True
 
-    def _coded(self, data: bytes) -> Any:
-        return encode_addresses(np.frombuffer(data, np.uint64)) if self._record_bytes == 8 else data
-
     def flush(self) -> None:
-        """Write what has come since the last shard as another one."""
-        if not self._rows:
+        """Write what has come since the last shard as another one; the first is written even if it is empty."""
+        if not self._rows and self._shards:
             return
         self._shards += 1
-        columns = list(zip(*self._rows, strict=True))
+        # A row group has chunks of one thread, so that a reader of one thread reads no other's.
+        self._rows.sort(key=lambda row: row[:3])
         schema = SCHEMAS[_TRACE]
-        table = pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+        groups: list[Table] = [] if self._rows else [schema.empty_table()]
+        for _, rows in itertools.groupby(self._rows, key=lambda row: row[:2]):
+            columns = zip(*rows, strict=True)
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+            groups.append(pa.table(arrays, schema=schema))
         # It is compressed already.
-        write_table(table, self._folder / f"{self._shards:05}.parquet", compression="none")
+        write_tables(groups, self._folder / f"{self._shards:05}.parquet", compression="none")
         self._rows.clear()
         self._waiting = 0
 
@@ -189,17 +193,23 @@ class RecordingFolder:
         """Write a table, from its columns in the order of its schema."""
         schema = SCHEMAS[name]
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        write_table(pa.table(arrays, schema=schema), self.path / f"{name}.parquet", compression="zstd")
+        write_tables([pa.table(arrays, schema=schema)], self.path / f"{name}.parquet")
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest and put the recording where it belongs."""
+        """Write the manifest and put the recording where it belongs: as one file where that ends in ``.zip``."""
+        made = self.path
         try:
-            (self.path / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
-            if self.final.exists():
-                shutil.rmtree(self.final)
-            self.path.rename(self.final)
+            (made / MANIFEST).write_text(manifest_text(manifest))
+            if self.final.suffix == ZIP:
+                made = self.path / self.final.name
+                pack(self.path, made)
+            if os.path.lexists(self.final):
+                _replace(self.final, made)
+            else:
+                made.rename(self.final)
         except OSError as error:
-            raise HostError(f"{self.final} cannot be written: {error.strerror}.") from error
+            raise HostError(f"{self.final} cannot be written: {error.strerror or error}.") from error
+        self.discard()
 
     def discard(self) -> None:
         """Remove what was made, if it was not finished."""
@@ -209,8 +219,11 @@ class RecordingFolder:
 def new_recording(final: Path) -> RecordingFolder:
     """Begin a recording that will lie at ``final``. An earlier recording there is replaced in the end; anything else
     that is there is refused with ``HostError``."""
-    if final.exists() and not (final.is_dir() and (final / _MANIFEST).is_file()):
-        raise HostError(f"{final} is in the way, and no recording; name another folder.")
+    if os.path.lexists(final):
+        try:
+            open_recording(final)
+        except RecordingError as error:
+            raise HostError(f"{final} is in the way, and no recording; name another place.") from error
     if not final.absolute().parent.is_dir():
         raise HostError(f"The directory {final.absolute().parent} does not exist.")
     try:
@@ -221,11 +234,28 @@ def new_recording(final: Path) -> RecordingFolder:
     return RecordingFolder(Path(made), final)
 
 
+def _coded(data: bytes, record_bytes: int) -> Any:
+    return encode_addresses(np.frombuffer(data, np.uint64)) if record_bytes == 8 else data
+
+
+def _replace(old: Path, new: Path) -> None:
+    """Put ``new`` in the place of ``old``, which goes when that is done."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{old.name}.", suffix=".old", dir=old.absolute().parent))
+    try:
+        old.rename(aside / old.name)
+        try:
+            new.rename(old)
+        except OSError:
+            (aside / old.name).rename(old)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 @dataclass(frozen=True)
-class Recording:
+class Recording(Traced):
     """What was seen in one run. Tables are read when they are first asked for, and are ``pyarrow.Table``."""
 
-    path: Path
     manifest: Manifest
 
     @cached_property
@@ -252,57 +282,24 @@ class Recording:
         """One row a thread that ran; ``dropped`` counts lost bytes of trace records."""
         return self.to_arrow("threads")
 
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """Names of the tables that the recording has."""
-        return tuple(name for name in SCHEMAS if self._place(name).exists())
-
-    def _place(self, table: str) -> Path:
-        return self.path / (table if table in _SHARDED else f"{table}.parquet")
-
     def to_arrow(self, table: str) -> Table:
         """A table by name. Raises ``RecordingError`` where the recording has none such, or it is damaged."""
         schema = SCHEMAS.get(table)
-        place = self._place(table)
-        if schema is None or not place.exists():
+        if schema is None:
             raise RecordingError(f"{self.path} has no table {table!r}.")
-        try:
-            return pq.read_table(place, schema=schema)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RecordingError(f"{place} is damaged: {str(error).splitlines()[0]}") from error
+        return read_table(self.path, self.files, table, schema)
 
-    def traced_threads(self) -> list[tuple[int, int]]:
-        """Process and thread of each thread that has a trace, in the order in which they began."""
-        table = self.to_arrow(_TRACE).select(["process", "thread", "began_ns"]).sort_by("began_ns")
-        columns = [table.column(name).to_pylist() for name in ("process", "thread")]
-        return list(dict.fromkeys(zip(*columns, strict=True)))
+    def display(self) -> Overview:
+        """What is in it: printed as text, shown as a table in a notebook. Raises ``RecordingError`` for damage."""
+        return overview(self)
 
-    def trace(self, process: int | None = None, thread: int | None = None) -> npt.NDArray[np.uint32]:
-        """The numbers of the blocks that one thread entered, in order, as uint32. Without ``thread`` that of the
-        command's first one. Raises ``RecordingError`` where no trace was recorded."""
-        records = self._records(process, thread)
-        if records.dtype == np.uint64:
-            records = records[records >> _SITE_SHIFT == _BLOCK_MARK] & _LOW
-        found = records.astype(np.uint32)
-        if records.dtype == np.uint16:
-            found[found == 0xFFFF] = GAP
-        return found
+    def _repr_html_(self) -> str:
+        return self.display().to_html()
 
-    def accesses(self, process: int | None = None, thread: int | None = None) -> npt.NDArray[np.void]:
-        """The loads and stores of one thread, in order: a structured array with the fields ``position`` (int64: index
-        in ``trace()`` of the block that was entered last), ``site`` (uint32, a row of the table ``sites``) and
-        ``address`` (uint64; of a string instruction's third site, bytes). Raises ``RecordingError`` where memory was
-        not recorded."""
-        records = self._records(process, thread)
-        if records.dtype != np.uint64:
-            raise RecordingError(f"{self.path} has no memory accesses; record them with --what memory.")
-        marks = records >> _SITE_SHIFT == _BLOCK_MARK
-        chosen = records[~marks]
-        found = np.zeros(len(chosen), [("position", "<i8"), ("site", "<u4"), ("address", "<u8")])
-        found["position"] = np.cumsum(marks)[~marks] - 1
-        found["site"] = chosen >> _SITE_SHIFT
-        found["address"] = chosen & _ADDRESS
-        return found
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that the recording has."""
+        return tuple(name for name in SCHEMAS if name in self.table_names)
 
     def values(self, function: str | int | None = None) -> Table:
         """What the results of a function's instructions were, by name or address (None: of all functions): one row a
@@ -336,52 +333,10 @@ class Recording:
         ``at_rax`` … the eight bytes that each points to (null: not known)."""
         return with_outcomes(self.to_arrow("snapshots"), self.trace, blocks_later)
 
-    def _records(self, process: int | None, thread: int | None) -> npt.NDArray[Any]:
-        if thread is None:
-            threads = self.traced_threads()
-            if not threads:
-                return np.zeros(0, np.uint32)
-            process, thread = threads[0]
-        rows: list[dict[str, Any]] = self.to_arrow(_TRACE).to_pylist()
-        mine = [r for r in rows if r["thread"] == thread and process in (None, r["process"])]
-        # A program that starts itself again begins to count anew.
-        mine.sort(key=lambda row: (row["began_ns"], row["number"]))
-        codec = pa.Codec("zstd")
-        parts: list[npt.NDArray[Any]] = []
-        for row in mine:
-            size = row["events"] * row["record_bytes"]
-            data = codec.decompress(row["data"], decompressed_size=size, asbytes=True)
-            records = np.frombuffer(data, f"<u{row['record_bytes']}")
-            parts.append(decode_addresses(records) if row["record_bytes"] == 8 else records)
-        return np.concatenate(parts) if parts else np.zeros(0, np.uint32)
 
-
-def open_recording(path: Path) -> Recording:
-    """Open a recording. Raises ``RecordingError`` for what is none, is damaged, or is of a later version."""
-    if not path.exists():
-        raise RecordingError(f"{path} does not exist.")
-    file = path / _MANIFEST
-    try:
-        document: dict[str, Any] = dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise RecordingError(f"{path} is not a recording: it has no readable {_MANIFEST}.") from error
-    if not isinstance(document.get("schema_version"), int):
-        raise RecordingError(f"{path} is not a recording: its {_MANIFEST} says no version.")
-    if document["schema_version"] > SCHEMA_VERSION:
-        raise RecordingError(
-            f"{path} was made by a later Burnish (version {document['schema_version']} of recordings; this one reads "
-            f"up to {SCHEMA_VERSION})."
-        )
-    try:
-        return Recording(path, _manifest(document))
-    except (KeyError, TypeError) as error:
-        raise RecordingError(f"{path} is damaged: its {_MANIFEST} lacks {error}.") from error
-
-
-def _manifest(document: Mapping[str, Any]) -> Manifest:
-    fields = dict(document)
-    fields["images"] = tuple(RecordedImage(**row) for row in fields["images"])
-    fields["unrecorded"] = tuple(Unrecorded(**row) for row in fields["unrecorded"])
-    for name in ("command", "what", "warnings"):
-        fields[name] = tuple(fields[name])
-    return Manifest(**fields)
+def open_recording(path: str | os.PathLike[str]) -> Recording:
+    """Open a recording, a folder or a zip file of one. Raises ``RecordingError`` for what is none, is damaged, or is of
+    a later version."""
+    place = Path(path)
+    files = open_files(place)
+    return Recording(place, files, read_manifest(place, files))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from burnish.core.errors import HostError
 pq: Any = import_module("pyarrow.parquet")  # has no types of its own
 
 
-def write_table(table: Any, path: Path, compression: str = "zstd") -> None:
-    """Write a ``pyarrow.Table``. Raises ``HostError`` in the name of the whole recording."""
+def write_tables(groups: Sequence[Any], path: Path, compression: str = "zstd") -> None:
+    """Write each ``pyarrow.Table`` of one schema as row groups of its own, with checksums that readers verify. Raises
+    ``HostError`` in the name of the whole recording."""
     try:
-        pq.write_table(table, path, compression=compression)
+        schema = groups[0].schema
+        with pq.ParquetWriter(path, schema, compression=compression, write_page_checksum=True) as writer:
+            for group in groups:
+                writer.write_table(group)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise HostError(f"{_final(path)} cannot be written: {reason}.") from error

@@ -33,7 +33,8 @@ def print_profile(profile: RecordingProfile, function: FunctionProfile | None) -
         return
     manifest = profile.manifest
     covered = "" if manifest.covered is None else f", {100 * manifest.covered:.1f} % of the samples"
-    print_line(f"{' '.join(manifest.command)}: {len(profile.functions)} functions recorded{covered}")
+    runs = f", {manifest.runs} runs" if manifest.runs > 1 else ""
+    print_line(f"{' '.join(manifest.command)}{runs}: {len(profile.functions)} functions recorded{covered}")
     total = sum(row.instructions for row in profile.functions)
     rows = [
         (

@@ -30,6 +30,16 @@ def descendants(leader: int) -> set[int]:
     return grown - {leader}
 
 
+def processor_time(leader: int) -> float:
+    """Seconds that ``leader`` and its descendants have computed, with those that have ended and were waited for."""
+    ticks = 0
+    for pid in (leader, *descendants(leader)):
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def send_all(leader: int, tree: set[int], number: signal.Signals) -> None:
     """Sends a signal to the process group of ``leader`` and to each process of ``tree``; those that are gone are
     passed over."""
