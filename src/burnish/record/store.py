@@ -23,6 +23,7 @@ from burnish._native import decode_addresses, encode_addresses
 from burnish.core.errors import HostError, RecordingError
 from burnish.core.recording import SCHEMA_VERSION, Manifest, RecordedImage, Unrecorded
 from burnish.record.areas import Chunk
+from burnish.record.entries import ENTRY_SCHEMAS, Entry, EntryTables
 from burnish.record.observed import (
     GAP,
     MEMORY,
@@ -112,6 +113,7 @@ SCHEMAS: dict[str, Any] = {
         ]
     ),
     "snapshots": SNAPSHOTS,
+    **ENTRY_SCHEMAS,
 }
 """The tables of a recording; which are there depends on what was recorded."""
 _SHARDED = (_TRACE, "snapshots")
@@ -341,6 +343,18 @@ class Recording:
         ``process``, ``thread``, ``position`` in the trace, ``block``, the general registers (null: not known), and
         ``at_rax`` … the eight bytes that each points to (null: not known)."""
         return with_outcomes(self.to_arrow("snapshots"), self.trace, blocks_later)
+
+    def entries(self, function: str | int | None = None) -> tuple[Entry, ...]:
+        """The captured entries of one function (by name or address), or of all, in the order of their capture. Raises
+        ``RecordingError`` where none were captured, ``FunctionNotFoundError``."""
+        if not (self.path / "entries.parquet").exists():
+            raise RecordingError(f"{self.path} has no entries; capture them with --what entries.")
+        rows = [
+            self.to_arrow(name).to_pylist()
+            for name in ("functions", "entries", "entry_memory", "entry_pages")
+        ]
+        pages = {row["page"]: row["data"] for row in rows[3]}
+        return EntryTables(rows[0], rows[1], rows[2], pages).of(function)
 
     def _records(self, process: int | None, thread: int | None) -> npt.NDArray[Any]:
         if thread is None:

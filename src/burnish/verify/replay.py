@@ -250,6 +250,8 @@ def replay_check(
         _observe(process, progress, bench, end)
         left = None if timeout_s is None else max(0.0, begun + timeout_s - time.monotonic())
         run = process.finish(left if let_finish else 0.0)
+    if run.interrupted:
+        raise KeyboardInterrupt
     return Replay(tuple(one.report() for one in progress), run)
 
 
