@@ -1,7 +1,8 @@
 """Whether a call finds what an earlier one found, in all that matters to the function.
 
 What matters is found out by running the earlier call in isolation with other values in the places that differ: if it
-then does exactly what it did before, it does not look at them.
+then does exactly what it did before, it does not look at them. What it leaves in its dead frame counts, too: a byte
+that is only copied there was read. A register that is only saved there was not.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,10 @@ from burnish.runtime.isolation import Executor, Placement, StateBatch, Status, W
 _RSP = 4
 _WORD, _VECTOR = (1 << 64) - 1, (1 << 128) - 1
 _DIRECTION = 0x400
+_RAISED = 0x3F
+"""The bits of mxcsr that say which exceptions were raised."""
+_FLAGS_ROW, _MXCSR_ROW = 64, 65
+"""Of a batch in which each register is changed twice."""
 _QUICK_S = 0.01
 """Runs that take longer are not repeated for each register."""
 _MOST_TRIED_BYTES = 1 << 20
@@ -52,6 +56,8 @@ class Known:
     idle_gpr: int = 0
     idle_xmm: int = 0
     idle_flags: bool = False
+    idle_mxcsr: bool = False
+    """Of mxcsr, the exceptions that were raised before."""
 
     @staticmethod
     def of(tool: Executor, entry: EntryState, after: MachineState, seconds: float) -> Known:
@@ -91,11 +97,15 @@ class Known:
 
     def _has(self, state: MachineState) -> bool:
         mine = self.entry.state
-        return (mine.gpr, mine.xmm, mine.flags) == (state.gpr, state.xmm, state.flags)
+        return replace(mine, memory=()) == state
 
     def _same_registers(self, other: EntryState) -> bool:
         mine, theirs = self.entry.state, other.state
-        if (self.entry.address, mine.mxcsr, mine.fs_base) != (other.address, theirs.mxcsr, theirs.fs_base):
+        if (self.entry.address, mine.fs_base) != (other.address, theirs.fs_base):
+            return False
+        if mine.mxcsr != theirs.mxcsr and not (
+            self.idle_mxcsr and mine.mxcsr & ~_RAISED == theirs.mxcsr & ~_RAISED
+        ):
             return False
         if mine.flags != theirs.flags and not self.idle_flags:
             return False
@@ -136,17 +146,33 @@ class Known:
         same = all(a == b or (a == c and self.idle_gpr >> n & 1) for n, (a, b, c) in enumerate(gpr))
         same &= all(a == b or (a == c and self.idle_xmm >> n & 1) for n, (a, b, c) in enumerate(xmm))
         same &= found.flags == expected.flags or (self.idle_flags and found.flags == registers.flags)
-        return same and found.mxcsr == expected.mxcsr and self._left_alone(pages_of(found.memory), put)
+        same &= found.mxcsr == expected.mxcsr or (self.idle_mxcsr and found.mxcsr == registers.mxcsr)
+        return same and self._left_alone(pages_of(found.memory), put, registers)
 
-    def _left_alone(self, found: Mapping[int, Page], put: Mapping[int, int]) -> bool:
-        """Whether memory is as after the first run but for the bytes that were put there."""
+    def _left_alone(self, found: Mapping[int, Page], put: Mapping[int, int], registers: MachineState) -> bool:
+        """Whether memory is as after the first run but for the bytes that were put there, and for registers that were
+        saved."""
+        entry = self.entry
+        saved = set(zip(_words(entry.state), _words(registers), strict=True))
         for address, page in pages_of(self.after.memory).items():
             now = found[address].data
             for at in differing(page.data, now).tolist():
-                place = address + at
-                if not self.entry.is_dead(place) and put.get(place) != now[at]:
+                place, word = address + at, at & ~7
+                if entry.is_dead(place):
+                    if place < entry.rsp and (_word(page.data, word), _word(now, word)) not in saved:
+                        return False
+                elif put.get(place) != now[at]:
                     return False
         return True
+
+
+def _word(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 8], "little")
+
+
+def _words(state: MachineState) -> list[int]:
+    """All registers in parts of 8 bytes."""
+    return [*state.gpr, *(half for value in state.xmm for half in _halves(value))]
 
 
 def _with_idle_registers(tool: Executor, known: Known) -> Known:
@@ -161,35 +187,41 @@ def _with_idle_registers(tool: Executor, known: Known) -> Known:
         for change in (_VECTOR, noise.getrandbits(128) | 1):
             rows.append((state.gpr, _changed(state.xmm, n, change), state.flags))
     rows.append((state.gpr, state.xmm, state.flags ^ (FLAGS_MASK & ~_DIRECTION)))
+    rows.append((state.gpr, state.xmm, state.flags))
+    mxcsr = np.full(len(rows), state.mxcsr, np.uint32)
+    mxcsr[-1] ^= _RAISED
     windows = tuple(Window(m.address, np.frombuffer(m.data, np.uint8), m.access) for m in state.memory)
     batch = StateBatch(
         np.array([row[0] for row in rows], np.uint64),
         np.array([[_halves(v) for v in row[1]] for row in rows], np.uint64),
         np.array([row[2] for row in rows], np.uint64),
         windows,
-        np.full(len(rows), state.mxcsr, np.uint32),
+        mxcsr,
         state.fs_base,
     )
     place = free_page(state.memory)
     done = tool.run_batch(b"", batch, Placement(entry=entry.address, return_address=place))
     fine = done.status == Status.FINISHED.value
-    fine &= _memory_is_same(known, done.windows)
+    fine &= _memory_is_same(known, batch, done.windows)
     # A register that is not looked at ends as before, or as it was put.
     gpr = np.array(known.after.gpr, np.uint64)
     xmm = np.array([_halves(v) for v in known.after.xmm], np.uint64)
     same_gpr = (done.gpr == gpr) | ((done.gpr == batch.gpr) & _diagonal(len(rows), 0))
     kept = (done.xmm == batch.xmm).all(axis=2) & _diagonal(len(rows), 32)
     same_xmm = (done.xmm == xmm).all(axis=2) | kept
-    fine &= same_gpr.all(axis=1) & same_xmm.all(axis=1) & (done.mxcsr == known.after.mxcsr)
-    calm = done.flags == np.uint64(known.after.flags)
-    fine[:-1] &= calm[:-1]
-    fine[-1] &= bool(calm[-1] or done.flags[-1] == batch.flags[-1])
-    idle = fine[:-1].reshape(32, 2).all(axis=1)
+    number = np.arange(len(rows))
+    same_flags = (done.flags == np.uint64(known.after.flags)) | (
+        (done.flags == batch.flags) & (number == _FLAGS_ROW)
+    )
+    same_mxcsr = (done.mxcsr == known.after.mxcsr) | ((done.mxcsr == mxcsr) & (number == _MXCSR_ROW))
+    fine &= same_gpr.all(axis=1) & same_xmm.all(axis=1) & same_flags & same_mxcsr
+    idle = fine[:_FLAGS_ROW].reshape(32, 2).all(axis=1)
     return replace(
         known,
         idle_gpr=sum(1 << n for n in range(16) if idle[n] and n != _RSP),
         idle_xmm=sum(1 << n for n in range(16) if idle[16 + n]),
-        idle_flags=bool(fine[-1]),
+        idle_flags=bool(fine[_FLAGS_ROW]),
+        idle_mxcsr=bool(fine[_MXCSR_ROW]),
     )
 
 
@@ -209,13 +241,23 @@ def _diagonal(rows: int, first: int) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _memory_is_same(known: Known, windows: tuple[npt.NDArray[np.uint8], ...]) -> npt.NDArray[np.bool_]:
-    """For each row, whether it left the living memory as the first run did."""
-    after = [region for region in known.after.memory if Access.WRITE in region.access]
-    fine: npt.NDArray[np.bool_] | None = None
-    for region, rows in zip(after, windows, strict=True):
-        places = np.arange(region.address, region.end, dtype=np.uint64)
-        living = (places < np.uint64(known.entry.dead)) | (places >= np.uint64(known.entry.rsp + 8))
-        same = ((rows == np.frombuffer(region.data, np.uint8)) | ~living).all(axis=1)
-        fine = same if fine is None else fine & same
-    return cast("npt.NDArray[np.bool_]", np.True_) if fine is None else fine
+def _memory_is_same(
+    known: Known, batch: StateBatch, windows: tuple[npt.NDArray[np.uint8], ...]
+) -> npt.NDArray[np.bool_]:
+    """For each row, whether it left memory as the first run did, but for the register that was changed, where that was
+    saved in the dead frame."""
+    entry, first = known.entry, known.entry.state
+    old = np.array(_words(first), np.uint64)
+    new = np.concatenate([batch.gpr, batch.xmm.reshape(len(batch), 32)], axis=1)
+    fine = np.ones(len(batch), np.bool_)
+    writable = [region for region in known.after.memory if Access.WRITE in region.access]
+    for region, rows in zip(writable, windows, strict=True):
+        expected = np.frombuffer(region.data, np.uint64)
+        row, place = np.nonzero(rows.view(np.uint64) != expected)
+        where = place.astype(np.uint64) * np.uint64(8) + np.uint64(region.address)
+        slot = where == np.uint64(entry.rsp)
+        dead = (where >= np.uint64(entry.dead)) & (where < np.uint64(entry.rsp))
+        left = rows.view(np.uint64)[row, place]
+        saved = ((old == expected[place][:, None]) & (new[row] == left[:, None])).any(axis=1)
+        fine[row[~(slot | (dead & saved))]] = False
+    return fine
