@@ -30,7 +30,7 @@ from burnish.runtime.registers import FloatRegisters, Registers
 from burnish.runtime.visit import CameBack, Hit, StayedAway, Visit
 
 _GROWTH = 1.25
-_LEAST_S, _PATIENCE, _LONGEST_S = 0.1, 10.0, 1.0
+_LEAST_S, _PATIENCE, _LONGEST_S = 0.5, 10.0, 2.0
 """How long the other threads of a process are held while one runs to its return: so much, and so many times what it
 takes in isolation, but never longer than the last."""
 _HOPELESS = 8

@@ -36,7 +36,7 @@ _RAISED = 0x3F
 """The bits of mxcsr that say which exceptions were raised."""
 _FLAGS_ROW, _MXCSR_ROW = 64, 65
 """Of a batch in which each register is changed twice."""
-_QUICK_S = 0.01
+_QUICK_S = 0.004
 """Runs that take longer are not repeated for each register."""
 _MOST_TRIED_BYTES = 1 << 20
 _BUDGET_S = 0.5

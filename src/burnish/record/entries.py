@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -190,8 +190,17 @@ def _access(letters: str) -> Access:
     return found
 
 
+def read_entries(table: Callable[[str], Any], function: str | int | None) -> tuple[Entry, ...]:
+    """The entries of one function (by name, ``0x`` address or address), or of all (None), from the tables that
+    ``table`` gives by name. Raises ``FunctionNotFoundError``, and ``RecordingError`` where tables do not fit
+    together."""
+    names = ("functions", "entries", "entry_memory", "entry_pages")
+    functions, entries, memory, pages = (table(name).to_pylist() for name in names)
+    return _Tables(functions, entries, memory, {row["page"]: row["data"] for row in pages}).of(function)
+
+
 @dataclass(frozen=True, slots=True)
-class EntryTables:
+class _Tables:
     """The tables of a recording that entries are made of, as rows."""
 
     functions: Sequence[Mapping[str, Any]]
@@ -200,8 +209,6 @@ class EntryTables:
     pages: Mapping[int, bytes]
 
     def of(self, function: str | int | None) -> tuple[Entry, ...]:
-        """The entries of one function (by name, ``0x`` address or address), or of all. Raises
-        ``FunctionNotFoundError``, and ``RecordingError`` where tables do not fit together."""
         names = {row["function"]: row["name"] for row in self.functions}
         wanted = set(names) if function is None else self._numbers(function)
         memory: dict[int, list[Mapping[str, Any]]] = {}

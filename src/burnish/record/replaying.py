@@ -23,6 +23,7 @@ from burnish.core.state import (
     TimedOut,
 )
 from burnish.machine.registers import GPR_NAMES
+from burnish.runtime.bounded_run import processor_time
 from burnish.runtime.command import signal_name
 from burnish.runtime.isolation import Executor, Limits, Placement
 
@@ -110,7 +111,7 @@ def free_page(memory: Sequence[MemoryRegion]) -> int:
 @dataclass(frozen=True, slots=True)
 class Reached:
     """What a function does on an entry, with the pages that it reached on the way (in ``entry``). ``reason`` says why
-    it does not come to its return, as the rest of a sentence; ``seconds`` is how long one run takes."""
+    it does not come to its return, as the rest of a sentence; ``seconds`` of processor time is what one run takes."""
 
     entry: EntryState
     after: MachineState | None
@@ -125,9 +126,9 @@ def reach(tool: Executor, bare: EntryState, fetch: Fetch) -> Reached:
     entry = bare
     end = time.monotonic() + _BUDGET_S
     while True:
-        began = time.monotonic()
+        began = processor_time(tool.pid or 0)
         done = run_entry(tool, entry)
-        seconds = time.monotonic() - began
+        seconds = max(0.0, processor_time(tool.pid or 0) - began)
         if isinstance(done, Finished):
             return Reached(entry, done.state, seconds=seconds)
         wanted = _wanted(done, pages)

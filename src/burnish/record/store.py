@@ -23,7 +23,7 @@ from burnish._native import decode_addresses, encode_addresses
 from burnish.core.errors import HostError, RecordingError
 from burnish.core.recording import SCHEMA_VERSION, Manifest, RecordedImage, Unrecorded
 from burnish.record.areas import Chunk
-from burnish.record.entries import ENTRY_SCHEMAS, Entry, EntryTables
+from burnish.record.entries import ENTRY_SCHEMAS, Entry, read_entries
 from burnish.record.observed import (
     GAP,
     MEMORY,
@@ -349,12 +349,7 @@ class Recording:
         ``RecordingError`` where none were captured, ``FunctionNotFoundError``."""
         if not (self.path / "entries.parquet").exists():
             raise RecordingError(f"{self.path} has no entries; capture them with --what entries.")
-        rows = [
-            self.to_arrow(name).to_pylist()
-            for name in ("functions", "entries", "entry_memory", "entry_pages")
-        ]
-        pages = {row["page"]: row["data"] for row in rows[3]}
-        return EntryTables(rows[0], rows[1], rows[2], pages).of(function)
+        return read_entries(self.to_arrow, function)
 
     def _records(self, process: int | None, thread: int | None) -> npt.NDArray[Any]:
         if thread is None:
