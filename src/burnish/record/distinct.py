@@ -20,7 +20,8 @@ from burnish.core.state import FLAGS_MASK, Finished, MachineState
 from burnish.record.replaying import (
     PAGE,
     Page,
-    differing,
+    as_bytes,
+    dead_bytes,
     first_living,
     free_page,
     pages_of,
@@ -40,6 +41,9 @@ _QUICK_S = 0.004
 """Runs that take longer are not repeated for each register."""
 _MOST_TRIED_BYTES = 1 << 20
 _BUDGET_S = 0.5
+
+Bytes = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
 
 Read = Callable[[int, int], bytes]
 """Memory of the process at an address, as many bytes."""
@@ -85,12 +89,12 @@ class Known:
         if 3 * self.seconds > _BUDGET_S:
             return False
         # All of it at once, as it is: some values matter only together.
-        if not self._ignores(tool, registers, changed, lambda data: data):
+        if not self._ignores(tool, registers, changed, lambda now: now):
             return False
-        noise = random.Random(len(changed))
-        variants: tuple[Callable[[bytes], bytes], ...] = (
-            lambda data: bytes(b ^ 0xFF for b in data),
-            lambda data: noise.randbytes(len(data)),
+        noise = np.random.default_rng(0)
+        variants: tuple[Callable[[Bytes], Bytes], ...] = (
+            lambda now: now ^ np.uint8(0xFF),
+            lambda now: now ^ noise.integers(1, 256, len(now), np.uint8),
         )
         own = self.entry.state
         return not changed or all(self._ignores(tool, own, changed, variant) for variant in variants)
@@ -122,20 +126,17 @@ class Known:
         tool: Executor,
         registers: MachineState,
         changed: Mapping[int, bytes],
-        variant: Callable[[bytes], bytes],
+        variant: Callable[[Bytes], Bytes],
     ) -> bool:
         """Whether it does the same with other registers, and other bytes in the places where ``changed`` differs."""
         pages = pages_of(self.entry.state.memory)
-        put: dict[int, int] = {}
+        put: dict[int, tuple[Flags, Bytes]] = {}
         for address, now in changed.items():
-            old = pages[address].data
-            places = [int(at) for at in differing(old, now) if not self.entry.is_dead(address + int(at))]
-            values = variant(bytes(now[at] for at in places))
-            data = bytearray(old)
-            for at, value in zip(places, values, strict=True):
-                data[at] = value
-                put[address + at] = value
-            pages[address] = replace(pages[address], data=bytes(data))
+            old, new = as_bytes(pages[address].data), as_bytes(now)
+            places = (old != new) & ~dead_bytes(self.entry, address, PAGE)
+            data = np.where(places, variant(new), old)
+            put[address] = places, data
+            pages[address] = replace(pages[address], data=data.tobytes())
         state = replace(registers, memory=regions(list(pages.values())))
         done = run_entry(tool, replace(self.entry, state=state))
         if not isinstance(done, Finished):
@@ -149,19 +150,26 @@ class Known:
         same &= found.mxcsr == expected.mxcsr or (self.idle_mxcsr and found.mxcsr == registers.mxcsr)
         return same and self._left_alone(pages_of(found.memory), put, registers)
 
-    def _left_alone(self, found: Mapping[int, Page], put: Mapping[int, int], registers: MachineState) -> bool:
+    def _left_alone(
+        self, found: Mapping[int, Page], put: Mapping[int, tuple[Flags, Bytes]], registers: MachineState
+    ) -> bool:
         """Whether memory is as after the first run but for the bytes that were put there, and for registers that were
         saved."""
         entry = self.entry
         saved = set(zip(_words(entry.state), _words(registers), strict=True))
         for address, page in pages_of(self.after.memory).items():
             now = found[address].data
-            for at in differing(page.data, now).tolist():
+            if now == page.data:
+                continue
+            other = as_bytes(now) != as_bytes(page.data)
+            if address in put:
+                places, data = put[address]
+                other &= ~(places & (as_bytes(now) == data))
+            for at in np.flatnonzero(other).tolist():
                 place, word = address + at, at & ~7
-                if entry.is_dead(place):
-                    if place < entry.rsp and (_word(page.data, word), _word(now, word)) not in saved:
-                        return False
-                elif put.get(place) != now[at]:
+                if not entry.is_dead(place):
+                    return False
+                if place < entry.rsp and (_word(page.data, word), _word(now, word)) not in saved:
                     return False
         return True
 

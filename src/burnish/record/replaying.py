@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 import numpy as np
+import numpy.typing as npt
 
 from burnish.core.entry import EntryState, Replayed, ReplayVerdict
 from burnish.core.image import Access
@@ -207,14 +208,18 @@ def first_living(entry: EntryState, address: int, one: bytes, other: bytes) -> i
     """The address of the first byte that differs and is not dead; None where there is none."""
     if one == other:
         return None
-    places = differing(one, other) + np.uint64(address)
-    for place in places.tolist():
-        if not entry.is_dead(place):
-            return int(place)
-    return None
+    places = np.flatnonzero((as_bytes(one) != as_bytes(other)) & ~dead_bytes(entry, address, len(one)))
+    return address + int(places[0]) if len(places) else None
 
 
-def differing(one: bytes, other: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """Indices of the bytes that differ, uint64."""
-    left, right = np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8)
-    return np.flatnonzero(left != right).astype(np.uint64)
+def as_bytes(data: bytes) -> npt.NDArray[np.uint8]:
+    """Bytes as an array."""
+    return np.frombuffer(data, np.uint8)
+
+
+def dead_bytes(entry: EntryState, address: int, size: int) -> npt.NDArray[np.bool_]:
+    """Which of the bytes from ``address`` are dead."""
+    found = np.zeros(size, np.bool_)
+    low, high = entry.dead - address, entry.rsp + 8 - address
+    found[max(0, min(low, size)) : max(0, min(high, size))] = True
+    return found
