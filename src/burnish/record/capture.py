@@ -15,7 +15,7 @@ from pathlib import Path
 
 from burnish.core.entry import EntryState, Replayed, ReplayVerdict
 from burnish.core.errors import TargetError
-from burnish.core.state import FLAGS_MASK, Finished, MachineState, Outcome
+from burnish.core.state import FLAGS_MASK, Finished, MachineState, MemoryRegion, Outcome
 from burnish.machine.registers import GPR_NAMES
 from burnish.record.distinct import Known
 from burnish.record.process_memory import LiveMemory, MappingTable
@@ -33,6 +33,8 @@ _GROWTH = 1.25
 _LEAST_S, _PATIENCE, _LONGEST_S = 0.5, 10.0, 2.0
 """How long the other threads of a process are held while one runs to its return: so much, and so many times what it
 takes in isolation, but never longer than the last."""
+_MOST_BYTES = 64 << 20
+"""Of memory that is kept for one function."""
 _HOPELESS = 8
 """After so many entries that cannot be replayed, and none that can, a function is given up."""
 
@@ -70,6 +72,7 @@ class _Subject:
     schedule: Schedule = field(default_factory=lambda: Schedule(_GROWTH))
     known: list[tuple[Known, Captured]] = field(default_factory=list[tuple[Known, Captured]])
     kept: list[Captured] = field(default_factory=list[Captured])
+    bytes: int = 0
     finished: bool = False
 
     @property
@@ -157,7 +160,7 @@ class _Run:
                 self._look(visit, hit, one)
         except TargetError:  # it was killed meanwhile
             pass
-        if one.hopeless or len(one.kept) >= self.most:
+        if one.hopeless or len(one.kept) >= self.most or one.bytes > _MOST_BYTES:
             one.finished = True
             self.process.disarm(hit.point)
         elif one.schedule.looked(self.clock, time.monotonic() - begun):
@@ -181,8 +184,8 @@ class _Run:
         if isinstance(came, CameBack):
             after = live.after(reached.entry, _state(came.registers, came.floats))
         replayed = self._verdict(visit, reached, came, after)
-        entry = replace(reached.entry, state=self._thin(reached.entry.state))
-        after = after and self._thin(after)
+        entry = replace(reached.entry, state=self._thin(reached.entry.state, one))
+        after = after and self._thin(after, one)
         captured = Captured(
             hit.point,
             visit.thread.pid,
@@ -202,10 +205,14 @@ class _Run:
         """Runs the real thread to the return. Calls that it makes on the way are looked at as any others."""
         return visit.run_to_return(min(_LONGEST_S, _LEAST_S + _PATIENCE * seconds), self._at)
 
-    def _thin(self, state: MachineState) -> MachineState:
+    def _thin(self, state: MachineState, one: _Subject) -> MachineState:
         """The same state, whose memory is that of earlier ones where it is equal."""
-        memory = tuple(replace(m, data=self.shared.setdefault(m.data, m.data)) for m in state.memory)
-        return replace(state, memory=memory)
+        memory: list[MemoryRegion] = []
+        for region in state.memory:
+            data = self.shared.setdefault(region.data, region.data)
+            one.bytes += len(data) if data is region.data else 0
+            memory.append(replace(region, data=data))
+        return replace(state, memory=tuple(memory))
 
     def _verdict(
         self, visit: Visit, reached: Reached, came: CameBack | StayedAway, after: MachineState | None

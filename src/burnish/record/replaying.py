@@ -34,7 +34,9 @@ LIMITS = Limits(execution_seconds=0.25, batch_seconds=5.0)
 MOST_PAGES = 4096
 _TOP = (1 << 47) - PAGE
 _RETURN_PLACE = 0x200000
-_BUDGET_S = 2.0
+_BUDGET_S = 4.0
+_SHORTEST_ROW, _LONGEST_ROW = 4, 512
+"""Pages in a row before more are given at once, and the most that are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,10 @@ class Reached:
 
 def reach(tool: Executor, bare: EntryState, fetch: Fetch) -> Reached:
     """Runs the original from an entry without memory, and gives it each page that it asks for, until it returns or
-    cannot go on. It begins anew each time, so that nothing of an attempt is left. Raises ``HostError``."""
+    cannot go on. It begins anew each time, so that nothing of an attempt is left. Where it goes through memory page by
+    page it gets more at once; those that it did not need are taken away again. Raises ``HostError``."""
     pages: dict[int, Page] = {}
+    ahead: list[list[int]] = []
     entry = bare
     end = time.monotonic() + _BUDGET_S
     while True:
@@ -131,7 +135,12 @@ def reach(tool: Executor, bare: EntryState, fetch: Fetch) -> Reached:
         done = run_entry(tool, entry)
         seconds = max(0.0, processor_time(tool.pid or 0) - began)
         if isinstance(done, Finished):
-            return Reached(entry, done.state, seconds=seconds)
+            if not ahead:
+                return Reached(entry, done.state, seconds=seconds)
+            _trim(tool, bare, pages, ahead)
+            ahead = []
+            entry = _with_pages(bare, pages)
+            continue
         wanted = _wanted(done, pages)
         if wanted is None:
             return Reached(entry, None, ending(done), seconds)
@@ -141,7 +150,49 @@ def reach(tool: Executor, bare: EntryState, fetch: Fetch) -> Reached:
         if len(pages) >= MOST_PAGES or time.monotonic() > end:
             return Reached(entry, None, "reaches more memory than can be captured in time", seconds)
         pages[wanted] = page
-        entry = replace(bare, state=replace(bare.state, memory=regions(list(pages.values()))))
+        more = _read_ahead(pages, wanted, fetch)
+        if more:
+            ahead.append(more)
+        entry = _with_pages(bare, pages)
+
+
+def _with_pages(bare: EntryState, pages: Mapping[int, Page]) -> EntryState:
+    return replace(bare, state=replace(bare.state, memory=regions(list(pages.values()))))
+
+
+def _read_ahead(pages: dict[int, Page], wanted: int, fetch: Fetch) -> list[int]:
+    """As many pages beyond ``wanted`` as lie in a row before it, if those are some; the nearest first."""
+    for step in (PAGE, -PAGE):
+        row = 0
+        while row < _LONGEST_ROW and wanted - (row + 1) * step in pages:
+            row += 1
+        if row < _SHORTEST_ROW:
+            continue
+        found: list[int] = []
+        for n in range(1, row + 1):
+            address = wanted + n * step
+            page = None if address in pages or address <= 0 else fetch(address)
+            if not isinstance(page, Page) or page.access != pages[wanted].access:
+                break
+            pages[address] = page
+            found.append(address)
+        return found
+    return []
+
+
+def _trim(tool: Executor, bare: EntryState, pages: dict[int, Page], ahead: Sequence[Sequence[int]]) -> None:
+    """Takes away the far ends of what was read ahead, as far as the function returns without them."""
+    for row in reversed(ahead):
+        low, high = 0, len(row)  # with the first ``high`` of the row it returns
+        while low < high:
+            middle = (low + high) // 2
+            fewer = {address: page for address, page in pages.items() if address not in row[middle:]}
+            if isinstance(run_entry(tool, _with_pages(bare, fewer)), Finished):
+                high = middle
+            else:
+                low = middle + 1
+        for address in row[high:]:
+            del pages[address]
 
 
 def _wanted(done: Outcome, pages: Mapping[int, Page]) -> int | None:
