@@ -345,8 +345,7 @@ class Recording:
         return with_outcomes(self.to_arrow("snapshots"), self.trace, blocks_later)
 
     def entries(self, function: str | int | None = None) -> tuple[Entry, ...]:
-        """The captured entries of one function (by name or address), or of all, in the order of their capture. Raises
-        ``RecordingError`` where none were captured, ``FunctionNotFoundError``."""
+        """The captured entries of a function (name or address), or of all. Raises ``RecordingError`` where none are."""
         if not (self.path / "entries.parquet").exists():
             raise RecordingError(f"{self.path} has no entries; capture them with --what entries.")
         return read_entries(self.to_arrow, function)
