@@ -38,7 +38,14 @@ WhatOption = Annotated[
         metavar="KINDS",
         help="With commas between them: edges (how often each block and edge was passed), blocks (the order of "
         "blocks, too), memory (the addresses of loads and stores between them), values (the results of instructions), "
-        "stores (what was written, and what stayed constant), snapshots (registers at the start of blocks).",
+        "stores (what was written, and what stayed constant), snapshots (registers at the start of blocks), entries "
+        "(calls, with the registers and the memory that they find and leave, in a run of the original).",
+    ),
+]
+EntriesOption = Annotated[
+    int,
+    typer.Option(
+        "--entries", metavar="N", min=1, help="With --what entries: up to N different ones of each function."
     ),
 ]
 TimeoutOption = Annotated[
@@ -112,6 +119,7 @@ def run(
     on_full: OnFullOption = OnFull.BLOCK,
     max_size: SizeOption = None,
     burst: BurstOption = None,
+    entries: EntriesOption = 64,
     timeout: TimeoutOption = None,
     cpu: CpuOption = "native",
     json: JsonOption = False,
@@ -121,8 +129,9 @@ def run(
     Or a process that runs already: burnish record --pid PID --for 10s.
 
     Without --function the program is run twice: sampled, to find where it spends its time, and recorded, with probes
-    in those functions. What the recorded run prints, and its exit code, are the program's own; a summary goes to
-    standard error. `burnish profile RECORDING` shows the recording.
+    in those functions. With --what entries beside other kinds it is run once more, as it is. What the recorded run
+    prints, and its exit code, are the program's own; a summary goes to standard error. `burnish profile RECORDING`
+    shows the recording.
     """
     from burnish.cli.frame import INTERRUPTED
     from burnish.pipeline.live import record_process
@@ -148,6 +157,7 @@ def run(
         drop=on_full is OnFull.DROP,
         most_bytes=size_in_bytes(max_size),
         burst=burst_of(burst),
+        entries=entries,
     )
     with progress() as say:
         done = record(options, say) if pid is None else record_process(pid, seconds, options, say)

@@ -27,6 +27,8 @@ class What(Enum):
     """What was written, and what of all that was read stayed the same."""
     SNAPSHOTS = "snapshots"
     """The general registers, and what they point to, at the start of blocks; with ``BLOCKS``."""
+    ENTRIES = "entries"
+    """Calls with the registers and the memory that they find and leave; in a run of the original, of its own."""
 
 
 class Ending(Enum):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from burnish.analyze.flow import CountedLoop, counted_loops
+from burnish.core.entry import ReplayVerdict
 from burnish.core.errors import FunctionNotFoundError, UsageError
-from burnish.core.recording import Manifest
+from burnish.core.recording import Manifest, What
 from burnish.pipeline.merge import Source, opened_recordings, with_sum
 from burnish.pipeline.results import Result
 from burnish.record.store import Recording
@@ -48,6 +50,9 @@ class FunctionProfile:
     all_blocks: int
     blocks: tuple[BlockProfile, ...]
     loops: tuple[LoopProfile, ...]
+    entries: int = 0
+    """How many were captured; ``replayed`` of them replay in isolation."""
+    replayed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,7 @@ def _profile(opened: Recording) -> RecordingProfile:
     work = {f: sum(row["entered"] * row["instructions"] for row in rows) for f, rows in blocks.items()}
     total = max(1, sum(work.values()))
     images: list[str] = [image.path for image in opened.manifest.images]
+    entries, replayed = _entries(opened)
     found: list[FunctionProfile] = []
     for row in opened.functions.to_pylist():
         number = row["function"]
@@ -100,6 +106,8 @@ def _profile(opened: Recording) -> RecordingProfile:
                 all_blocks=len(own),
                 blocks=_blocks(own),
                 loops=_loops(row["address"], own, edges.get(number, {})),
+                entries=entries[number],
+                replayed=replayed[number],
             )
         )
     found.sort(key=lambda function: (-function.instructions, function.image, function.address))
@@ -118,6 +126,15 @@ def function_of(found: RecordingProfile, name: str) -> FunctionProfile:
         if row.name == name or row.address == address:
             return row
     raise FunctionNotFoundError(f"{found.path} has no function {name!r}.")
+
+
+def _entries(recording: Recording) -> tuple[Counter[int], Counter[int]]:
+    """How many entries each function has, and how many of them replay."""
+    if What.ENTRIES.value not in recording.manifest.what:
+        return Counter(), Counter()
+    rows = recording.to_arrow("entries").select(["function", "replay"]).to_pylist()
+    same = [row["function"] for row in rows if row["replay"] == ReplayVerdict.SAME.value]
+    return Counter(row["function"] for row in rows), Counter(same)
 
 
 def _entry(address: int, blocks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

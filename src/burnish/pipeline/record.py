@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from burnish.core.recording import What
+from burnish.pipeline.entries import NO_ENTRIES, add_entries, record_entries
 from burnish.pipeline.following import Following
 from burnish.pipeline.places import working_folder
 from burnish.pipeline.probing import IntoCopies, find_wanted, probe_wanted
@@ -41,16 +43,28 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
     try:
         with working_folder() as work, TemporaryDirectory(prefix="burnish-", dir=ring_folder()) as areas:
             # Two runs must read the same; one reads what there is.
-            stdin, warnings = (Stream.INHERIT, ()) if options.functions else standard_input(work)
+            once = bool(options.functions) and (What.ENTRIES not in options.what or len(options.what) == 1)
+            stdin, warnings = (Stream.INHERIT, ()) if once else standard_input(work)
             with stages.stage("Sampling"):
                 wanted = find_wanted(options, program, stdin)
+            if options.what == (What.ENTRIES,):
+                with stages.stage("Capturing entries") as detail:
+                    alone = record_entries(options, wanted, folder, stdin, detail)
+                return replace(alone, seconds=stages.seconds, warnings=(*warnings, *alone.warnings))
             with stages.stage("Rebuilding") as detail:
                 probed = probe_wanted(options, wanted, IntoCopies(program, work, wanted.started), detail)
             with stages.stage("Recording") as detail:
                 ran = _run(options, probed, folder, Path(areas), stdin, stages, wanted.native_s, detail)
+            added = NO_ENTRIES
+            if What.ENTRIES in options.what:
+                with stages.stage("Capturing entries") as detail:
+                    added = add_entries(options, probed, ran, folder, (stdin, work / "printed"), detail)
             with stages.stage("Writing"):
                 result = write_recording(options, wanted, probed, ran, folder)
-        return replace(result, seconds=stages.seconds, warnings=(*warnings, *result.warnings))
+        said = (*warnings, *result.warnings, *added.warnings)
+        return replace(
+            result, seconds=stages.seconds, warnings=said, entries=added.entries, replayed=added.replayed
+        )
     finally:
         folder.discard()
 

@@ -38,6 +38,8 @@ class RecordOptions:
     most_bytes: int | None = None
     burst: Burst | None = None
     """Trace so many of so many blocks only; None: all. Counts are always of all."""
+    entries: int = 64
+    """How many different entries of a function are captured, at most."""
     stdout: Stream = Stream.INHERIT
     """Where the recorded run's standard output goes."""
 
@@ -68,6 +70,9 @@ class RecordResult(Result):
     timed_out: bool
     seconds: dict[str, float]
     warnings: tuple[str, ...]
+    entries: int = 0
+    replayed: int = 0
+    """Of the entries, those that replay in isolation."""
 
     def open(self) -> Recording:
         """The recording."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from burnish.analyze.shapes import block_shapes
@@ -19,6 +20,7 @@ from burnish.record.areas import summed
 from burnish.record.attribution import build_id
 from burnish.record.regions import Place
 from burnish.record.store import RecordingFolder
+from burnish.runtime.command import CommandResult
 
 _NOTED = ("LANG", "LC_ALL", "PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "OMP_NUM_THREADS", "TZ")
 """Variables of the environment that matter for what a program does, and give nobody away."""
@@ -39,7 +41,7 @@ def write_recording(
     counts = summed(ran.threads)
     entered = _write_tables(wanted, probed, counts, paths, folder)
     rows = [(thread.process, thread.thread, thread.dropped) for thread in ran.threads]
-    folder.table("threads", _columns(rows, 3))
+    folder.table("threads", columns(rows, 3))
     if ran.observing is not None:
         write_observed(probed, ran.observing, _places(wanted, probed, paths), folder)
     manifest = _manifest(options, wanted, probed, ran, _never_entered(wanted, probed, counts))
@@ -89,9 +91,6 @@ def _never_entered(wanted: Wanted, probed: Probed, counts: Mapping[int, int]) ->
 def _manifest(
     options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran, more: Sequence[str]
 ) -> Manifest:
-    from burnish import __version__
-
-    result = ran.result
     warnings = [*probed.deployment.warnings, *ran.warnings, *more]
     if ran.lost:
         warnings.append(
@@ -101,25 +100,43 @@ def _manifest(
     elif not ran.threads:
         warnings.append("Nothing was written down: the program did not load the preloaded object.")
     recorded = {(path, bounds.address) for path, bounds, _, _ in probed.numbered}
+    return replace(
+        manifest(options, wanted, ran.result, ran.started, recorded),
+        dropped=sum(thread.dropped for thread in ran.threads),
+        threads=len(ran.threads),
+        warnings=tuple(warnings),
+    )
+
+
+def manifest(
+    options: RecordOptions,
+    wanted: Wanted,
+    result: CommandResult,
+    started: datetime,
+    recorded: Collection[tuple[Path, int]],
+) -> Manifest:
+    """The manifest of a run of which nothing was lost. ``recorded`` are the functions that were recorded, by file and
+    image address."""
+    from burnish import __version__
+
     return Manifest(
         command=result.argv,
         what=tuple(what.value for what in options.what),
         images=tuple(RecordedImage(str(path), build_id(path)) for path in wanted.images),
         unrecorded=tuple(wanted.unrecorded),
         host={"machine": platform.machine(), "kernel": platform.release(), "system": platform.system()},
-        environment={},
-        started=ran.started.isoformat(timespec="milliseconds"),
+        environment={name: os.environ[name] for name in _NOTED if name in os.environ},
+        started=started.isoformat(timespec="milliseconds"),
         wall_s=result.wall_s,
         cpu_s=result.cpu_s,
         native_s=wanted.native_s,
         exit_code=result.exit_code,
         signal=result.signal,
         interrupted=result.interrupted or result.timed_out,
-        dropped=sum(thread.dropped for thread in ran.threads),
-        threads=len(ran.threads),
+        dropped=0,
+        threads=0,
         covered=sum(s.share for s in wanted.spots if s.key in recorded) if wanted.sampled else None,
         burnish=__version__,
-        warnings=tuple(warnings),
     )
 
 
@@ -162,11 +179,11 @@ def _write_tables(
         for (label, _), found in numbering.sites.items():
             block = numbering.blocks[label]
             sites += [(site.number, block, site.address, site.access.value, site.size) for site in found]
-    folder.table("functions", _columns(functions, 6))
-    folder.table("parts", _columns(parts, 3))
-    folder.table("blocks", _columns(sorted(blocks), 9))
-    folder.table("edges", _columns(sorted(edges), 4))
-    folder.table("sites", _columns(sorted(sites), 5))
+    folder.table("functions", columns(functions, 6))
+    folder.table("parts", columns(parts, 3))
+    folder.table("blocks", columns(sorted(blocks), 9))
+    folder.table("edges", columns(sorted(edges), 4))
+    folder.table("sites", columns(sorted(sites), 5))
     return total
 
 
@@ -184,5 +201,6 @@ def _parts(image: Image, function: Function) -> list[tuple[int, bytes]]:
     return [(begin, image.read(begin, end - begin) or b"") for begin, end in extents]
 
 
-def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+def columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    """Rows as columns, ``width`` of them."""
     return [[row[k] for row in rows] for k in range(width)]

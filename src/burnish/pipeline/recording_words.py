@@ -23,6 +23,8 @@ def kinds(words: str) -> tuple[What, ...]:
     if not found:
         raise UsageError(f"--what names nothing; it takes {choice}.")
     chosen = {known[word] for word in found}
+    if chosen == {What.ENTRIES}:
+        return (What.ENTRIES,)  # in a run of the program as it is
     for what in tuple(chosen):
         chosen |= _COMES_WITH.get(what, frozenset())
     return tuple(what for what in What if what in chosen or what is What.EDGES)

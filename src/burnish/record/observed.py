@@ -13,6 +13,7 @@ import numpy.typing as npt
 from burnish.core.recording import ResultSite
 from burnish.machine.registers import GPR_NAMES
 from burnish.record.areas import Chunk, Words
+from burnish.record.writing import write_tables
 
 # pyarrow has no types of its own.
 pa: Any = import_module("pyarrow")

@@ -26,6 +26,7 @@ from burnish.core.recording import Manifest
 from burnish.record.areas import Chunk
 from burnish.record.container import MANIFEST, ZIP, open_files, pack
 from burnish.record.display import Overview, overview
+from burnish.record.entries import ENTRY_SCHEMAS, Entry, read_entries
 from burnish.record.manifest import manifest_text, read_manifest
 from burnish.record.observed import (
     MEMORY,
@@ -115,6 +116,7 @@ SCHEMAS: dict[str, Any] = {
         ]
     ),
     "snapshots": SNAPSHOTS,
+    **ENTRY_SCHEMAS,
 }
 """The tables of a recording; which are there depends on what was recorded."""
 
@@ -332,6 +334,12 @@ class Recording(Traced):
         ``process``, ``thread``, ``position`` in the trace, ``block``, the general registers (null: not known), and
         ``at_rax`` … the eight bytes that each points to (null: not known)."""
         return with_outcomes(self.to_arrow("snapshots"), self.trace, blocks_later)
+
+    def entries(self, function: str | int | None = None) -> tuple[Entry, ...]:
+        """The captured entries of a function (name or address), or of all. Raises ``RecordingError`` where none are."""
+        if "entries" not in self.table_names:
+            raise RecordingError(f"{self.path} has no entries; capture them with --what entries.")
+        return read_entries(self.to_arrow, function)
 
 
 def open_recording(path: str | os.PathLike[str]) -> Recording:

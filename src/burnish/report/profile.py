@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from burnish.core.recording import What
 from burnish.pipeline.profile import FunctionProfile, RecordingProfile
 from burnish.report.tables import Column, percent, print_line, print_table
 
@@ -16,6 +18,7 @@ _FUNCTIONS = (
     Column("blocks entered", right=True),
     Column("busiest loop"),
 )
+_ENTRIES = (Column("function"), Column("entries", right=True), Column("replay", right=True))
 _BLOCKS = (
     Column("block", right=True),
     Column("entered", right=True),
@@ -35,7 +38,24 @@ def print_profile(profile: RecordingProfile, function: FunctionProfile | None) -
     covered = "" if manifest.covered is None else f", {100 * manifest.covered:.1f} % of the samples"
     runs = f", {manifest.runs} runs" if manifest.runs > 1 else ""
     print_line(f"{' '.join(manifest.command)}{runs}: {len(profile.functions)} functions recorded{covered}")
-    total = sum(row.instructions for row in profile.functions)
+    if any(row.all_blocks for row in profile.functions):
+        _print_counts(profile.functions)
+    if What.ENTRIES.value in manifest.what:
+        rows = [(row.name, str(row.entries), str(row.replayed)) for row in profile.functions]
+        print_table(_ENTRIES, rows)
+    for left in manifest.unrecorded:
+        share = f" ({100 * left.share:.1f} % of the samples)" if left.share else ""
+        print_line(f"Not recorded: {left.name} in {Path(left.image).name}{share}: {left.reason}")
+    if profile.events:
+        print_line(f"Trace: {profile.events:,} blocks in order.")
+    if manifest.dropped:
+        print_line(f"Lost: {manifest.dropped:,} bytes of trace records.")
+    if manifest.interrupted or manifest.signal is not None:
+        print_line("The run was cut short.")
+
+
+def _print_counts(functions: Sequence[FunctionProfile]) -> None:
+    total = sum(row.instructions for row in functions)
     rows = [
         (
             row.name,
@@ -46,18 +66,9 @@ def print_profile(profile: RecordingProfile, function: FunctionProfile | None) -
             f"{len(row.blocks)} of {row.all_blocks}",
             _loop(row),
         )
-        for row in profile.functions
+        for row in functions
     ]
     print_table(_FUNCTIONS, rows)
-    for left in manifest.unrecorded:
-        share = f" ({100 * left.share:.1f} % of the samples)" if left.share else ""
-        print_line(f"Not recorded: {left.name} in {Path(left.image).name}{share}: {left.reason}")
-    if profile.events:
-        print_line(f"Trace: {profile.events:,} blocks in order.")
-    if manifest.dropped:
-        print_line(f"Lost: {manifest.dropped:,} bytes of trace records.")
-    if manifest.interrupted or manifest.signal is not None:
-        print_line("The run was cut short.")
 
 
 def _loop(row: FunctionProfile) -> str:

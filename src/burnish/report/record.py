@@ -21,8 +21,14 @@ def print_recorded(result: RecordResult, *, json: bool) -> None:
 
 def _lines(result: RecordResult) -> list[str]:
     covered = "" if result.covered is None else f", with {100 * result.covered:.1f} % of the samples"
-    lines = [f"{result.path}: {result.functions} functions, {result.blocks} blocks{covered}."]
-    lines.append(f"{result.entered:,} block entries were counted{_slowdown(result)}.")
+    blocks = f", {result.blocks} blocks" if result.blocks else ""
+    lines = [f"{result.path}: {result.functions} functions{blocks}{covered}."]
+    if result.blocks:
+        lines.append(f"{result.entered:,} block entries were counted{_slowdown(result)}.")
+    if result.entries or not result.blocks:
+        lines.append(
+            f"{result.entries} entries were captured; {result.replayed} of them replay in isolation."
+        )
     if result.events:
         each = result.trace_bytes / result.events
         lines.append(f"{result.events:,} trace records, {each:.3f} bytes each on disk.")

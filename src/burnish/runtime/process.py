@@ -16,8 +16,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,8 @@ from burnish.runtime.command import Child, Command, CommandResult, Stream, start
 from burnish.runtime.ptrace import Change, Ended, Event, GoneError, Memory, Options, Stopped
 from burnish.runtime.snapshot import Snapshot, UncapturableError, capture
 from burnish.runtime.threads import Thread, Threads, detach
+from burnish.runtime.visit import Hit, Visit
+from burnish.runtime.watch import watch
 
 _OPTIONS = (
     Options.SYSGOOD
@@ -59,16 +61,6 @@ class CodePoint:
 
     path: Path
     address: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A thread is about to execute ``points[point]``, which is at ``address``: image address plus ``base``."""
-
-    tid: int
-    point: int
-    address: int
-    base: int
 
 
 class TracedCommand:
@@ -154,6 +146,26 @@ class TracedCommand:
             hidden = {address: space.hidden[address] for address in space.placed}
             return capture(hit.tid, thread.pid, space.memory, hidden, sibling=thread.pid == self._main)
 
+    @contextmanager
+    def visit(self, hit: Hit) -> Generator[Visit]:
+        """Keeps the other threads of the process still while the body looks at the thread of a hit, and lets it run to
+        its return if it likes; then all go on. Raises ``GoneError`` if it was killed."""
+        thread = self._threads.by_tid.get(hit.tid)
+        if thread is None:
+            raise GoneError(f"The traced process {hit.tid} is gone.")
+        visit: Visit | None = None
+        try:
+            with self._threads.held(thread.space, hit.tid):
+                alone = not self._threads.some_run(thread.space, hit.tid)
+                visit = Visit(thread, self._threads, self._handle, alone)
+                yield visit
+        finally:
+            if (visit is None or visit.standing) and thread.tid in self._threads.by_tid:
+                try:
+                    self._threads.over(thread, ptrace.get_registers(thread.tid).rip)
+                except GoneError:
+                    thread.running = True
+
     def proceed(self, hit: Hit) -> None:
         """Lets the thread of a hit go on, over its breakpoint if that is still armed."""
         thread = self._threads.by_tid.get(hit.tid)
@@ -184,20 +196,11 @@ class TracedCommand:
                     space.remove(space.points[point] + self._points[point].address)
 
     def finish(self, timeout_s: float | None) -> CommandResult:
-        """Takes out all breakpoints, lets the command go and waits for its end. After ``timeout_s`` it is ended,
-        and the result says ``timed_out``. Raises ``TargetError`` if a thread cannot be let go."""
+        """Takes out all breakpoints, lets the command go and waits for its end. After ``timeout_s``, and at Ctrl-C, it
+        is ended, and the result says so. Raises ``TargetError`` if a thread cannot be let go."""
         self._release()
-        try:
-            if not self._child.wait(timeout_s):
-                self._child.timed_out = True
-                self._child.stop()
-        except BaseException:
-            self._child.stop()
-            self._finished = True
-            self._child.finish()
-            raise
-        self._finished = True
-        return self._child.finish()
+        self._finished = True  # it is reaped now, whatever happens
+        return watch(self._child, timeout_s)
 
     def close(self) -> None:
         """Kills what still runs, and reaps it; harmless after ``finish`` and when done twice."""

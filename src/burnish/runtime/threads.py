@@ -19,6 +19,7 @@ _EINTR = (1 << 64) - errno.EINTR
 _LAST_CALL = 1 << 16
 _HOLD_S = 2.0
 _STEP_S = 30.0
+_ASKED = Stopped(signal.SIGTRAP, Event.STOP)
 
 
 @dataclass(slots=True)
@@ -87,8 +88,11 @@ class Threads:
             with self.held(space, thread.tid):
                 space.remove(address)
                 with ptrace.signals_held(thread.tid):
-                    ptrace.step(thread.tid)
-                    change = ptrace.wait(thread.tid, _STEP_S, keep_ended=thread.tid == self.main)
+                    change: Change | None = _ASKED
+                    # A stop that was asked for while it reached the breakpoint comes before the step.
+                    while change == _ASKED:
+                        ptrace.step(thread.tid)
+                        change = ptrace.wait(thread.tid, _STEP_S, keep_ended=thread.tid == self.main)
                 space.insert(address)
             if change is None:
                 raise TargetError(

@@ -4,8 +4,7 @@ The command runs once, as it would without us. At sampled entries of a function 
 that copy the original runs from the entry to its return and the rebuilt code from the same state, and what they
 leave is compared: registers, all memory, or the first system call that would be seen outside.
 
-Entries are sampled over the whole run: the first ones by number (1, 2, 3, 4, 5, 6, 8, 10, 12, 15 … of calls), later
-ones after gaps of growing time, during which a function runs without a breakpoint.
+Entries are sampled over the whole run, the first ones more often than later ones (``record.schedule``).
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from burnish.core.deployment import ObjectCode
 from burnish.core.errors import TargetError
 from burnish.core.verdict import Counterexample, Refuted, Tested, Unknown, Verdict
 from burnish.images.link import Layout, image_resolver
+from burnish.record.schedule import Schedule
 from burnish.runtime import ptrace
 from burnish.runtime.address_space import free_near
 from burnish.runtime.command import Command, CommandResult, Stream
@@ -33,9 +33,6 @@ from burnish.verify.compare import ALL_RETURNS, ReturnPart, dead_frame
 from burnish.verify.mutate import Addresses, Input, mutate
 from burnish.verify.trial import Agreed, Bench, Differs, TrialResult, Void, run_trial
 
-_COUNTED = 100
-"""Up to this call entries are chosen by number; each call stops the command for about 0.2 ms until then."""
-_FIRST_GAP_S = 0.002
 _GAP_GROWTH = 1.5
 _HOPELESS = 3
 """After so many entries that only timed out, and none that did not, a function is given up."""
@@ -148,11 +145,8 @@ class _Progress:
     calls: int = 0
     void: Counter[str] = field(default_factory=Counter[str])
     timed_out: int = 0
-    entries: int = 0
+    schedule: Schedule = field(default_factory=lambda: Schedule(_GAP_GROWTH))
     sampled: int = 0
-    next_entry: int = 1
-    gap_s: float = _FIRST_GAP_S
-    due: float | None = None
     seconds: float = 0.0
     counterexample: Counterexample | None = None
     finished: bool = False
@@ -193,7 +187,7 @@ class _Progress:
             syscall_trials=self.calls,
             mutated_trials=self.mutated,
             void_trials=self.void.total(),
-            entries_seen=self.entries,
+            entries_seen=self.schedule.calls,
             seconds=self.seconds,
             void_reasons=tuple(self.void.most_common()),
         )
@@ -207,7 +201,7 @@ class _Progress:
             return Unknown("no call returned before its first system call")
         if self.void:
             return Unknown(self.void.most_common(1)[0][0])
-        if self.entries:
+        if self.schedule.calls:
             return Unknown("no time was left for a trial")
         return Unknown("the run did not call it")
 
@@ -250,6 +244,8 @@ def replay_check(
         _observe(process, progress, bench, end)
         left = None if timeout_s is None else max(0.0, begun + timeout_s - time.monotonic())
         run = process.finish(left if let_finish else 0.0)
+    if run.interrupted:
+        raise KeyboardInterrupt
     return Replay(tuple(one.report() for one in progress), run)
 
 
@@ -259,19 +255,17 @@ def _observe(process: TracedCommand, progress: Sequence[_Progress], trials: _Tri
     while not process.ended and (left := end - time.monotonic()) > 0:
         if all(one.finished for one in progress):
             return
-        dues = [one.due - clock for one in progress if one.due is not None]
+        dues = [one.schedule.due - clock for one in progress if one.schedule.due is not None]
         waiting = time.monotonic()
         hit = process.next_hit(max(0.0, min(left, *dues)) if dues else left)
         clock += time.monotonic() - waiting
         for index, one in enumerate(progress):
-            if one.due is not None and one.due <= clock:
-                one.due = None
+            if one.schedule.is_over(clock):
                 process.arm(index)
         if hit is None:
             continue
         one = progress[hit.point]
-        one.entries += 1
-        if one.entries >= one.next_entry:
+        if one.schedule.is_wanted():
             begun = time.monotonic()
             try:
                 trials.at(process, hit, one, end)
@@ -288,11 +282,7 @@ def _schedule(process: TracedCommand, point: int, one: _Progress, clock: float, 
     if one.counterexample is not None or one.sampled >= trials.entries or one.hopeless:
         one.finished = True
         process.disarm(point)
-    elif one.entries < _COUNTED:
-        one.next_entry = one.entries + 1 + one.entries // 6
-    else:
-        one.due = clock + one.gap_s
-        one.gap_s *= _GAP_GROWTH
+    elif one.schedule.looked(clock):
         process.disarm(point)
 
 
