@@ -64,6 +64,23 @@ BurstOption = Annotated[
 ]
 
 
+class ObserverChoice(Enum):
+    """What watches the functions."""
+
+    AUTO = "auto"
+    PROBES = "probes"
+    QBDI = "qbdi"
+
+
+ObserverOption = Annotated[
+    ObserverChoice,
+    typer.Option(
+        help="What watches: probes in rebuilt functions, or QBDI, which is much slower and records what cannot be "
+        "rebuilt, too. auto takes QBDI where a function that --function names cannot be rebuilt."
+    ),
+]
+
+
 class OnFull(Enum):
     """What a thread does whose part of the ring is full."""
 
@@ -89,6 +106,7 @@ def run(
     max_size: SizeOption = None,
     burst: BurstOption = None,
     timeout: TimeoutOption = None,
+    observer: ObserverOption = ObserverChoice.AUTO,
     cpu: CpuOption = "native",
     json: JsonOption = False,
 ) -> int:
@@ -99,6 +117,7 @@ def run(
     standard error. `burnish profile FOLDER` shows the recording.
     """
     from burnish.cli.frame import INTERRUPTED
+    from burnish.core.recording import Observer
     from burnish.pipeline.record import record
     from burnish.pipeline.recording import RecordOptions
     from burnish.pipeline.recording_words import burst as burst_of
@@ -117,6 +136,7 @@ def run(
                 functions=function_names(function),
                 hot=hot,
                 cpu=cpu,
+                observer=Observer(observer.value),
                 timeout_s=timeout,
                 drop=on_full is OnFull.DROP,
                 most_bytes=size_in_bytes(max_size),

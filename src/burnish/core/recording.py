@@ -29,6 +29,17 @@ class What(Enum):
     """The general registers, and what they point to, at the start of blocks; with ``BLOCKS``."""
 
 
+class Observer(Enum):
+    """What watches the functions that are recorded. The value is the word of ``--observer``."""
+
+    AUTO = "auto"
+    """Probes; QBDI where a named function cannot be rebuilt."""
+    PROBES = "probes"
+    """Probes in rebuilt functions."""
+    QBDI = "qbdi"
+    """QBDI, which runs the program's own code."""
+
+
 class Ending(Enum):
     """How a block ends. The value is what the table ``blocks`` says."""
 
@@ -184,3 +195,4 @@ class Manifest:
     burnish: str
     schema_version: int = SCHEMA_VERSION
     warnings: tuple[str, ...] = field(default=())
+    observer: str = Observer.PROBES.value

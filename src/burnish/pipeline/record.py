@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from burnish.core.errors import RefusedError
+from burnish.core.recording import Observer
+from burnish.pipeline.observing import observe_instead, observe_wanted, what_went_otherwise
 from burnish.pipeline.places import working_folder
 from burnish.pipeline.probing import find_wanted, probe_wanted
-from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult
+from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult, Wanted
 from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.stages import Say, Stages
 from burnish.pipeline.workload import standard_input
@@ -40,14 +43,26 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
             with stages.stage("Sampling"):
                 wanted = find_wanted(options, program, stdin)
             with stages.stage("Rebuilding") as detail:
-                probed = probe_wanted(options, program, wanted, work, detail)
+                probed = _prepare(options, program, wanted, work, detail)
             with stages.stage("Recording") as detail:
                 ran = _run(options, probed, folder, Path(areas), stdin, detail)
+                ran = replace(ran, warnings=what_went_otherwise(probed, wanted, program))
             with stages.stage("Writing"):
                 result = write_recording(options, wanted, probed, ran, folder)
         return replace(result, seconds=stages.seconds, warnings=(*warnings, *result.warnings))
     finally:
         folder.discard()
+
+
+def _prepare(options: RecordOptions, program: Path, wanted: Wanted, work: Path, say: Say) -> Probed:
+    if options.observer is Observer.QBDI:
+        return observe_wanted(options, program, wanted, work)
+    try:
+        return probe_wanted(options, program, wanted, work, say)
+    except RefusedError as error:
+        if options.observer is Observer.PROBES:
+            raise
+        return observe_instead(options, program, wanted, work, error)
 
 
 def _memory() -> str | None:
@@ -83,6 +98,7 @@ def _run(
             wait=records.contents,
         ),
         "LD_PRELOAD": preload(others),
+        **probed.variables,
     }
     command = Command(
         (options.program, *options.arguments),

@@ -61,7 +61,7 @@ def _manifest(options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran) 
     from burnish import __version__
 
     result = ran.result
-    warnings = list(probed.deployment.warnings)
+    warnings = [*probed.deployment.warnings, *probed.warnings, *ran.warnings]
     if ran.lost:
         warnings.append(
             f"{ran.lost} threads were not recorded: there was no memory for their part of the ring."
@@ -87,6 +87,7 @@ def _manifest(options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran) 
         threads=len(ran.threads),
         covered=sum(s.share for s in wanted.spots if s.key in recorded) if wanted.sampled else None,
         burnish=__version__,
+        observer=probed.observer.value,
         warnings=tuple(warnings),
     )
 
