@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from burnish.core.code import Block, Branch, Function, Jump, Label, Refused, Switch, successors
+from burnish.core.code import Block, Branch, Function, Jump, Label, Reason, Refused, Switch, successors
 from burnish.core.deployment import Deployment, Method
 from burnish.core.errors import RefusedError, TargetError, UsageError
 from burnish.core.image import Access as Permission
@@ -34,6 +34,7 @@ _LITTLE = 1 << 16
 _CALLS = (OpCode.CALL, OpCode.CALLIND)
 _PAGE = 4096
 _SHOWN = 3
+_EVEX = b"\x62"
 _PYTHON = ("Py_Initialize", "Py_BytesMain")
 
 
@@ -157,6 +158,10 @@ def _observed(
     function = control_flow(image, bounds, keep_refused=True)
     if isinstance(function, Refused):
         return function
+    for instruction in function.instructions:
+        # QBDI does not save the registers that only AVX-512 has.
+        if image.read(instruction.address, 1) == _EVEX:
+            return Refused(Reason.AVX, instruction.address, "QBDI does not know AVX-512")
     sites = _operand_sites(image, function, following.site) if with_sites else {}
     numbering = _number_all(function, *first, sites)
     return Observed(bounds, function, numbering, frozenset(s.number for row in sites.values() for s in row))

@@ -39,8 +39,8 @@ class Qbdi:
 class Noted:
     """What the tool noted in one run. Places are addresses in the process: ``native`` where code of the program ran
     outside QBDI, ``unknown`` where code ran that no control flow leads to, ``strange`` where a jump or an access was
-    not what it should be. ``bases`` are the load addresses of the images. ``began`` and ``stopped`` say whether the program was started, and whether it was ended
-    because it was about to leave frames (``longjmp``, an exception)."""
+    not what it should be. ``bases`` are the load addresses of the images. ``began`` says whether ``main`` was started,
+    ``stopped`` whether the run was ended because it was about to leave frames (``longjmp``, an exception)."""
 
     native: tuple[int, ...]
     unknown: tuple[int, ...]

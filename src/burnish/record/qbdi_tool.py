@@ -1,8 +1,8 @@
 """Runs inside a target under QBDI: writes the records of the wanted functions, as rebuilt functions with probes do.
 
 ``pyqbdipreload`` loads it into the target, before ``main``, in a Python of its own, which has the standard library and
-nothing else: of the house it imports one module. What it does is in the plan that ``record/qbdi.py`` wrote: which instructions begin blocks, end them, or touch memory,
-and which counter or record each stands for.
+nothing else: of the house it imports one module. What it does is in the plan that ``record/qbdi.py`` wrote: which
+instructions begin blocks, end them, or touch memory, and which counter or record each stands for.
 """
 
 from __future__ import annotations
