@@ -12,7 +12,7 @@ from burnish.pipeline import optimize as pipeline
 from burnish.pipeline.optimization import Optimization, OptimizeOptions
 from burnish.pipeline.record import record as record_run
 from burnish.pipeline.recording import RecordOptions
-from burnish.pipeline.recording_words import kinds
+from burnish.pipeline.recording_words import kinds, observer_of
 from burnish.record.store import Recording
 
 
@@ -39,17 +39,19 @@ def record(
     output: str | os.PathLike[str] = "run.burnish",
     *,
     what: Iterable[str] = ("edges",),
+    observer: str = "auto",
     say: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> Recording:
     """Run ``command`` with probes in its hot functions, and open the recording that is left at ``output``.
 
-    ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``); ``options`` are the other fields of
-    ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
-    ``burnish.pipeline.record.record`` does, and ``TypeError`` for an unknown option.
+    ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``), ``observer`` is one of ``--observer``, and
+    ``options`` are the other fields of ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"],
+    functions=("main",))``. Raises as ``burnish.pipeline.record.record`` does, and ``TypeError`` for an unknown option.
     """
     words = tuple(os.fspath(word) for word in command)
     if not words:
         raise UsageError("No command to record was given.")
     chosen = kinds(",".join(what))
+    options["observer"] = observer_of(observer)
     return record_run(RecordOptions(words[0], words[1:], Path(output), chosen, **options), say).open()
