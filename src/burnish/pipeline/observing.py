@@ -6,8 +6,9 @@ Slower by orders of magnitude, and able to see what cannot be rebuilt. ``record/
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.core.code import Block, Branch, Function, Jump, Label, Reason, Refused, Switch, successors
@@ -20,18 +21,19 @@ from burnish.core.recording import Access, Edge, Numbering, Observer, Site, Unre
 from burnish.images import load
 from burnish.images.control_flow import control_flow
 from burnish.machine.accesses import memory_operands
-from burnish.pipeline.recording import Probed, RecordOptions, Wanted
+from burnish.pipeline.recording import Probed, RecordOptions, Records, Wanted
 from burnish.recompile import Summaries
 from burnish.recompile.emit import emit
+from burnish.recompile.numbering import CALLS, Numbers, number
+from burnish.recompile.numbering import Wanted as Numbered
 from burnish.recompile.planned import Plan
-from burnish.recompile.probes import MOST_SITES, Probes, counters_of, number, sites_of
+from burnish.recompile.probes import MOST_SITES, SITE_SHIFT, Probes
 from burnish.record.areas import environment
 from burnish.record.qbdi import EXTRA, find_qbdi, is_installed, read_notes, start_under
 from burnish.record.qbdi_tool import LEAVES_FRAMES
 
 _SEEN = (What.EDGES, What.BLOCKS, What.MEMORY)
 _LITTLE = 1 << 16
-_CALLS = (OpCode.CALL, OpCode.CALLIND)
 _PAGE = 4096
 _SHOWN = 3
 _EVEX = b"\x62"
@@ -59,23 +61,23 @@ def observe_wanted(options: RecordOptions, program: Path, wanted: Wanted, work: 
         )
     images = _images(program, wanted)
     _check_program(images[program])
-    found = _number(options, wanted)
+    if options.burst is not None:
+        raise UsageError("QBDI does not record bursts; leave --burst out, or use --observer probes.")
+    found, free = _number(options, wanted)
     if not found:
         raise TargetError("No hot function can be recorded: the control flow of none of them was found.")
-    blocks = sum(len(row.numbering.blocks) for rows in found.values() for row in rows)
-    counters = sum(counters_of(row.numbering) for rows in found.values() for row in rows)
-    record_bytes = _record_bytes(options.what, blocks)
+    records = _records(options.what, free.block)
     plan = {
-        "record_bytes": record_bytes,
-        "memory": What.MEMORY in options.what,
+        "record_bytes": records.bytes,
+        "memory": records.accesses,
         "leaves_frames": any(_leaves_frames(image) for image in images.values()),
         "images": [_image_plan(path, image, found.get(path, [])) for path, image in images.items()],
     }
-    recording = environment(work, counters, trace=record_bytes > 0, drop=options.drop)
+    recording = environment(work, free.counter, record_bytes=records.bytes, drop=options.drop)
     variables, notes = start_under(qbdi, plan, work, recording, os.environ.get("LD_PRELOAD", ""))
     kept = [(path, row.bounds, row.function, row.numbering) for path, rows in found.items() for row in rows]
     deployment = Deployment(program, Method.PRELOAD, (), str(program))
-    return Probed(kept, deployment, counters, record_bytes, Observer.QBDI, variables, notes)
+    return Probed(kept, deployment, free.counter, records, Observer.QBDI, variables, notes)
 
 
 def _check_program(image: Image) -> None:
@@ -92,32 +94,24 @@ def _leaves_frames(image: Image) -> bool:
     return any(imported.name in LEAVES_FRAMES for imported in image.got.values())
 
 
-def _record_bytes(what: Sequence[What], blocks: int) -> int:
+def _records(what: Sequence[What], blocks: int) -> Records:
     if What.MEMORY in what:
-        return 8
+        return Records(8, blocks=True, accesses=True)
     if What.BLOCKS not in what:
-        return 0
-    return 2 if blocks < _LITTLE else 4
+        return Records()
+    return Records(2 if blocks < _LITTLE else 4, blocks=True)
 
 
-@dataclass(slots=True)
-class _Next:
-    block: int = 0
-    counter: int = 0
-    site: int = 0
-    taken: dict[tuple[Path, int], str] = field(default_factory=dict[tuple[Path, int], str])
-    """Instructions of functions so far, and whose they are."""
-
-
-def _number(options: RecordOptions, wanted: Wanted) -> dict[Path, list[Observed]]:
-    """The wanted functions with their numbers, by image."""
+def _number(options: RecordOptions, wanted: Wanted) -> tuple[dict[Path, list[Observed]], Numbers]:
+    """The wanted functions with their numbers, by image, and the numbers that are left."""
     found: dict[Path, list[Observed]] = {}
-    following = _Next()
+    free = Numbers()
+    taken: dict[tuple[Path, int], str] = {}
     for path, image in wanted.images.items():
         summaries = Summaries(image)
         for spot in (spot for spot in wanted.spots if spot.image == path):
-            row = _observed(image, spot.bounds, summaries, following, with_sites=What.MEMORY in options.what)
-            reason = row if isinstance(row, Refused) else _shared(path, row, following)
+            row = _observed(image, spot.bounds, summaries, free, with_sites=What.MEMORY in options.what)
+            reason = row if isinstance(row, Refused) else _shared(path, row, taken)
             if reason is not None:
                 if options.functions:
                     raise RefusedError(reason)
@@ -127,33 +121,30 @@ def _number(options: RecordOptions, wanted: Wanted) -> dict[Path, list[Observed]
                 continue
             assert isinstance(row, Observed)
             found.setdefault(path, []).append(row)
-            following.block += len(row.numbering.blocks)
-            following.counter += counters_of(row.numbering)
-            following.site += sites_of(row.numbering)
-    if following.site > MOST_SITES:
+    if free.site > MOST_SITES:
         raise UsageError("These functions have too many loads and stores to record; choose fewer of them.")
-    return found
+    return found, free
 
 
-def _shared(path: Path, row: Observed, following: _Next) -> str | None:
-    """Why the function cannot be told from another one, if so: they share code."""
+def _shared(path: Path, row: Observed, taken: dict[tuple[Path, int], str]) -> str | None:
+    """Why the function cannot be told from an earlier one, if so: they share code. ``taken`` are the instructions of
+    those, and whose they are."""
     addresses = {instruction.address for instruction in row.function.instructions}
     for address in addresses:
-        other = following.taken.get((path, address))
+        other = taken.get((path, address))
         if other is not None:
             return f"{row.bounds.name} shares code at {address:#x} with {other}; record one of them"
-    following.taken.update(dict.fromkeys(((path, address) for address in addresses), row.bounds.name))
+    taken.update(dict.fromkeys(((path, address) for address in addresses), row.bounds.name))
     return None
 
 
 def _observed(
-    image: Image, bounds: FunctionBounds, summaries: Summaries, following: _Next, *, with_sites: bool
+    image: Image, bounds: FunctionBounds, summaries: Summaries, free: Numbers, *, with_sites: bool
 ) -> Observed | Refused:
     """What can be rebuilt has the numbers of its probes; of the rest, each block and each edge has a counter."""
-    first = (following.block, following.counter)
     plan = summaries.plan(bounds)
     if not isinstance(plan, Refused):
-        numbering = number(plan, *first, following.site if with_sites else None)
+        numbering = number(plan, free, Numbered(accesses=with_sites))
         return Observed(bounds, plan.function, numbering, _probed_sites(plan, numbering))
     function = control_flow(image, bounds, keep_refused=True)
     if isinstance(function, Refused):
@@ -162,43 +153,37 @@ def _observed(
         # QBDI does not save the registers that only AVX-512 has.
         if image.read(instruction.address, 1) == _EVEX:
             return Refused(Reason.AVX, instruction.address, "QBDI does not know AVX-512")
-    sites = _operand_sites(image, function, following.site) if with_sites else {}
-    numbering = _number_all(function, *first, sites)
+    sites = _operand_sites(image, function, free) if with_sites else {}
+    numbering = _number_all(function, free, sites)
     return Observed(bounds, function, numbering, frozenset(s.number for row in sites.values() for s in row))
 
 
-@dataclass(frozen=True, slots=True)
-class _Noting(Probes):
-    """Probes that only note which accesses would have one."""
-
-    seen: set[int] = field(default_factory=set[int])
-
-    def at_access(
-        self, builder: object, place: tuple[Label, int], addresses: Sequence[str], name: str
-    ) -> None:
-        self.seen.update(site.number for site in self.numbering.sites.get(place, ()))
-
-
 def _probed_sites(plan: Plan, numbering: Numbering) -> frozenset[int]:
-    """The sites that probes record: not those at fixed places in the function's own frame."""
+    """The sites that probes record: not those at fixed places in the function's own frame. Only emission knows them: it
+    marks an address with its site by an ``or``."""
     if not numbering.sites:
         return frozenset()
-    noting = _Noting(numbering, 8)
-    emit(plan, probes=noting)
-    return frozenset(noting.seen)
+    marks = set(re.findall(r"or i64 [^,]+, (-?\d+)", emit(plan, probes=Probes(numbering, 8))))
+    sites = [site.number for row in numbering.sites.values() for site in row]
+    words = {site: site << SITE_SHIFT for site in sites}
+    return frozenset(site for site, word in words.items() if str(word - (word >> 63 << 64)) in marks)
 
 
 def _number_all(
-    function: Function, block: int, counter: int, sites: Mapping[tuple[Label, int], tuple[Site, ...]]
+    function: Function, free: Numbers, sites: Mapping[tuple[Label, int], tuple[Site, ...]]
 ) -> Numbering:
-    blocks = {found.label: block + k for k, found in enumerate(function.blocks)}
-    entered = {label: counter + k for k, label in enumerate(blocks)}
+    blocks = {found.label: free.block + k for k, found in enumerate(function.blocks)}
+    entered = {label: free.counter + k for k, label in enumerate(blocks)}
     edges = [Edge(found.label, to) for found in function.blocks for to in successors(found.terminator)]
-    taken = {edge: counter + len(entered) + k for k, edge in enumerate(edges)}
+    taken = {edge: free.counter + len(entered) + k for k, edge in enumerate(edges)}
+    free.block += len(blocks)
+    free.counter += len(entered) + len(taken)
     return Numbering(blocks, entered, taken, sites)
 
 
-def _operand_sites(image: Image, function: Function, first: int) -> dict[tuple[Label, int], tuple[Site, ...]]:
+def _operand_sites(
+    image: Image, function: Function, free: Numbers
+) -> dict[tuple[Label, int], tuple[Site, ...]]:
     found: dict[tuple[Label, int], tuple[Site, ...]] = {}
     sizes = {instruction.address: instruction.size for instruction in function.instructions}
     for block in function.blocks:
@@ -207,8 +192,8 @@ def _operand_sites(image: Image, function: Function, first: int) -> dict[tuple[L
             for operand in memory_operands(image.read(address, sizes[address]) or b""):
                 for access, there in ((Access.LOAD, operand.read), (Access.STORE, operand.written)):
                     if there:
-                        row.append(Site(first, access, operand.size, address))
-                        first += 1
+                        row.append(Site(free.site, access, operand.size, address))
+                        free.site += 1
             if row:
                 found[block.label, index] = tuple(row)
     return found
@@ -303,7 +288,7 @@ def _flow_plan(row: Observed) -> dict[str, list[object]]:
 
 
 def _ends_in_call(block: Block) -> bool:
-    return bool(block.operations) and block.operations[-1].opcode in _CALLS
+    return bool(block.operations) and block.operations[-1].opcode in CALLS
 
 
 def observe_instead(
@@ -313,7 +298,7 @@ def observe_instead(
     refusal, with a hint, if not."""
     if not is_installed():
         raise RefusedError(refusal.refused, f"QBDI can record it: {EXTRA}.") from refusal
-    if any(what not in _SEEN for what in options.what):
+    if options.burst is not None or any(what not in _SEEN for what in options.what):
         raise refusal
     probed = observe_wanted(options, program, wanted, work)
     probed.warnings = (f"Recorded by QBDI, which is much slower, because of {refusal}.",)

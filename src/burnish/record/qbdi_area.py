@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any
 
-HEADER, CHUNK_HEADER, PAGE, MARGIN = 4096, 64, 4096, 4096
+HEADER, CHUNK_HEADER, PAGE, MARGIN, NOWHERE = 4096, 64, 4096, 4096, 4096
 CURSOR, LIMIT, CHUNK, NUMBER, DROPPED, STARTED, COUNTERS, CHUNKS, CHUNK_BYTES = 0, 1, 3, 4, 5, 6, 8, 9, 10
 FULL, USED, ORDER, BEGAN, ENDED = range(5)
 _FORMATS: dict[int, Any] = {0: "B", 2: "H", 4: "I", 8: "Q"}
@@ -33,7 +33,7 @@ class Area:
 
     def open(self) -> None:
         """Make an area; in a forked child, another one."""
-        first = (HEADER + 8 * self.count + PAGE - 1) // PAGE * PAGE
+        first = (HEADER + 8 * self.count + PAGE - 1) // PAGE * PAGE + NOWHERE
         size = first + self.chunks * self.chunk_bytes
         now = time.monotonic_ns()
         name = f"{self.folder}/{os.getpid()}-{threading.get_native_id()}-{now}"
