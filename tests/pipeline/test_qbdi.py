@@ -205,6 +205,31 @@ def test_code_that_no_control_flow_leads_to_is_said(observed: Path, tmp_path: Pa
     assert any("(hidden)" in text and "no control flow" in text for text in done.warnings)
 
 
+SHARING = """
+long first(long), second(long);
+__asm__(".text\\n.globl first, second\\n.type first, @function\\n.type second, @function\\n"
+        "first: .cfi_startproc\\n test $1, %dil\\n jne second\\n lea 1(%rdi), %rax\\n ret\\n .cfi_endproc\\n"
+        "second: .cfi_startproc\\n lea (%rdi, %rdi, 2), %rax\\n ret\\n .cfi_endproc\\n");
+int main(void) { return (int)(first(3) + second(4)); }
+"""
+
+
+def test_a_function_that_goes_on_in_another_is_refused(build: Callable[..., Path], tmp_path: Path) -> None:
+    program = build("sharing", SHARING, "-no-pie", "-fno-pie")
+    symbols = subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout
+    first = next("0x" + line.split()[0] for line in symbols.splitlines() if line.endswith(" first"))
+    # With symbols the jump is known to leave the function.
+    names = ("first", "second")
+    probes = run(program, tmp_path / "p", functions=names, observer=Observer.PROBES).open()
+    whole = run(program, tmp_path / "r", functions=names).open()
+    assert whole.blocks == probes.blocks
+    assert whole.edges == probes.edges
+    assert calls(whole) == {"first": 1, "second": 2}
+    subprocess.run(["strip", program], check=True)
+    with pytest.raises(RefusedError, match="goes on in"):
+        run(program, tmp_path / "r", functions=(first,))
+
+
 def test_a_program_that_leaves_frames_is_ended_and_told(observed: Path, tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="longjmp"):
         run(observed, tmp_path / "r", "jump", functions=("triple",))

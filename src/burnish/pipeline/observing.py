@@ -37,6 +37,7 @@ _LITTLE = 1 << 16
 _PAGE = 4096
 _SHOWN = 3
 _EVEX = b"\x62"
+_FLOW = ("blocks", "returns", "calls", "ends", "passes")
 _PYTHON = ("Py_Initialize", "Py_BytesMain")
 
 
@@ -111,7 +112,7 @@ def _number(options: RecordOptions, wanted: Wanted) -> tuple[dict[Path, list[Obs
         summaries = Summaries(image)
         for spot in (spot for spot in wanted.spots if spot.image == path):
             row = _observed(image, spot.bounds, summaries, free, with_sites=What.MEMORY in options.what)
-            reason = row if isinstance(row, Refused) else _shared(path, row, taken)
+            reason = row if isinstance(row, Refused) else _shared(path, image, row, taken)
             if reason is not None:
                 if options.functions:
                     raise RefusedError(reason)
@@ -126,15 +127,19 @@ def _number(options: RecordOptions, wanted: Wanted) -> tuple[dict[Path, list[Obs
     return found, free
 
 
-def _shared(path: Path, row: Observed, taken: dict[tuple[Path, int], str]) -> str | None:
-    """Why the function cannot be told from an earlier one, if so: they share code. ``taken`` are the instructions of
-    those, and whose they are."""
-    addresses = {instruction.address for instruction in row.function.instructions}
+def _shared(path: Path, image: Image, row: Observed, taken: dict[tuple[Path, int], str]) -> str | None:
+    """Why the function cannot be told from another one, if so: they share code, which both run. ``taken`` are the
+    instructions of those that are watched already, and whose they are."""
+    own, name = row.bounds, row.bounds.name
+    addresses = [instruction.address for instruction in row.function.instructions]
     for address in addresses:
         other = taken.get((path, address))
         if other is not None:
-            return f"{row.bounds.name} shares code at {address:#x} with {other}; record one of them"
-    taken.update(dict.fromkeys(((path, address) for address in addresses), row.bounds.name))
+            return f"{name} shares code at {address:#x} with {other}; record one of them"
+        bounds = None if own.address <= address < own.end else image.bounds_at(address)
+        if bounds is not None and not bounds.is_part:
+            return f"{name} goes on in {bounds.name} at {address:#x}, and QBDI cannot tell who runs it"
+    taken.update(dict.fromkeys(((path, address) for address in addresses), name))
     return None
 
 
@@ -214,7 +219,7 @@ def _image_plan(path: Path, image: Image, rows: Sequence[Observed]) -> dict[str,
         "sites": [pair for row in rows for pair in _sites_plan(row)],
     }
     parts = [_flow_plan(row) for row in rows]
-    for name in ("blocks", "outside", "returns", "calls", "ends", "passes"):
+    for name in _FLOW:
         plan[name] = [item for part in parts for item in part[name]]
     return plan
 
@@ -258,30 +263,30 @@ def _places(
 
 def _flow_plan(row: Observed) -> dict[str, list[object]]:
     numbering = row.numbering
-    plan: dict[str, list[object]] = {
-        name: [] for name in ("blocks", "outside", "returns", "calls", "ends", "passes")
-    }
+    plan: dict[str, list[object]] = {name: [] for name in _FLOW}
+    # Another function, which a conditional jump leads to: entered by that jump alone.
+    outside = {block.label for block in row.function.blocks if not block.marks}
     for block in row.function.blocks:
         label = block.label
-        real = bool(block.marks)
-        plan["blocks"].append(
-            (label.address, numbering.blocks[label], numbering.entered.get(label, -1), real)
-        )
-        if not real:
-            plan["outside"].append(label.address)
+        if label in outside:
             continue
+        plan["blocks"].append((label.address, numbering.blocks[label], numbering.entered.get(label, -1)))
         last = block.marks[-1][0]
-        ways = {to: numbering.taken[Edge(label, to)] for to in successors(block.terminator)
-                if Edge(label, to) in numbering.taken}  # fmt: skip
+        ways = [to for to in successors(block.terminator) if Edge(label, to) in numbering.taken]
+        counters = [numbering.taken[Edge(label, to)] for to in ways]
         match block.terminator:
             case Branch() | Switch():
-                plan["ends"].append((last, [(to.address, counter) for to, counter in ways.items()]))
-            case Jump(target) if target in ways:
-                if _ends_in_call(block):
-                    plan["calls"].append((last, ways[target]))
-                    plan["returns"].append((target.address, ways[target]))
-                else:
-                    plan["passes"].append((last, ways[target]))
+                entries = [
+                    (numbering.blocks[to], numbering.entered.get(to, -1)) if to in outside else (-1, -1)
+                    for to in ways
+                ]
+                rows = zip(ways, counters, entries, strict=True)
+                plan["ends"].append((last, [(to.address, counter, *entry) for to, counter, entry in rows]))
+            case Jump(target) if ways and _ends_in_call(block):
+                plan["calls"].append((last, counters[0]))
+                plan["returns"].append((target.address, counters[0]))
+            case Jump() if ways:
+                plan["passes"].append((last, counters[0]))
             case _:
                 pass
     return plan

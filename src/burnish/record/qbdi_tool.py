@@ -93,11 +93,9 @@ class Observer:
     def add_image(self, image: Any, base: int) -> None:
         """Note what is to be done where."""
         self.known.update(base + address for address in image["known"])
-        entries: dict[int, Action] = {}
-        for address, number, counter, real in image["blocks"]:
-            entries[base + address] = self.entry(number, counter)
-            if real and (self.trace or counter >= 0):
-                self.before.setdefault(base + address, []).append(entries[base + address])
+        for address, number, counter in image["blocks"]:
+            if self.trace or counter >= 0:
+                self.before.setdefault(base + address, []).append(self.entry(number, counter))
         for address, counter in image["returns"]:
             self.before.setdefault(base + address, []).insert(0, self.returned(counter))
         for address, sites in image["sites"]:
@@ -105,10 +103,13 @@ class Observer:
         for address, counter in image["calls"]:
             self.after.setdefault(base + address, []).append(self.calls(counter))
         for address, ways in image["ends"]:
-            targets = {base + target: counter for target, counter in ways}
-            outside = {base + target for target in image["outside"]}
-            virtual = {target: entries[target] for target in outside & targets.keys()}
-            self.after.setdefault(base + address, []).append(self.leaves(base + address, targets, virtual))
+            targets = {base + target: counter for target, counter, _, _ in ways}
+            outside = {
+                base + target: self.entry(number, entered)
+                for target, _, number, entered in ways
+                if number >= 0
+            }
+            self.after.setdefault(base + address, []).append(self.leaves(base + address, targets, outside))
         for address, counter in image["passes"]:
             self.after.setdefault(base + address, []).append(self.passes(counter))
 
@@ -130,9 +131,9 @@ class Observer:
         return write
 
     def leaves(
-        self, place: int, targets: dict[int, int], virtual: dict[int, Action]
+        self, place: int, targets: dict[int, int], outside: dict[int, Action]
     ) -> Callable[[Any, Any], None]:
-        """A branch or a switch is passed. ``virtual`` are targets that have no instruction of the function's own."""
+        """A branch or a switch is passed. ``outside`` has blocks that are another function's code, entered so."""
         area, notes = self.area, self.notes
 
         def leave(vm: Any, gpr: Any) -> None:
@@ -142,8 +143,8 @@ class Observer:
                 notes.add(STRANGE, place)
                 return
             area.counters[counter] += 1
-            if target in virtual:
-                virtual[target](gpr)
+            if target in outside:
+                outside[target](gpr)
 
         return leave
 
