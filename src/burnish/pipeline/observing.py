@@ -112,7 +112,7 @@ def _number(options: RecordOptions, wanted: Wanted) -> tuple[dict[Path, list[Obs
         summaries = Summaries(image)
         for spot in (spot for spot in wanted.spots if spot.image == path):
             row = _observed(image, spot.bounds, summaries, free, with_sites=What.MEMORY in options.what)
-            reason = row if isinstance(row, Refused) else _shared(path, image, row, taken)
+            reason = row if isinstance(row, Refused) else _unwatchable(path, image, row, taken)
             if reason is not None:
                 if options.functions:
                     raise RefusedError(reason)
@@ -127,10 +127,12 @@ def _number(options: RecordOptions, wanted: Wanted) -> tuple[dict[Path, list[Obs
     return found, free
 
 
-def _shared(path: Path, image: Image, row: Observed, taken: dict[tuple[Path, int], str]) -> str | None:
-    """Why the function cannot be told from another one, if so: they share code, which both run. ``taken`` are the
-    instructions of those that are watched already, and whose they are."""
+def _unwatchable(path: Path, image: Image, row: Observed, taken: dict[tuple[Path, int], str]) -> str | None:
+    """Why the function cannot be watched, if so: it runs too early, or shares code with another one, which both run.
+    ``taken`` are the instructions of those that are watched already, and whose they are."""
     own, name = row.bounds, row.bounds.name
+    if own.address == image.entry:
+        return f"{name} runs before main, and QBDI begins there"
     addresses = [instruction.address for instruction in row.function.instructions]
     for address in addresses:
         other = taken.get((path, address))
@@ -305,7 +307,10 @@ def observe_instead(
         raise RefusedError(refusal.refused, f"QBDI can record it: {EXTRA}.") from refusal
     if options.burst is not None or any(what not in _SEEN for what in options.what):
         raise refusal
-    probed = observe_wanted(options, program, wanted, work)
+    try:
+        probed = observe_wanted(options, program, wanted, work)
+    except RefusedError as error:
+        raise RefusedError(refusal.refused, f"nor can QBDI record it: {error}") from error
     probed.warnings = (f"Recorded by QBDI, which is much slower, because of {refusal}.",)
     return probed
 
