@@ -1,11 +1,11 @@
 """Claim: recording costs little: edge counts at most 1.3 times the native processor time, the order of all blocks at
 most 3 times and that with all addresses at most 8 times, in at most two bytes a block on disk; and the order of blocks
-takes at least ten times less than valgrind's tools.
+takes at least ten times less than valgrind's tools and a Python callback of QBDI.
 
-Debian's compressors, Lua and SQLite are recorded, each with its hot functions; those count of which they hold at least
-90 % of the samples. Native and recorded runs alternate on the same input. The peers run once on it: callgrind with
-jumps (``--dump-instr=yes --collect-jumps=yes``) and ``lackey --trace-mem=yes``. Times are processor times of the target, and
-do not include the time to sample and to rebuild, which is shown apart.
+Debian's compressors, Lua and SQLite are recorded, each with its hot functions; those count of which they hold at
+least 90 % of the samples. Native and recorded runs alternate on the same input. The peers run once on it: callgrind
+with jumps (``--dump-instr=yes --collect-jumps=yes``), ``lackey --trace-mem=yes``, and QBDI with ``qbdi_blocks.py``.
+Times are processor times of the target, and do not include the time to sample and to rebuild, which is shown apart.
 
     python benchmarks/recording_cost.py [--quick] [--seed N] [--only WORKLOAD …]
 """
@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from burnish.core.recording import What
 from burnish.pipeline.record import record
 from burnish.pipeline.recording import RecordOptions, RecordResult
+from burnish.record.qbdi import is_installed
 from burnish.report.tables import Column, print_line, print_table
 from burnish.runtime.command import Command, Stream, run_command
 from harness import Figure, common, finish, parser
@@ -41,9 +42,10 @@ _PEER_LIMIT_S = 60.0
 """A peer that takes longer is ended, and counts as if it had been done: what it costs is more than what is printed."""
 _PEERS = {
     "callgrind": (
-        "--tool=callgrind", "--dump-instr=yes", "--collect-jumps=yes", "--callgrind-out-file=/dev/null",
+        "valgrind", "--tool=callgrind", "--dump-instr=yes", "--collect-jumps=yes", "--callgrind-out-file=/dev/null",
     ),
-    "lackey": ("--tool=lackey", "--trace-mem=yes", "--log-file=/dev/null"),
+    "lackey": ("valgrind", "--tool=lackey", "--trace-mem=yes", "--log-file=/dev/null"),
+    "QBDI": (sys.executable, "-m", "pyqbdipreload", str(Path(__file__).with_name("qbdi_blocks.py")), "--"),
 }  # fmt: skip
 
 
@@ -85,13 +87,14 @@ def measure(task: Task, repeat: int, work: Path) -> Cost:
             )
             done[mode].append(record(options))
     peers: dict[str, float] = {}
-    if shutil.which("valgrind") is not None:
-        for name, words in _PEERS.items():
-            under = Command(("valgrind", *words, *command.argv))
-            done_by_peer = run_command(
-                under, stdout=Stream.DISCARD, stderr=Stream.DISCARD, timeout_s=_PEER_LIMIT_S
-            )
-            peers[name] = done_by_peer.cpu_s
+    for name, words in _PEERS.items():
+        if shutil.which(words[0]) is None or (name == "QBDI" and not is_installed()):
+            continue
+        under = Command((*words, *command.argv))
+        done_by_peer = run_command(
+            under, stdout=Stream.DISCARD, stderr=Stream.DISCARD, timeout_s=_PEER_LIMIT_S
+        )
+        peers[name] = done_by_peer.cpu_s
     last = done["blocks"][-1]
     return Cost(
         workload=task.name,

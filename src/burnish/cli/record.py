@@ -93,6 +93,23 @@ BurstOption = Annotated[
 ]
 
 
+class ObserverChoice(Enum):
+    """What watches the functions."""
+
+    AUTO = "auto"
+    PROBES = "probes"
+    QBDI = "qbdi"
+
+
+ObserverOption = Annotated[
+    ObserverChoice,
+    typer.Option(
+        help="What watches: probes in rebuilt functions, or QBDI, which is much slower and records what cannot be "
+        "rebuilt, too. auto takes QBDI where a function that --function names cannot be rebuilt."
+    ),
+]
+
+
 class OnFull(Enum):
     """What a thread does whose part of the ring is full."""
 
@@ -121,6 +138,7 @@ def run(
     burst: BurstOption = None,
     entries: EntriesOption = 64,
     timeout: TimeoutOption = None,
+    observer: ObserverOption = ObserverChoice.AUTO,
     cpu: CpuOption = "native",
     json: JsonOption = False,
 ) -> int:
@@ -134,6 +152,7 @@ def run(
     shows the recording.
     """
     from burnish.cli.frame import INTERRUPTED
+    from burnish.core.recording import Observer
     from burnish.pipeline.live import record_process
     from burnish.pipeline.record import record
     from burnish.pipeline.recording import RecordOptions
@@ -158,6 +177,7 @@ def run(
         most_bytes=size_in_bytes(max_size),
         burst=burst_of(burst),
         entries=entries,
+        observer=Observer(observer.value),
     )
     with progress() as say:
         done = record(options, say) if pid is None else record_process(pid, seconds, options, say)

@@ -59,8 +59,8 @@ class PatchError(BurnishError):
 class RefusedError(BurnishError):
     """A single requested function cannot be lifted or rebuilt; carries the reason as data in ``refused``."""
 
-    def __init__(self, refused: object) -> None:
-        super().__init__(str(refused))
+    def __init__(self, refused: object, hint: str = "") -> None:
+        super().__init__(f"{refused}; {hint}" if hint else str(refused))
         self.refused = refused
 
 

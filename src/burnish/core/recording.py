@@ -31,6 +31,17 @@ class What(Enum):
     """Calls with the registers and the memory that they find and leave; in a run of the original, of its own."""
 
 
+class Observer(Enum):
+    """What watches the functions that are recorded. The value is the word of ``--observer``."""
+
+    AUTO = "auto"
+    """Probes; QBDI where a named function cannot be rebuilt."""
+    PROBES = "probes"
+    """Probes in rebuilt functions."""
+    QBDI = "qbdi"
+    """QBDI, which runs the program's own code."""
+
+
 class Ending(Enum):
     """How a block ends. The value is what the table ``blocks`` says."""
 
@@ -188,3 +199,4 @@ class Manifest:
     warnings: tuple[str, ...] = field(default=())
     runs: int = 1
     """How many runs were merged into it; times, threads and lost bytes are then those of all together."""
+    observer: str = Observer.PROBES.value

@@ -231,7 +231,7 @@ _OPTIONAL = (
     ("z3", "Z3", "Nothing in this version; proofs will need it."),
     ("ray", "Ray", "Nothing in this version; work on a cluster will need it."),
     ("frida", "Frida", "Nothing in this version; attaching to a live process will need it."),
-    ("pyqbdi", "QBDI", "Nothing in this version; recording code that cannot be rebuilt will need it."),
+    ("pyqbdi", "QBDI", "Functions that cannot be rebuilt are not recorded: pip install 'burnish[qbdi]'."),
 )
 
 

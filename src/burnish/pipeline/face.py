@@ -14,7 +14,7 @@ from burnish.pipeline.merge import Source, merge_recordings
 from burnish.pipeline.optimization import Optimization, OptimizeOptions
 from burnish.pipeline.record import record as record_run
 from burnish.pipeline.recording import RecordOptions
-from burnish.pipeline.recording_words import kinds
+from burnish.pipeline.recording_words import kinds, observer_of
 from burnish.record.store import Recording
 
 
@@ -43,6 +43,7 @@ def record(
     pid: int | None = None,
     seconds: float | None = None,
     what: Iterable[str] = ("edges",),
+    observer: str = "auto",
     say: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> Recording:
@@ -51,8 +52,33 @@ def record(
     With ``pid`` that process is recorded instead, for so many ``seconds`` (None: until it ends, or Ctrl-C):
     ``burnish.record(pid=1234, seconds=10.0)``.
 
-    ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``); ``options`` are the other fields of
-    ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
+    ``what`` are words of ``--what`` (``edges``, ``blocks``, …), ``observer`` is one of ``--observer``, and ``options``
+    are the other fields of ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``.
+    Raises as ``burnish.pipeline.record.record`` and ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for
+    an unknown option.
+    """
+    words = tuple(os.fspath(argument) for argument in arguments)
+    return pipeline.optimize(OptimizeOptions(os.fspath(program), words, Path(output), **options), say)
+
+
+def record(
+    command: Sequence[str | os.PathLike[str]] = (),
+    output: str | os.PathLike[str] = "run.burnish",
+    *,
+    pid: int | None = None,
+    seconds: float | None = None,
+    what: Iterable[str] = ("edges",),
+    observer: str = "auto",
+    say: Callable[[str], None] = lambda text: None,
+    **options: Any,
+) -> Recording:
+    """Run ``command`` with probes in its hot functions, and open the recording that is left at ``output``.
+
+    With ``pid`` that process is recorded instead, for so many ``seconds`` (None: until it ends, or Ctrl-C):
+    ``burnish.record(pid=1234, seconds=10.0)``.
+
+    ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``), ``observer`` is one of ``--observer``, and ``options``
+    are the other fields of ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
     ``burnish.pipeline.record.record`` and ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for an
     unknown option.
     """
@@ -68,6 +94,7 @@ def record(
         raise UsageError("How many seconds goes with a pid; for a command there is timeout_s.")
     if not words:
         raise UsageError("No command to record was given.")
+    options["observer"] = observer_of(observer)
     return record_run(RecordOptions(words[0], words[1:], Path(output), chosen, **options), say).open()
 
 

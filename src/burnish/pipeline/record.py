@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from burnish.core.recording import What
+from burnish.core.errors import RefusedError
+from burnish.core.recording import Observer, What
 from burnish.pipeline.entries import NO_ENTRIES, add_entries, record_entries
 from burnish.pipeline.following import Following
+from burnish.pipeline.observing import observe_instead, observe_wanted, what_went_otherwise
 from burnish.pipeline.places import working_folder
 from burnish.pipeline.probing import IntoCopies, find_wanted, probe_wanted
 from burnish.pipeline.recordable import check_recordable
-from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult
+from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult, Wanted
 from burnish.pipeline.recording_files import write_recording
 from burnish.pipeline.recording_progress import teller
 from burnish.pipeline.stages import Say, Stages
@@ -52,9 +54,11 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
                     alone = record_entries(options, wanted, folder, stdin, detail)
                 return replace(alone, seconds=stages.seconds, warnings=(*warnings, *alone.warnings))
             with stages.stage("Rebuilding") as detail:
-                probed = probe_wanted(options, wanted, IntoCopies(program, work, wanted.started), detail)
+                probed = _prepare(options, program, wanted, work, detail)
             with stages.stage("Recording") as detail:
                 ran = _run(options, probed, folder, Path(areas), stdin, stages, wanted.native_s, detail)
+                otherwise = what_went_otherwise(probed, wanted, program)
+                ran = replace(ran, warnings=(*ran.warnings, *otherwise))
             added = NO_ENTRIES
             if What.ENTRIES in options.what:
                 with stages.stage("Capturing entries") as detail:
@@ -67,6 +71,17 @@ def record(options: RecordOptions, say: Say = lambda text: None) -> RecordResult
         )
     finally:
         folder.discard()
+
+
+def _prepare(options: RecordOptions, program: Path, wanted: Wanted, work: Path, say: Say) -> Probed:
+    if options.observer is Observer.QBDI:
+        return observe_wanted(options, program, wanted, work)
+    try:
+        return probe_wanted(options, wanted, IntoCopies(program, work, wanted.started), say)
+    except RefusedError as error:
+        if options.observer is Observer.PROBES:
+            raise
+        return observe_instead(options, program, wanted, work, error)
 
 
 def ring_folder() -> str | None:
@@ -131,6 +146,7 @@ def _command(options: RecordOptions, probed: Probed, areas: Path, stdin: Path | 
         ),
         **copies_environment(probed.deployment.images),
         "LD_PRELOAD": preload(others),
+        **probed.variables,
     }
     return Command(
         (options.program, *options.arguments),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import ClassVar
 from burnish.core.code import Function
 from burnish.core.deployment import Deployment
 from burnish.core.image import FunctionBounds, Image
-from burnish.core.recording import Numbering, Unrecorded, What
+from burnish.core.recording import Numbering, Observer, Unrecorded, What
 from burnish.pipeline.optimization import HotSpot
 from burnish.pipeline.results import Result
 from burnish.record.areas import Burst, ThreadCounts
@@ -42,6 +43,7 @@ class RecordOptions:
     """How many different entries of a function are captured, at most."""
     stdout: Stream = Stream.INHERIT
     """Where the recorded run's standard output goes."""
+    observer: Observer = Observer.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,12 @@ class Probed:
     deployment: Deployment
     counters: int
     records: Records
+    observer: Observer = Observer.PROBES
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What must be set for the observer, besides the rest."""
+    notes: Path | None = None
+    """The file in which QBDI's tool notes what went otherwise."""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _never_entered(wanted: Wanted, probed: Probed, counts: Mapping[int, int]) ->
 def _manifest(
     options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran, more: Sequence[str]
 ) -> Manifest:
-    warnings = [*probed.deployment.warnings, *ran.warnings, *more]
+    warnings = [*probed.deployment.warnings, *probed.warnings, *ran.warnings, *more]
     if ran.lost:
         warnings.append(
             f"{ran.lost} threads were not recorded: no part of the ring could be made for them (no memory, or no "
@@ -104,6 +104,7 @@ def _manifest(
         manifest(options, wanted, ran.result, ran.started, recorded),
         dropped=sum(thread.dropped for thread in ran.threads),
         threads=len(ran.threads),
+        observer=probed.observer.value,
         warnings=tuple(warnings),
     )
 

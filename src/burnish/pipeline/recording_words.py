@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from burnish.core.errors import UsageError
-from burnish.core.recording import What
+from burnish.core.recording import Observer, What
 from burnish.record.areas import Burst
 
 _SIZE = re.compile(r"(\d+)([KMGT]?)", re.IGNORECASE)
@@ -45,6 +45,14 @@ def burst(text: str | None) -> Burst | None:
     if match is None or not 0 < int(match[1]) < int(match[2]) < 1 << 62:
         raise UsageError(f"{text!r} is no burst; write 1000/100000 to trace 1000 of every 100000 blocks.")
     return Burst(int(match[1]), int(match[2]))
+
+
+def observer_of(word: str) -> Observer:
+    """``qbdi`` as an observer. Raises ``UsageError`` for a word that is none."""
+    known = {observer.value: observer for observer in Observer}
+    if word not in known:
+        raise UsageError(f"There is no observer {word!r}; there are {', '.join(known)}.")
+    return known[word]
 
 
 def function_names(words: str | None) -> tuple[str, ...]:
