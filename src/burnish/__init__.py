@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from burnish.pipeline.export import export as export
     from burnish.pipeline.face import optimize as optimize
     from burnish.pipeline.face import record as record
+    from burnish.pipeline.importing import import_profile as import_profile
     from burnish.pipeline.profile import profile as profile
     from burnish.pipeline.revert import revert as revert
     from burnish.pipeline.session import load as load
@@ -31,6 +32,7 @@ _HOME = {
     "coverage": "burnish.pipeline.coverage",
     "doctor": "burnish.pipeline.doctor",
     "export": "burnish.pipeline.export",
+    "import_profile": "burnish.pipeline.importing",
     "load": "burnish.pipeline.session",
     "open_recording": "burnish.record.store",
     "optimize": "burnish.pipeline.face",
@@ -46,6 +48,7 @@ __all__ = [
     "coverage",
     "doctor",
     "export",
+    "import_profile",
     "load",
     "open_recording",
     "optimize",

@@ -15,7 +15,7 @@ FormatOption = Annotated[
         "--format",
         metavar="FORMAT",
         show_default=False,
-        help="callgrind, fdata, branches or parquet; docs/exports.md describes each.",
+        help="callgrind, fdata, branches, folded, speedscope, chrome-trace or parquet; docs/exports.md describes each.",
     ),
 ]
 
@@ -25,8 +25,11 @@ def run(
 ) -> int:
     """Write RECORDING in the format of another tool."""
     from burnish.pipeline.export import export
+    from burnish.report.exported import print_notes
 
     done = export(recording, kind, output)
     if json:
         print(done.to_json())
+    else:
+        print_notes(done)
     return 0

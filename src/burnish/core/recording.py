@@ -158,6 +158,28 @@ class Unrecorded:
     reason: str
 
 
+class Counts(Enum):
+    """What the counts of blocks and edges are in a recording that was imported. The value is what the manifest says."""
+
+    NONE = "none"
+    """There are none: only samples."""
+    EXACT = "exact"
+    """Of the whole run."""
+    SAMPLED = "sampled"
+    """Of the parts of the run that were sampled: right in proportion."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFrom:
+    """Where an imported recording comes from: the word for the format, and the name of the file without its folder.
+    ``unit`` is what the table ``samples`` counts; ``counts`` the value of a ``Counts``."""
+
+    format: str
+    file: str
+    unit: str
+    counts: str
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What the tables do not say. Times are in seconds, ``wall_s`` and ``cpu_s`` of the recorded run; ``native_s`` is
@@ -184,3 +206,5 @@ class Manifest:
     burnish: str
     schema_version: int = SCHEMA_VERSION
     warnings: tuple[str, ...] = field(default=())
+    imported: ImportedFrom | None = None
+    """None for what ``record`` recorded itself."""

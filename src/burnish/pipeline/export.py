@@ -14,13 +14,15 @@ from burnish.record.store import Recording, open_recording
 
 @dataclass(frozen=True, slots=True)
 class Exported(Result):
-    """What was written. ``size`` is in bytes, of all files together."""
+    """What was written. ``size`` is in bytes, of all files together; ``notes`` say what was left out or put
+    together."""
 
     verb: ClassVar[str] = "export"
     recording: Path
     output: Path
     format: str
     size: int
+    notes: tuple[str, ...] = ()
 
 
 def export(
@@ -30,6 +32,7 @@ def export(
     and ``open_recording`` do."""
     opened = recording if isinstance(recording, Recording) else open_recording(Path(recording))
     made = Path(output)
-    exports.export(opened, kind, made)
+    notes = exports.export(opened, kind, made)
     files = made.rglob("*") if made.is_dir() else [made]
-    return Exported(opened.path, made, kind, sum(path.stat().st_size for path in files if path.is_file()))
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    return Exported(opened.path, made, kind, size, notes)

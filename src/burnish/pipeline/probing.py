@@ -73,7 +73,7 @@ def find_sampled(options: RecordOptions, program: Path, profile: Profile) -> Wan
         Unrecorded(row.bounds.name, str(row.image), row.bounds.address, row.share, reason)
         for row, reason in foreign
     ]
-    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True)
+    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True, profile)
 
 
 class Putter(Protocol):

@@ -10,6 +10,7 @@ from typing import ClassVar
 from burnish.core.code import Function
 from burnish.core.deployment import Deployment
 from burnish.core.image import FunctionBounds, Image
+from burnish.core.profile import Profile
 from burnish.core.recording import Numbering, Unrecorded, What
 from burnish.pipeline.optimization import HotSpot
 from burnish.pipeline.results import Result
@@ -83,6 +84,8 @@ class Wanted:
     unrecorded: list[Unrecorded] = field(default_factory=list[Unrecorded])
     native_s: float | None = None
     sampled: bool = False
+    profile: Profile | None = None
+    """The samples, where a run was sampled."""
 
 
 @dataclass(slots=True)

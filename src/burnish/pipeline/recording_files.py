@@ -10,6 +10,7 @@ from pathlib import Path
 
 from burnish.analyze.shapes import block_shapes
 from burnish.core.recording import Manifest, RecordedImage
+from burnish.pipeline.native_samples import image_paths, write_samples
 from burnish.pipeline.observed_files import write_observed
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult, Wanted
 from burnish.recompile.numbering import totals
@@ -33,12 +34,13 @@ def write_recording(
 ) -> RecordResult:
     """Write the tables and the manifest, and put the recording where it belongs. ``environment`` is the target's.
     Raises ``HostError``."""
-    paths = list(wanted.images)
+    paths = image_paths(wanted)
     entered = _write_tables(wanted, probed, summed(ran.threads), paths, folder)
     rows = [(thread.process, thread.thread, thread.dropped) for thread in ran.threads]
     folder.table("threads", _columns(rows, 3))
     if ran.observing is not None:
         write_observed(probed, ran.observing, _places(wanted, probed, paths), folder)
+    write_samples(wanted, paths, folder)
     manifest = _manifest(options, wanted, probed, ran)
     noted = {name: environment[name] for name in _NOTED if name in environment}
     manifest = replace(manifest, environment=noted, warnings=(*manifest.warnings, *warnings))
@@ -82,7 +84,7 @@ def _manifest(options: RecordOptions, wanted: Wanted, probed: Probed, ran: Ran) 
     return Manifest(
         command=result.argv,
         what=tuple(what.value for what in options.what),
-        images=tuple(RecordedImage(str(path), build_id(path)) for path in wanted.images),
+        images=tuple(RecordedImage(str(path), build_id(path)) for path in image_paths(wanted)),
         unrecorded=tuple(wanted.unrecorded),
         host={"machine": platform.machine(), "kernel": platform.release(), "system": platform.system()},
         environment={},

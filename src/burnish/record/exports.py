@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,10 @@ import numpy as np
 from burnish.core.errors import HostError, UsageError
 from burnish.core.recording import EdgeKind, Ending
 from burnish.machine.disassemble import disassemble
+from burnish.record.export_chrome import write_chrome_trace
+from burnish.record.export_fdata import write_fdata
+from burnish.record.export_folded import write_folded
+from burnish.record.export_speedscope import write_speedscope
 from burnish.record.store import Recording, pa, pq
 from burnish.record.transfers import transfers
 
@@ -24,15 +28,17 @@ _TYPE_OF = {Ending.BRANCH.value: 0, Ending.JUMP.value: 1, Ending.SWITCH.value: 2
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A format: what it is for, whether it is a folder, and what writes it."""
+    """A format: what it is for, whether it is a folder, and what writes it, which may return sentences on what was left
+    out."""
 
     summary: str
-    write: Callable[[Recording, Path], None]
+    write: Callable[[Recording, Path], Sequence[str] | None]
     folder: bool = False
 
 
-def export(recording: Recording, kind: str, output: Path) -> None:
-    """Write a recording in a format at ``output``, which appears whole or not at all.
+def export(recording: Recording, kind: str, output: Path) -> tuple[str, ...]:
+    """Write a recording in a format at ``output``, which appears whole or not at all. Returns what was left out or put
+    together, in sentences.
 
     Raises ``UsageError`` for an unknown format, ``RecordingError`` where the recording lacks what it needs, and
     ``HostError`` where it cannot be written.
@@ -46,7 +52,7 @@ def export(recording: Recording, kind: str, output: Path) -> None:
         )
     part = output.with_name(f".{output.name}.part")
     try:
-        row.write(recording, part)
+        notes = tuple(row.write(recording, part) or ())
         part.replace(output)
     except OSError as error:
         raise HostError(f"{output} cannot be written: {error.strerror}.") from error
@@ -55,6 +61,7 @@ def export(recording: Recording, kind: str, output: Path) -> None:
             shutil.rmtree(part, ignore_errors=True)
         else:
             part.unlink(missing_ok=True)
+    return notes
 
 
 def _callgrind(recording: Recording, path: Path) -> None:
@@ -69,23 +76,6 @@ def _callgrind(recording: Recording, path: Path) -> None:
             file.write(f"\nob={images[row['image']]}\nfl=???\nfn={row['name']}\n")
             for address, executed in sorted(counts[row["function"]].items()):
                 file.write(f"{address:#x} 0 {executed}\n")
-
-
-def _fdata(recording: Recording, path: Path) -> None:
-    """Taken branches and their counts (BOLT's fdata, as ``perf2bolt`` writes it from last-branch records)."""
-    names = {row["function"]: row for row in recording.functions.to_pylist()}
-    blocks = {row["block"]: row for row in recording.blocks.to_pylist()}
-    with path.open("w") as file:
-        for edge in recording.edges.to_pylist():
-            source, target = blocks[edge["source"]], blocks[edge["target"]]
-            function = names[source["function"]]
-            low, high = function["address"], function["address"] + function["size"]
-            inside = low <= source["last"] < high and low <= target["address"] < high
-            if edge["kind"] == EdgeKind.FALLTHROUGH.value or not edge["taken"] or not inside:
-                continue
-            name = function["name"]
-            start, end = source["last"] - low, target["address"] - low
-            file.write(f"1 {name} {start:x} 1 {name} {end:x} 0 {edge['taken']}\n")
 
 
 def _branches(recording: Recording, path: Path) -> None:
@@ -167,8 +157,11 @@ def _starts(function: Mapping[str, Any]) -> dict[int, int]:
 
 EXPORTS: dict[str, Export] = {
     "callgrind": Export("instructions executed, for callgrind_annotate and KCachegrind", _callgrind),
-    "fdata": Export("taken branches, for llvm-bolt", _fdata),
+    "fdata": Export("ways from block to block, for llvm-bolt", write_fdata),
     "branches": Export("18-byte records of executed branches, for branch predictor simulators", _branches),
+    "folded": Export("stacks with weights, for flamegraph.pl and its like", write_folded),
+    "speedscope": Export("calls or samples by thread, for speedscope.app", write_speedscope),
+    "chrome-trace": Export("calls of each thread along time, for Perfetto", write_chrome_trace),
     "parquet": Export("plain tables, the trace with a row a block", _parquet, folder=True),
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import import_module
@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from burnish._native import decode_addresses, encode_addresses
 from burnish.core.errors import HostError, RecordingError
-from burnish.core.recording import SCHEMA_VERSION, Manifest, RecordedImage, Unrecorded
+from burnish.core.recording import Manifest
 from burnish.record.areas import Chunk
+from burnish.record.manifests import MANIFEST, read_manifest
 from burnish.record.observed import (
     GAP,
     MEMORY,
@@ -32,6 +33,7 @@ from burnish.record.observed import (
     runs_of_constants,
     with_outcomes,
 )
+from burnish.record.sample_tables import SAMPLES, STACKS
 
 # pyarrow has no types of its own.
 pa: Any = import_module("pyarrow")
@@ -43,7 +45,6 @@ Table = Any
 
 _SITE_SHIFT, _BLOCK_MARK = np.uint64(48), np.uint64(0xFFFF)
 _LOW, _ADDRESS = np.uint64(0xFFFFFFFF), np.uint64((1 << 48) - 1)
-_MANIFEST = "manifest.json"
 _TRACE = "trace"
 _SHARD_BYTES = 32 << 20
 _LEVEL = 1
@@ -112,6 +113,8 @@ SCHEMAS: dict[str, Any] = {
         ]
     ),
     "snapshots": SNAPSHOTS,
+    "samples": SAMPLES,
+    "stacks": STACKS,
 }
 """The tables of a recording; which are there depends on what was recorded."""
 _SHARDED = (_TRACE, "snapshots")
@@ -193,7 +196,7 @@ class RecordingFolder:
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest and put the recording where it belongs."""
         try:
-            (self.path / _MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+            (self.path / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
             if self.final.exists():
                 shutil.rmtree(self.final)
             self.path.rename(self.final)
@@ -208,7 +211,7 @@ class RecordingFolder:
 def new_recording(final: Path) -> RecordingFolder:
     """Begin a recording that will lie at ``final``. An earlier recording there is replaced in the end; anything else
     that is there is refused with ``HostError``."""
-    if final.exists() and not (final.is_dir() and (final / _MANIFEST).is_file()):
+    if final.exists() and not (final.is_dir() and (final / MANIFEST).is_file()):
         raise HostError(f"{final} is in the way, and no recording; name another folder.")
     if not final.absolute().parent.is_dir():
         raise HostError(f"The directory {final.absolute().parent} does not exist.")
@@ -265,6 +268,24 @@ class Recording:
 
     def _place(self, table: str) -> Path:
         return self.path / (table if table in _SHARDED else f"{table}.parquet")
+
+    @cached_property
+    def samples(self) -> Table:
+        """One row a sample, or a sum of samples at one place: process, thread, ``time_ns`` (of the sampler's clock),
+        ``image`` (index into ``manifest.images``), image ``address``, name of the function, number of its stack in
+        ``stacks``, and how many. What is not known is null; a function without a name is ``""``. Empty where nothing
+        was sampled."""
+        return self.to_arrow("samples") if self.has("samples") else SCHEMAS["samples"].empty_table()
+
+    @cached_property
+    def stacks(self) -> Table:
+        """One row a stack: its number, and lists from the root to the function that was sampled: names, images, image
+        addresses (of callers: where they go on). Empty where no sample has callers."""
+        return self.to_arrow("stacks") if self.has("stacks") else SCHEMAS["stacks"].empty_table()
+
+    def has(self, table: str) -> bool:
+        """True if the recording has that table."""
+        return self._place(table).exists()
 
     def to_arrow(self, table: str) -> Table:
         """A table by name. Raises ``RecordingError`` where the recording has none such, or it is damaged."""
@@ -363,30 +384,4 @@ class Recording:
 
 def open_recording(path: Path) -> Recording:
     """Open a recording. Raises ``RecordingError`` for what is none, is damaged, or is of a later version."""
-    if not path.exists():
-        raise RecordingError(f"{path} does not exist.")
-    file = path / _MANIFEST
-    try:
-        document: dict[str, Any] = dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise RecordingError(f"{path} is not a recording: it has no readable {_MANIFEST}.") from error
-    if not isinstance(document.get("schema_version"), int):
-        raise RecordingError(f"{path} is not a recording: its {_MANIFEST} says no version.")
-    if document["schema_version"] > SCHEMA_VERSION:
-        raise RecordingError(
-            f"{path} was made by a later Burnish (version {document['schema_version']} of recordings; this one reads "
-            f"up to {SCHEMA_VERSION})."
-        )
-    try:
-        return Recording(path, _manifest(document))
-    except (KeyError, TypeError) as error:
-        raise RecordingError(f"{path} is damaged: its {_MANIFEST} lacks {error}.") from error
-
-
-def _manifest(document: Mapping[str, Any]) -> Manifest:
-    fields = dict(document)
-    fields["images"] = tuple(RecordedImage(**row) for row in fields["images"])
-    fields["unrecorded"] = tuple(Unrecorded(**row) for row in fields["unrecorded"])
-    for name in ("command", "what", "warnings"):
-        fields[name] = tuple(fields[name])
-    return Manifest(**fields)
+    return Recording(path, read_manifest(path))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from burnish.core.recording import Ending
+from burnish.record.observed import GAP
 
 Numbers = npt.NDArray[np.int64]
 
@@ -38,6 +39,12 @@ def transfers(trace: npt.NDArray[np.uint32], blocks: Any, edges: Any) -> Transfe
     return Transfers(sources[along], there[along])
 
 
+def steps_along_edges(trace: npt.NDArray[np.uint32], edges: Any) -> npt.NDArray[np.bool_]:
+    """For each step of a trace from block to block, whether it follows an edge of the table ``edges``."""
+    here, there = trace[:-1].astype(np.int64), trace[1:].astype(np.int64)
+    return np.isin(here << 32 | there, _edge_keys(edges))
+
+
 def _edge_keys(edges: Any) -> Numbers:
     source = edges.column("source").to_numpy().astype(np.int64)
     return np.unique(source << 32 | edges.column("target").to_numpy().astype(np.int64))
@@ -59,6 +66,9 @@ def _through_calls(
     waiting: list[int] = []
     for index in odd.tolist():
         block, following = int(here[index]), int(there[index])
+        if GAP in (block, following):
+            waiting.clear()
+            continue
         if ending[block] not in leaves:
             waiting.append(block)
             continue
