@@ -95,7 +95,7 @@ def constant_profiles(recording: Recording) -> tuple[ConstantProfile, ...]:
     rows.sort(key=lambda row: (-row["reads"], row["address"]))
     return tuple(
         ConstantProfile(
-            "" if row["image"] is None else images[row["image"]],
+            "" if row["image"] is None else images[int(row["image"])],
             row["region"] if row["image"] is None else "",
             row["address"],
             row["value"],

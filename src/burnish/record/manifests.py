@@ -14,7 +14,8 @@ MANIFEST = "manifest.json"
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest of the recording at ``path``. Raises ``RecordingError`` for what is none, is damaged, or is of a later version."""
+    """The manifest of the recording at ``path``. Raises ``RecordingError`` for what is none, is damaged, or is of a
+    later version."""
     if not path.exists():
         raise RecordingError(f"{path} does not exist.")
     file = path / MANIFEST
