@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from burnish.pipeline.face import merge as merge
     from burnish.pipeline.face import optimize as optimize
     from burnish.pipeline.face import record as record
+    from burnish.pipeline.importing import import_profile as import_profile
     from burnish.pipeline.profile import profile as profile
     from burnish.pipeline.revert import revert as revert
     from burnish.pipeline.session import load as load
@@ -34,6 +35,7 @@ _HOME = {
     "diff": "burnish.pipeline.compare",
     "doctor": "burnish.pipeline.doctor",
     "export": "burnish.pipeline.export",
+    "import_profile": "burnish.pipeline.importing",
     "load": "burnish.pipeline.session",
     "merge": "burnish.pipeline.face",
     "open_recording": "burnish.record.store",
@@ -51,6 +53,7 @@ __all__ = [
     "diff",
     "doctor",
     "export",
+    "import_profile",
     "load",
     "merge",
     "open_recording",

@@ -16,7 +16,8 @@ FormatOption = Annotated[
         "--format",
         metavar="FORMAT",
         show_default=False,
-        help="callgrind, fdata, branches, champsim or parquet; docs/exports.md describes each.",
+        help="callgrind, fdata, branches, champsim, folded, speedscope, chrome-trace or parquet; docs/exports.md "
+        "describes each.",
     ),
 ]
 

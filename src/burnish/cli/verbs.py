@@ -26,6 +26,7 @@ VERBS: dict[str, Verb] = {
     "merge": Verb("merge", "Write several recordings of one program as one."),
     "annotate": Verb("annotate", "Show how often each instruction of a recorded function was executed."),
     "export": Verb("export", "Write a recording in the format of another tool."),
+    "import": Verb("import_profile", "Make a recording of what another profiler wrote."),
     "recompile": Verb("recompile", "Lift functions of a file and build them again, into a patched copy."),
     "coverage": Verb("coverage", "Count which functions of a file can be rebuilt, and why others cannot."),
     "show": Verb("show", "Show one function as assembly, p-code or LLVM IR, before and after."),

@@ -66,3 +66,7 @@ class RefusedError(BurnishError):
 
 class RecordingError(BurnishError):
     """A recording cannot be read: it is none, it is damaged, or a later Burnish made it."""
+
+
+class ProfileFileError(BurnishError):
+    """Another profiler's file cannot be read: of no known format, or malformed at a line that the sentence names."""

@@ -171,6 +171,28 @@ class Unrecorded:
     reason: str
 
 
+class Counts(Enum):
+    """What the counts of blocks and edges are in a recording that was imported. The value is what the manifest says."""
+
+    NONE = "none"
+    """There are none: only samples."""
+    EXACT = "exact"
+    """Of the whole run."""
+    SAMPLED = "sampled"
+    """Of the parts of the run that were sampled: right in proportion."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFrom:
+    """Where an imported recording comes from: the word for the format, and the name of the file without its folder.
+    ``unit`` is what the table ``samples`` counts; ``counts`` the value of a ``Counts``."""
+
+    format: str
+    file: str
+    unit: str
+    counts: str
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What the tables do not say. Times are in seconds, ``wall_s`` and ``cpu_s`` of the recorded run; ``native_s`` is
@@ -200,3 +222,5 @@ class Manifest:
     runs: int = 1
     """How many runs were merged into it; times, threads and lost bytes are then those of all together."""
     observer: str = Observer.PROBES.value
+    imported: ImportedFrom | None = None
+    """None for what ``record`` recorded itself."""

@@ -15,14 +15,17 @@ from burnish.images.dwarf import SourceLines, source_lines
 from burnish.machine.disassemble import Syntax, disassemble
 from burnish.pipeline.profile import function_of, profile
 from burnish.pipeline.results import Result
+from burnish.pipeline.sampled import only_sampled, sampled_instructions
 from burnish.record.exports import instruction_counts
+from burnish.record.stacks import sample_unit
 from burnish.record.store import Recording, open_recording
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedLine:
-    """An instruction: its image address, text, and how often it was executed. ``block`` is the number of the block that
-    begins here, or None; ``source`` the line that it comes from, where that is known."""
+    """An instruction: its image address, text, and how often it was executed (or sampled, see ``Annotation.unit``).
+    ``block`` is the number of the block that begins here, or None; ``source`` the line that it comes from, where that
+    is known."""
 
     address: int
     text: str
@@ -33,14 +36,16 @@ class AnnotatedLine:
 
 @dataclass(frozen=True, slots=True)
 class Annotation(Result):
-    """A recorded function, instruction by instruction."""
+    """A recorded function, instruction by instruction. ``unit`` is what is counted: "executions", or what the samples
+    of an imported recording are, where it has no counts of the function; then ``calls`` is None."""
 
     verb: ClassVar[str] = "annotate"
     name: str
     image: str
     address: int
-    calls: int
+    calls: int | None
     lines: tuple[AnnotatedLine, ...]
+    unit: str = "executions"
 
 
 def annotate(
@@ -52,13 +57,20 @@ def annotate(
     Raises ``RecordingError`` for what is no recording, ``FunctionNotFoundError`` for a function that is not in it.
     """
     opened = recording if isinstance(recording, Recording) else open_recording(Path(recording))
-    found = function_of(profile(opened), function)
-    row: Mapping[str, Any] = next(
-        row
-        for row in opened.functions.to_pylist()
-        if (row["address"], row["name"]) == (found.address, found.name)
-    )
-    counts = instruction_counts(opened)[row["function"]]
+    summary = profile(opened)
+    sampled = only_sampled(summary, function, opened.functions.to_pylist())
+    if sampled is not None:
+        counts, calls, unit = sampled_instructions(opened, sampled), None, sample_unit(opened)
+        row: Mapping[str, Any] = sampled
+    else:
+        found = function_of(summary, function)
+        calls, unit = found.calls, "executions"
+        row = next(
+            row
+            for row in opened.functions.to_pylist()
+            if (row["address"], row["name"]) == (found.address, found.name)
+        )
+        counts = instruction_counts(opened)[row["function"]]
     begins = {
         block["address"]: block["block"]
         for block in opened.blocks.to_pylist()
@@ -75,7 +87,8 @@ def annotate(
         )
         for line in disassemble(row["code"], row["address"], syntax)
     )
-    return Annotation(found.name, found.image, found.address, found.calls, lines)
+    image: str = opened.manifest.images[int(row["image"])].path
+    return Annotation(row["name"], image, row["address"], calls, lines, unit)
 
 
 def _sources(recording: Recording, image: int) -> SourceLines:

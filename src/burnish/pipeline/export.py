@@ -15,7 +15,7 @@ from burnish.record.store import Recording, open_recording
 @dataclass(frozen=True, slots=True)
 class Exported(Result):
     """What was written. ``size`` is in bytes, of all files together; ``left_out`` counts further threads, for which the
-    format has no place."""
+    format has no place; ``notes`` say what else was left out or put together."""
 
     verb: ClassVar[str] = "export"
     recording: Path
@@ -23,6 +23,7 @@ class Exported(Result):
     format: str
     size: int
     left_out: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def export(
@@ -36,9 +37,9 @@ def export(
     ``open_recording`` do."""
     opened = recording if isinstance(recording, Recording) else open_recording(Path(recording))
     made = Path(output)
-    exports.export(opened, kind, made, thread)
+    notes = exports.export(opened, kind, made, thread)
     files = made.rglob("*") if made.is_dir() else [made]
     size = sum(path.stat().st_size for path in files if path.is_file())
     alone = exports.EXPORTS[kind].one_thread and thread is None
     left_out = max(0, len(opened.traced_threads()) - 1) if alone else 0
-    return Exported(opened.path, made, kind, size, left_out)
+    return Exported(opened.path, made, kind, size, left_out, notes)

@@ -57,31 +57,6 @@ def record(
     Raises as ``burnish.pipeline.record.record`` and ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for
     an unknown option.
     """
-    words = tuple(os.fspath(argument) for argument in arguments)
-    return pipeline.optimize(OptimizeOptions(os.fspath(program), words, Path(output), **options), say)
-
-
-def record(
-    command: Sequence[str | os.PathLike[str]] = (),
-    output: str | os.PathLike[str] = "run.burnish",
-    *,
-    pid: int | None = None,
-    seconds: float | None = None,
-    what: Iterable[str] = ("edges",),
-    observer: str = "auto",
-    say: Callable[[str], None] = lambda text: None,
-    **options: Any,
-) -> Recording:
-    """Run ``command`` with probes in its hot functions, and open the recording that is left at ``output``.
-
-    With ``pid`` that process is recorded instead, for so many ``seconds`` (None: until it ends, or Ctrl-C):
-    ``burnish.record(pid=1234, seconds=10.0)``.
-
-    ``what`` are words of ``--what`` (``edges``, ``blocks``, ``memory``), ``observer`` is one of ``--observer``, and ``options``
-    are the other fields of ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``. Raises as
-    ``burnish.pipeline.record.record`` and ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for an
-    unknown option.
-    """
     words = tuple(os.fspath(word) for word in command)
     chosen = kinds(",".join(what))
     if pid is not None:

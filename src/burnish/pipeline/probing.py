@@ -75,7 +75,7 @@ def find_sampled(options: RecordOptions, program: Path, profile: Profile) -> Wan
         Unrecorded(row.bounds.name, str(row.image), row.bounds.address, row.share, reason)
         for row, reason in (*((spot, reasons[spot.image]) for spot in hot if spot.image in reasons), *foreign)
     ]
-    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True, started)
+    return Wanted(images, own, left, profile.samples * profile.period_ns / 1e9, True, started, profile)
 
 
 class Putter(Protocol):

@@ -14,6 +14,7 @@ from burnish.core.errors import FunctionNotFoundError, UsageError
 from burnish.core.recording import Manifest, What
 from burnish.pipeline.merge import Source, opened_recordings, with_sum
 from burnish.pipeline.results import Result
+from burnish.pipeline.sampled import SampledFunction, sampled_functions
 from burnish.record.store import Recording
 
 
@@ -38,13 +39,14 @@ class LoopProfile:
 
 @dataclass(frozen=True, slots=True)
 class FunctionProfile:
-    """A recorded function: ``calls``, instructions that it executed (its callees' apart), and their part of those of
-    all recorded functions, 0 to 1. ``blocks`` are those that were entered, the busiest first, of ``all_blocks``."""
+    """A recorded function: ``calls`` (None where they do not follow from what was imported), instructions that it
+    executed (its callees' apart), and their part of those of all recorded functions, 0 to 1. ``blocks`` are those that
+    were entered, the busiest first, of ``all_blocks``."""
 
     name: str
     image: str
     address: int
-    calls: int
+    calls: int | None
     instructions: int
     share: float
     all_blocks: int
@@ -66,6 +68,8 @@ class RecordingProfile(Result):
     functions: tuple[FunctionProfile, ...]
     events: int
     others: tuple[Path, ...] = ()
+    sampled: tuple[SampledFunction, ...] = ()
+    """What samples say, the most frequent first."""
 
 
 def profile(recording: Source, *others: Source) -> RecordingProfile:
@@ -84,10 +88,10 @@ def _profile(opened: Recording) -> RecordingProfile:
     for row in opened.blocks.to_pylist():
         blocks.setdefault(row["function"], []).append(row)
     owner = {row["block"]: row["function"] for rows in blocks.values() for row in rows}
-    edges: dict[int, dict[tuple[int, int], int]] = {}
+    edges: dict[int, dict[tuple[int, int], int | None]] = {}
     for row in opened.edges.to_pylist():
         edges.setdefault(owner[row["source"]], {})[row["source"], row["target"]] = row["taken"]
-    work = {f: sum(row["entered"] * row["instructions"] for row in rows) for f, rows in blocks.items()}
+    work = {f: sum((row["entered"] or 0) * row["instructions"] for row in rows) for f, rows in blocks.items()}
     total = max(1, sum(work.values()))
     images: list[str] = [image.path for image in opened.manifest.images]
     entries, replayed = _entries(opened)
@@ -95,6 +99,8 @@ def _profile(opened: Recording) -> RecordingProfile:
     for row in opened.functions.to_pylist():
         number = row["function"]
         own = blocks.get(number, [])
+        if not own:  # only its code is known
+            continue
         found.append(
             FunctionProfile(
                 name=row["name"],
@@ -111,7 +117,7 @@ def _profile(opened: Recording) -> RecordingProfile:
             )
         )
     found.sort(key=lambda function: (-function.instructions, function.image, function.address))
-    return RecordingProfile(opened.path, opened.manifest, tuple(found), 0)
+    return RecordingProfile(opened.path, opened.manifest, tuple(found), 0, (), sampled_functions(opened))
 
 
 def function_of(found: RecordingProfile, name: str) -> FunctionProfile:
@@ -141,12 +147,17 @@ def _entry(address: int, blocks: Sequence[Mapping[str, Any]]) -> Mapping[str, An
     return next((row for row in blocks if row["address"] == address and row["part"] == 0), None)
 
 
-def _calls(address: int, blocks: Sequence[Mapping[str, Any]], edges: Mapping[tuple[int, int], int]) -> int:
-    """Entries of the first block that did not come along an edge."""
+def _calls(
+    address: int, blocks: Sequence[Mapping[str, Any]], edges: Mapping[tuple[int, int], int | None]
+) -> int | None:
+    """Entries of the first block that did not come along an edge; None where that is not known."""
     entry = _entry(address, blocks)
     if entry is None:
         return 0
-    return entry["entered"] - sum(n for (_, target), n in edges.items() if target == entry["block"])
+    into = [n for (_, target), n in edges.items() if target == entry["block"]]
+    if entry["entered"] is None or None in into:
+        return None
+    return max(0, entry["entered"] - sum(n or 0 for n in into))
 
 
 def _blocks(rows: Sequence[Mapping[str, Any]]) -> tuple[BlockProfile, ...]:
@@ -156,14 +167,16 @@ def _blocks(rows: Sequence[Mapping[str, Any]]) -> tuple[BlockProfile, ...]:
 
 
 def _loops(
-    address: int, rows: Sequence[Mapping[str, Any]], edges: Mapping[tuple[int, int], int]
+    address: int, rows: Sequence[Mapping[str, Any]], edges: Mapping[tuple[int, int], int | None]
 ) -> tuple[LoopProfile, ...]:
     entry = _entry(address, rows)
     if entry is None:
         return ()
     where = {row["block"]: row["address"] for row in rows}
-    loops = counted_loops(entry["block"], edges, _calls(address, rows, edges))
-    ran = [loop for loop in loops if loop.entered or loop.repeated]
+    known = {edge: taken or 0 for edge, taken in edges.items()}
+    unsure = {target for (_, target), taken in edges.items() if taken is None}
+    loops = counted_loops(entry["block"], known, _calls(address, rows, edges) or 0)
+    ran = [loop for loop in loops if (loop.entered or loop.repeated) and loop.header not in unsure]
     ran.sort(key=lambda loop: -loop.repeated)
     return tuple(LoopProfile(where[loop.header], loop.entered, _rounds(loop)) for loop in ran)
 

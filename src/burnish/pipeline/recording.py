@@ -11,6 +11,7 @@ from typing import ClassVar
 from burnish.core.code import Function
 from burnish.core.deployment import Deployment
 from burnish.core.image import FunctionBounds, Image
+from burnish.core.profile import Profile
 from burnish.core.recording import Numbering, Observer, Unrecorded, What
 from burnish.pipeline.optimization import HotSpot
 from burnish.pipeline.results import Result
@@ -92,6 +93,8 @@ class Wanted:
     sampled: bool = False
     started: tuple[Path, ...] = ()
     """Programs that the command starts."""
+    profile: Profile | None = None
+    """The samples, where a run was sampled."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from burnish.analyze.shapes import block_shapes
 from burnish.core.code import Function
 from burnish.core.image import Image
 from burnish.core.recording import Manifest, RecordedImage
+from burnish.pipeline.native_samples import image_paths, write_samples
 from burnish.pipeline.observed_files import write_observed
 from burnish.pipeline.recording import Probed, Ran, RecordOptions, RecordResult, Wanted
 from burnish.recompile.numbering import totals
@@ -37,13 +38,14 @@ def write_recording(
 ) -> RecordResult:
     """Write the tables and the manifest, and put the recording where it belongs. ``environment`` is the target's.
     Raises ``HostError``."""
-    paths = list(wanted.images)
+    paths = image_paths(wanted)
     counts = summed(ran.threads)
     entered = _write_tables(wanted, probed, counts, paths, folder)
     rows = [(thread.process, thread.thread, thread.dropped) for thread in ran.threads]
     folder.table("threads", columns(rows, 3))
     if ran.observing is not None:
         write_observed(probed, ran.observing, _places(wanted, probed, paths), folder)
+    write_samples(wanted, paths, folder)
     manifest = _manifest(options, wanted, probed, ran, _never_entered(wanted, probed, counts))
     noted = {name: environment[name] for name in _NOTED if name in environment}
     manifest = replace(manifest, environment=noted, warnings=(*manifest.warnings, *warnings))
@@ -123,7 +125,7 @@ def manifest(
     return Manifest(
         command=result.argv,
         what=tuple(what.value for what in options.what),
-        images=tuple(RecordedImage(str(path), build_id(path)) for path in wanted.images),
+        images=tuple(RecordedImage(str(path), build_id(path)) for path in image_paths(wanted)),
         unrecorded=tuple(wanted.unrecorded),
         host={"machine": platform.machine(), "kernel": platform.release(), "system": platform.system()},
         environment={name: os.environ[name] for name in _NOTED if name in os.environ},

@@ -142,7 +142,7 @@ def _to_images(offsets: dict[tuple[str, str], dict[int, int]], total: int) -> Ta
     counts: dict[ProfiledImage, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     known = 0
     for (path, build_id), hits in offsets.items():
-        layout = _layout(Path(path)) if path.startswith("/") else None
+        layout = file_layout(Path(path)) if path.startswith("/") else None
         # The file of that name is not the one that ran: replaced, or seen from another root directory.
         if layout is None or (build_id and layout.build_id and build_id != layout.build_id):
             continue
@@ -161,12 +161,15 @@ def _to_images(offsets: dict[tuple[str, str], dict[int, int]], total: int) -> Ta
     return Tally(images, locations, total - known)
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
+    """Where the code of a file lies."""
+
     build_id: str
     executable: tuple[tuple[int, int, int], ...]
     """Of each executable segment: file offset, size in the file, image address."""
 
     def address(self, offset: int) -> int | None:
+        """The image address of an offset in the file; None where no code is there."""
         for start, size, address in self.executable:
             if start <= offset < start + size:
                 return address + offset - start
@@ -175,11 +178,11 @@ class _Layout(NamedTuple):
 
 def build_id(path: Path) -> str:
     """The build-id of an ELF file in hexadecimal; empty where it has none or cannot be read."""
-    layout = _layout(path)
+    layout = file_layout(path)
     return "" if layout is None else layout.build_id
 
 
-def _layout(path: Path) -> _Layout | None:
+def file_layout(path: Path) -> Layout | None:
     """What the program headers of an ELF file say; None if it is none or cannot be read."""
     try:
         with path.open("rb") as file:
@@ -193,6 +196,6 @@ def _layout(path: Path) -> _Layout | None:
                 if isinstance(segment, NoteSegment) and not build_id:
                     notes = (note for note in segment.iter_notes() if note["n_type"] == "NT_GNU_BUILD_ID")
                     build_id = next((str(note["n_desc"]) for note in notes), "")
-            return _Layout(build_id, tuple(executable))
+            return Layout(build_id, tuple(executable))
     except (OSError, ELFError, ValueError, KeyError):
         return None

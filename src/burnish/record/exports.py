@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,29 +11,33 @@ from pathlib import Path
 import numpy as np
 
 from burnish.core.errors import HostError, UsageError
-from burnish.core.recording import EdgeKind
 from burnish.machine.disassemble import disassemble
 from burnish.record.branches import write_branches, write_branches_of
 from burnish.record.champsim import write_champsim
 from burnish.record.code import pieces
+from burnish.record.export_chrome import write_chrome_trace
+from burnish.record.export_fdata import write_fdata
+from burnish.record.export_folded import write_folded
+from burnish.record.export_speedscope import write_speedscope
 from burnish.record.store import Recording, pa, pq
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A format: what it is for, what writes it, and whether it is a folder. ``write_thread`` writes what one thread
-    did, by process and thread, where the format can; ``one_thread`` where it is always of one."""
+    """A format: what it is for, what writes it (and may return sentences on what was left out), and whether it is a
+    folder. ``write_thread`` writes what one thread did, by process and thread, where the format can; ``one_thread``
+    where it is always of one."""
 
     summary: str
-    write: Callable[[Recording, Path], None]
+    write: Callable[[Recording, Path], Sequence[str] | None]
     folder: bool = False
     write_thread: Callable[[Recording, Path, int, int], None] | None = None
     one_thread: bool = False
 
 
-def export(recording: Recording, kind: str, output: Path, thread: int | None = None) -> None:
+def export(recording: Recording, kind: str, output: Path, thread: int | None = None) -> tuple[str, ...]:
     """Write a recording in a format at ``output``, which appears whole or not at all; with ``thread`` (from 1, in the
-    order in which they began) what that one did.
+    order in which they began) what that one did. Returns what was left out or put together, in sentences.
 
     Raises ``UsageError`` for an unknown format or thread, ``RecordingError`` where the recording lacks what it needs,
     and ``HostError`` where it cannot be written.
@@ -48,7 +52,7 @@ def export(recording: Recording, kind: str, output: Path, thread: int | None = N
     write = row.write if thread is None else _of_thread(recording, kind, thread)
     part = output.with_name(f".{output.name}.part")
     try:
-        write(recording, part)
+        notes = tuple(write(recording, part) or ())
         part.replace(output)
     except OSError as error:
         raise HostError(f"{output} cannot be written: {error.strerror}.") from error
@@ -58,9 +62,12 @@ def export(recording: Recording, kind: str, output: Path, thread: int | None = N
         else:
             with suppress(OSError):
                 part.unlink()
+    return notes
 
 
-def _of_thread(recording: Recording, kind: str, thread: int) -> Callable[[Recording, Path], None]:
+def _of_thread(
+    recording: Recording, kind: str, thread: int
+) -> Callable[[Recording, Path], Sequence[str] | None]:
     write = EXPORTS[kind].write_thread
     if write is None:
         able = [name for name, row in EXPORTS.items() if row.write_thread is not None]
@@ -93,23 +100,6 @@ def _callgrind(recording: Recording, path: Path) -> None:
             file.write(f"\nob={images[row['image']]}\nfl=???\nfn={row['name']}\n")
             for address, executed in sorted(counts[row["function"]].items()):
                 file.write(f"{address:#x} 0 {executed}\n")
-
-
-def _fdata(recording: Recording, path: Path) -> None:
-    """Taken branches and their counts (BOLT's fdata, as ``perf2bolt`` writes it from last-branch records)."""
-    names = {row["function"]: row for row in recording.functions.to_pylist()}
-    blocks = {row["block"]: row for row in recording.blocks.to_pylist()}
-    with path.open("w") as file:
-        for edge in recording.edges.to_pylist():
-            source, target = blocks[edge["source"]], blocks[edge["target"]]
-            function = names[source["function"]]
-            low, high = function["address"], function["address"] + function["size"]
-            inside = low <= source["last"] < high and low <= target["address"] < high
-            if edge["kind"] == EdgeKind.FALLTHROUGH.value or not edge["taken"] or not inside:
-                continue
-            name = function["name"]
-            start, end = source["last"] - low, target["address"] - low
-            file.write(f"1 {name} {start:x} 1 {name} {end:x} 0 {edge['taken']}\n")
 
 
 def _parquet(recording: Recording, path: Path) -> None:
@@ -161,7 +151,6 @@ def instruction_counts(recording: Recording) -> Mapping[int, Mapping[int, int]]:
 
 EXPORTS: dict[str, Export] = {
     "callgrind": Export("instructions executed, for callgrind_annotate and KCachegrind", _callgrind),
-    "fdata": Export("taken branches, for llvm-bolt", _fdata),
     "branches": Export(
         "18-byte records of executed jumps, for branch predictor simulators",
         write_branches,
@@ -173,6 +162,10 @@ EXPORTS: dict[str, Export] = {
         write_thread=write_champsim,
         one_thread=True,
     ),
+    "fdata": Export("ways from block to block, for llvm-bolt", write_fdata),
+    "folded": Export("stacks with weights, for flamegraph.pl and its like", write_folded),
+    "speedscope": Export("calls or samples by thread, for speedscope.app", write_speedscope),
+    "chrome-trace": Export("calls of each thread along time, for Perfetto", write_chrome_trace),
     "parquet": Export("plain tables, the trace with a row a block", _parquet, folder=True),
 }
 

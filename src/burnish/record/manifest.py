@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from burnish.core.errors import RecordingError
-from burnish.core.recording import SCHEMA_VERSION, Manifest, RecordedImage, Unrecorded
+from burnish.core.recording import SCHEMA_VERSION, ImportedFrom, Manifest, RecordedImage, Unrecorded
 from burnish.record.container import MANIFEST, Files
 
 
@@ -43,4 +43,6 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
     fields["unrecorded"] = tuple(Unrecorded(**row) for row in fields["unrecorded"])
     for name in ("command", "what", "warnings"):
         fields[name] = tuple(fields[name])
+    if fields.get("imported") is not None:
+        fields["imported"] = ImportedFrom(**fields["imported"])
     return Manifest(**fields)

@@ -36,6 +36,7 @@ from burnish.record.observed import (
     runs_of_constants,
     with_outcomes,
 )
+from burnish.record.sample_tables import SAMPLES, STACKS
 from burnish.record.trace import Traced, read_table
 from burnish.record.writing import write_tables
 
@@ -117,6 +118,8 @@ SCHEMAS: dict[str, Any] = {
     ),
     "snapshots": SNAPSHOTS,
     **ENTRY_SCHEMAS,
+    "samples": SAMPLES,
+    "stacks": STACKS,
 }
 """The tables of a recording; which are there depends on what was recorded."""
 
@@ -283,6 +286,24 @@ class Recording(Traced):
     def threads(self) -> Table:
         """One row a thread that ran; ``dropped`` counts lost bytes of trace records."""
         return self.to_arrow("threads")
+
+    @cached_property
+    def samples(self) -> Table:
+        """One row a sample, or a sum of samples at one place: process, thread, ``time_ns`` (of the sampler's clock),
+        ``image`` (index into ``manifest.images``), image ``address``, name of the function, number of its stack in
+        ``stacks``, and how many. What is not known is null; a function without a name is ``""``. Empty where nothing
+        was sampled."""
+        return self.to_arrow("samples") if self.has("samples") else SCHEMAS["samples"].empty_table()
+
+    @cached_property
+    def stacks(self) -> Table:
+        """One row a stack: its number, and lists from the root to the function that was sampled: names, images, image
+        addresses (of callers: where they go on). Empty where no sample has callers."""
+        return self.to_arrow("stacks") if self.has("stacks") else SCHEMAS["stacks"].empty_table()
+
+    def has(self, table: str) -> bool:
+        """True if the recording has that table."""
+        return table in self.table_names
 
     def to_arrow(self, table: str) -> Table:
         """A table by name. Raises ``RecordingError`` where the recording has none such, or it is damaged."""

@@ -8,7 +8,8 @@ from burnish.report.tables import print_line
 
 def print_annotation(found: Annotation) -> None:
     """Print one line an instruction: executions, address, text; and a source line where it changes."""
-    print_line(f"{found.name} in {found.image}: {found.calls:,} calls")
+    what = found.unit if found.calls is None else f"{found.calls:,} calls"
+    print_line(f"{found.name} in {found.image}: {what}")
     width = max((len(f"{line.executed:,}") for line in found.lines), default=1)
     shown = ""
     for line in found.lines:

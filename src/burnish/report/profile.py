@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from burnish.core.recording import What
+from burnish.core.recording import Counts, ImportedFrom, What
 from burnish.pipeline.profile import FunctionProfile, RecordingProfile
 from burnish.report.tables import Column, percent, print_line, print_table
 
@@ -26,6 +26,13 @@ _BLOCKS = (
     Column("", right=True),
 )
 _LOOPS = (Column("loop", right=True), Column("entered", right=True), Column("rounds each time", right=True))
+_SAMPLED = (
+    Column("function"),
+    Column("file"),
+    Column("count", right=True),
+    Column("", right=True),
+)
+_CALLEES = (Column("with callees", right=True),)
 _MOST = 20
 
 
@@ -35,11 +42,14 @@ def print_profile(profile: RecordingProfile, function: FunctionProfile | None) -
         _print_function(function)
         return
     manifest = profile.manifest
+    if manifest.imported is not None:
+        _print_imported(profile, manifest.imported)
+        return
     covered = "" if manifest.covered is None else f", {100 * manifest.covered:.1f} % of the samples"
     runs = f", {manifest.runs} runs" if manifest.runs > 1 else ""
     print_line(f"{' '.join(manifest.command)}{runs}: {len(profile.functions)} functions recorded{covered}")
     if any(row.all_blocks for row in profile.functions):
-        _print_counts(profile.functions)
+        _print_functions(profile.functions)
     if What.ENTRIES.value in manifest.what:
         rows = [(row.name, str(row.entries), str(row.replayed)) for row in profile.functions]
         print_table(_ENTRIES, rows)
@@ -54,13 +64,13 @@ def print_profile(profile: RecordingProfile, function: FunctionProfile | None) -
         print_line("The run was cut short.")
 
 
-def _print_counts(functions: Sequence[FunctionProfile]) -> None:
+def _print_functions(functions: Sequence[FunctionProfile]) -> None:
     total = sum(row.instructions for row in functions)
     rows = [
         (
             row.name,
             Path(row.image).name,
-            f"{row.calls:,}",
+            _calls(row.calls),
             f"{row.instructions:,}",
             percent(row.instructions, total),
             f"{len(row.blocks)} of {row.all_blocks}",
@@ -71,6 +81,40 @@ def _print_counts(functions: Sequence[FunctionProfile]) -> None:
     print_table(_FUNCTIONS, rows)
 
 
+def _print_imported(profile: RecordingProfile, source: ImportedFrom) -> None:
+    print_line(f"{source.file} ({source.format}): {sum(r.samples for r in profile.sampled):,} {source.unit}")
+    total = sum(row.samples for row in profile.sampled)
+    with_callers = any(row.with_callees != row.samples for row in profile.sampled)
+    columns = (*_SAMPLED, *(_CALLEES if with_callers else ()))
+    rows = [
+        (
+            row.name or "?",
+            Path(row.image).name,
+            f"{row.samples:,}",
+            percent(row.samples, total),
+            *((percent(row.with_callees, total),) if with_callers else ()),
+        )
+        for row in profile.sampled[:_MOST]
+    ]
+    print_table(columns, rows)
+    if len(profile.sampled) > _MOST:
+        print_line(f"{len(profile.sampled) - _MOST} more functions were seen.")
+    if profile.functions:
+        exact = source.counts == Counts.EXACT.value
+        print_line(
+            "Blocks, as often as they were executed:" if exact else "Blocks, as often as they were sampled:"
+        )
+        _print_functions(profile.functions[:_MOST])
+    for left in profile.manifest.unrecorded:
+        print_line(f"No blocks: {left.name} in {Path(left.image).name}: {left.reason}")
+    for text in profile.manifest.warnings:
+        print_line(f"Note: {text}")
+
+
+def _calls(calls: int | None) -> str:
+    return "?" if calls is None else f"{calls:,}"
+
+
 def _loop(row: FunctionProfile) -> str:
     if not row.loops:
         return ""
@@ -79,7 +123,7 @@ def _loop(row: FunctionProfile) -> str:
 
 
 def _print_function(row: FunctionProfile) -> None:
-    print_line(f"{row.name} in {row.image}: {row.calls:,} calls, {row.instructions:,} instructions")
+    print_line(f"{row.name} in {row.image}: {_calls(row.calls)} calls, {row.instructions:,} instructions")
     blocks = [
         (
             f"{block.address:#x}",
