@@ -8,11 +8,12 @@ from enum import IntEnum
 from burnish.core.code import Block, TailCall
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode, Space
-from burnish.machine.disassemble import disassemble
+from burnish.machine.disassemble import transfer_lines
 
 
 class Effect(IntEnum):
-    """What running code does beyond registers and memory; of two the larger holds."""
+    """What running code does beyond registers and memory; of two the larger holds. The name in small letters is what
+    the table ``blocks`` says."""
 
     NONE = 0
     UNKNOWN = 1
@@ -110,21 +111,20 @@ class Effects:
     def _read(self, bounds: FunctionBounds) -> tuple[Effect, tuple[int, ...]]:
         found = Effect.NONE
         called: list[int] = []
-        for line in disassemble(self._image.read(bounds.address, bounds.size) or b"", bounds.address):
-            name = line.text.partition(" ")[0]
-            if name in ("syscall", "sysenter", "int"):
+        for line in transfer_lines(self._image.read(bounds.address, bounds.size) or b"", bounds.address):
+            target = line.target
+            if target is None and not line.indirect:
                 return Effect.OUTPUT, ()
-            if not name.startswith(("call", "j")):
-                continue
-            if line.target is None or "*" in line.text:
-                slot = self._image.got.get(line.target) if line.target is not None else None
-                indirect = _of_import(slot.name) if slot is not None else Effect.UNKNOWN
-                # An indirect jump is a switch more often than a call.
-                found = max(found, indirect if name.startswith("call") or slot is not None else Effect.NONE)
-            elif line.target in self._image.plt:
-                found = max(found, _of_import(self._image.plt[line.target].name))
-            elif not bounds.address <= line.target < bounds.end:
-                called.append(line.target)
+            if line.indirect:
+                slot = self._image.got.get(target) if target is not None else None
+                if slot is not None:
+                    found = max(found, _of_import(slot.name))
+                elif line.mnemonic.startswith("call"):  # an indirect jump is a switch more often
+                    found = max(found, Effect.UNKNOWN)
+            elif target in self._image.plt:
+                found = max(found, _of_import(self._image.plt[target].name))
+            elif target is not None and not bounds.address <= target < bounds.end:
+                called.append(target)
         return found, tuple(called)
 
     def _function_at(self, address: int) -> FunctionBounds | None:

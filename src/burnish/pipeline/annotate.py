@@ -13,6 +13,7 @@ from burnish.core.image import SourceLine
 from burnish.images import load
 from burnish.images.dwarf import SourceLines, source_lines
 from burnish.machine.disassemble import Syntax, disassemble
+from burnish.pipeline.observed_profile import AccessProfile, ValueProfile, access_profiles, value_profiles
 from burnish.pipeline.profile import function_of, profile
 from burnish.pipeline.results import Result
 from burnish.pipeline.sampled import only_sampled, sampled_instructions
@@ -32,6 +33,10 @@ class AnnotatedLine:
     executed: int
     block: int | None
     source: SourceLine | None
+    values: tuple[ValueProfile, ...] = ()
+    """What its results were, where that was recorded."""
+    accesses: tuple[AccessProfile, ...] = ()
+    """What it accessed, where that was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ def annotate(
         if block["function"] == row["function"] and block["part"] == 0
     }
     sources = _sources(opened, row["image"])
+    values = value_profiles(opened).get(row["function"], ()) if sampled is None else ()
+    accesses = access_profiles(opened, row["function"]) if sampled is None else ()
     lines = tuple(
         AnnotatedLine(
             line.address,
@@ -84,6 +91,8 @@ def annotate(
             counts.get(line.address, 0),
             begins.get(line.address),
             sources.at(line.address),
+            tuple(value for value in values if value.address == line.address),
+            tuple(access for access in accesses if access.address == line.address),
         )
         for line in disassemble(row["code"], row["address"], syntax)
     )

@@ -156,12 +156,12 @@ class ImportTables:
             numbers = {label: len(blocks) + k for k, label in enumerate(counts.shapes)}
             for label, shape in counts.shapes.items():
                 own = (numbers[label], index, label.address, label.part, shape.size, shape.instructions)
-                blocks.append((*own, shape.last, shape.ending.value, counts.entered[label]))
+                blocks.append((*own, shape.last, shape.ending.value, counts.entered[label], None))
             for edge, taken in counts.taken.items():
                 kind = counts.shapes[edge.source].kind(edge.target).value
                 edges.append((numbers[edge.source], numbers[edge.target], kind, taken))
         folder.table("functions", _columns(functions, 6))
-        folder.table("blocks", _columns(blocks, 9))
+        folder.table("blocks", _columns(blocks, 10))
         folder.table("edges", _columns(edges, 4))
         folder.table("sites", _columns([], 5))
         return len(blocks)

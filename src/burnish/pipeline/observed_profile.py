@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from burnish.core.recording import Access, What
 from burnish.record.store import Recording
 
+_MOST_STEPS = 8
 _PREDICTABLE = 0.1
 """The least part of all results that a value, or a stride, must have to be told."""
 
@@ -103,6 +109,71 @@ def constant_profiles(recording: Recording) -> tuple[ConstantProfile, ...]:
             row["stored_before"],
         )
         for row in rows
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessProfile:
+    """What an instruction accessed: how (``core.recording.Access``), bytes, how often, the lowest and the highest
+    address in the run, and the most frequent difference of successive ones, in ``strided`` of all steps (0 to 1)."""
+
+    address: int
+    access: str
+    size: int
+    count: int
+    lowest: int
+    highest: int
+    stride: int
+    strided: float
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Of one site: successive addresses, of all threads, a piece at a time."""
+
+    count: int = 0
+    lowest: int = 1 << 64
+    highest: int = 0
+    steps: Counter[int] = field(default_factory=Counter[int])
+
+    def take(self, addresses: npt.NDArray[np.uint64]) -> None:
+        self.count += len(addresses)
+        self.lowest = min(self.lowest, int(addresses.min()))
+        self.highest = max(self.highest, int(addresses.max()))
+        steps, counts = np.unique(np.diff(addresses).view(np.int64), return_counts=True)
+        for index in np.argsort(-counts)[:_MOST_STEPS].tolist():
+            self.steps[int(steps[index])] += int(counts[index])
+
+
+def access_profiles(recording: Recording, function: int) -> tuple[AccessProfile, ...]:
+    """What the instructions of a function accessed, by address; empty where addresses were not recorded. A string
+    instruction's bytes are left out."""
+    if What.MEMORY.value not in recording.manifest.what or "sites" not in recording.tables:
+        return ()
+    own = {row["block"] for row in recording.blocks.to_pylist() if row["function"] == function}
+    sites = {
+        row["site"]: row
+        for row in recording.to_arrow("sites").to_pylist()
+        if row["block"] in own and row["access"] != Access.STRING_BYTES.value
+    }
+    seen = {site: _Seen() for site in sites}
+    for process, thread in recording.traced_threads():
+        for part in recording.access_chunks(process, thread):
+            order = np.argsort(part["site"], kind="stable")
+            numbers, starts = np.unique(part["site"][order], return_index=True)
+            pieces = np.split(part["address"][order], starts[1:])
+            for site, addresses in zip(numbers.tolist(), pieces, strict=True):
+                if site in seen:
+                    seen[site].take(addresses)
+    found = [_access_profile(sites[site], of_it) for site, of_it in seen.items() if of_it.count]
+    return tuple(sorted(found, key=lambda row: (row.address, row.access)))
+
+
+def _access_profile(row: dict[str, Any], seen: _Seen) -> AccessProfile:
+    stride, times = max(seen.steps.items(), key=lambda pair: pair[1], default=(0, 0))
+    share = times / (seen.count - 1) if seen.count > 1 else 0.0
+    return AccessProfile(
+        row["address"], row["access"], row["size"], seen.count, seen.lowest, seen.highest, stride, share
     )
 
 

@@ -13,6 +13,13 @@ from burnish.core.entry import ReplayVerdict
 from burnish.core.errors import FunctionNotFoundError, UsageError
 from burnish.core.recording import Manifest, What
 from burnish.pipeline.merge import Source, opened_recordings, with_sum
+from burnish.pipeline.observed_profile import (
+    ConstantProfile,
+    ValueProfile,
+    constant_profiles,
+    hot_values,
+    value_profiles,
+)
 from burnish.pipeline.results import Result
 from burnish.pipeline.sampled import SampledFunction, sampled_functions
 from burnish.record.store import Recording
@@ -55,6 +62,8 @@ class FunctionProfile:
     entries: int = 0
     """How many were captured; ``replayed`` of them replay in isolation."""
     replayed: int = 0
+    values: tuple[ValueProfile, ...] = ()
+    """Results that can be predicted, what pays most first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ class RecordingProfile(Result):
     others: tuple[Path, ...] = ()
     sampled: tuple[SampledFunction, ...] = ()
     """What samples say, the most frequent first."""
+    constants: tuple[ConstantProfile, ...] = ()
+    """Memory that was read and stayed the same, what was read most first."""
 
 
 def profile(recording: Source, *others: Source) -> RecordingProfile:
@@ -95,6 +106,7 @@ def _profile(opened: Recording) -> RecordingProfile:
     total = max(1, sum(work.values()))
     images: list[str] = [image.path for image in opened.manifest.images]
     entries, replayed = _entries(opened)
+    values = value_profiles(opened)
     found: list[FunctionProfile] = []
     for row in opened.functions.to_pylist():
         number = row["function"]
@@ -114,10 +126,19 @@ def _profile(opened: Recording) -> RecordingProfile:
                 loops=_loops(row["address"], own, edges.get(number, {})),
                 entries=entries[number],
                 replayed=replayed[number],
+                values=hot_values(values.get(number, ())),
             )
         )
     found.sort(key=lambda function: (-function.instructions, function.image, function.address))
-    return RecordingProfile(opened.path, opened.manifest, tuple(found), 0, (), sampled_functions(opened))
+    return RecordingProfile(
+        opened.path,
+        opened.manifest,
+        tuple(found),
+        0,
+        (),
+        sampled_functions(opened),
+        constant_profiles(opened),
+    )
 
 
 def function_of(found: RecordingProfile, name: str) -> FunctionProfile:

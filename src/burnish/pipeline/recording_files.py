@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from burnish.analyze.effects import Effects
 from burnish.analyze.shapes import block_shapes
 from burnish.core.code import Function
 from burnish.core.image import Image
@@ -165,6 +166,7 @@ def _write_tables(
     edges: list[tuple[int | str, ...]] = []
     sites: list[tuple[int | str, ...]] = []
     total = 0
+    effects = {path: Effects(image) for path, image in wanted.images.items()}
     for index, (path, bounds, function, numbering) in enumerate(probed.numbered):
         code = wanted.images[path].read(bounds.address, bounds.size) or b""
         functions.append((index, paths.index(path), bounds.name, bounds.address, bounds.size, code))
@@ -172,10 +174,12 @@ def _write_tables(
         entries, passages = totals(function, numbering, counts)
         total += sum(entries.values())
         shapes = {shape.label: shape for shape in block_shapes(function)}
+        bodies = {block.label: block for block in function.blocks}
         for label, number_of in numbering.blocks.items():
             shape = shapes[label]
             row = (number_of, index, label.address, label.part, shape.size, shape.instructions, shape.last)
-            blocks.append((*row, shape.ending.value, entries[label]))
+            effect = effects[path].of_block(bodies[label]).name.lower()
+            blocks.append((*row, shape.ending.value, entries[label], effect))
         for edge, taken in passages.items():
             kind = shapes[edge.source].kind(edge.target).value
             edges.append((numbering.blocks[edge.source], numbering.blocks[edge.target], kind, taken))
@@ -184,7 +188,7 @@ def _write_tables(
             sites += [(site.number, block, site.address, site.access.value, site.size) for site in found]
     folder.table("functions", columns(functions, 6))
     folder.table("parts", columns(parts, 3))
-    folder.table("blocks", columns(sorted(blocks), 9))
+    folder.table("blocks", columns(sorted(blocks), 10))
     folder.table("edges", columns(sorted(edges), 4))
     folder.table("sites", columns(sorted(sites), 5))
     return total

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,7 +47,7 @@ MERGES: dict[str, Merge] = {
     "blocks": Merge(
         "block",
         ("function", "address", "part"),
-        ("size", "instructions", "last", "ending"),
+        ("size", "instructions", "last", "ending", "effect"),
         ("entered",),
         {"function": "functions"},
     ),
@@ -60,6 +60,16 @@ MERGES: dict[str, Merge] = {
     "mappings": Merge(refers={"process": _PROCESSES, "image": _IMAGES}),
     "memory": Merge(refers={"process": _PROCESSES, "image": _IMAGES, "writer": "sites"}),
     "snapshots": Merge(refers={"process": _PROCESSES}),
+    "stacks": Merge("stack", ("functions", "images", "addresses"), refers={"images": _IMAGES}),
+    "samples": Merge(refers={"process": _PROCESSES, "image": _IMAGES, "stack": "stacks"}),
+    "entries": Merge(
+        "entry",
+        ("function", "process", "thread", "call"),
+        refers={"function": "functions", "process": _PROCESSES},
+    ),
+    "entry_pages": Merge("page", ("data",)),
+    "entry_memory": Merge(refers={"entry": "entries", "before": "entry_pages", "after": "entry_pages"}),
+    "entry_mappings": Merge(refers={"process": _PROCESSES}),
 }
 """A table stands after those that it refers to. What is not here, and is not the trace, is left out with a warning."""
 
@@ -166,7 +176,11 @@ def _processes(recordings: Sequence[Recording]) -> list[dict[int, int]]:
     taken: set[int] = set()
     found: list[dict[int, int]] = []
     for recording in recordings:
-        own = dict.fromkeys(recording.threads.column("process").to_pylist())
+        own: dict[int, None] = {}
+        for table in ("threads", "entries", "entry_mappings", "samples"):
+            if table in recording.table_names:
+                own |= dict.fromkeys(recording.to_arrow(table).column("process").to_pylist())
+        own = {process: None for process in own if process is not None}
         new = {process: process for process in own if process not in taken}
         for process in own:
             if process not in new:
@@ -182,9 +196,14 @@ def _renumbered(recording: Recording, name: str, rule: Merge, numbers: Mapping[s
     for column, target in rule.refers.items():
         index = table.schema.get_field_index(column)
         kind = table.schema.field(column).type
+        known = numbers.get(target, {})
+        if pa.types.is_list(kind):
+            lists = [[known.get(old) for old in row] for row in table.column(column).to_pylist()]
+            table = table.set_column(index, table.schema.field(column), pa.array(lists, kind))
+            continue
         parts = table.column(column).chunks
         encoded = (pa.concat_arrays(parts) if parts else pa.array([], kind)).dictionary_encode()
-        new: list[int | None] = [numbers[target].get(old) for old in encoded.dictionary.to_pylist()]
+        new: list[int | None] = [known.get(old) for old in encoded.dictionary.to_pylist()]
         if None in new:
             raise RecordingError(
                 f"{recording.path} is damaged: {name} has a {column} that is not in {target}."
@@ -206,7 +225,7 @@ def _joined(
         seen: Counter[tuple[object, ...]] = Counter()
         numbers: dict[int, int] = {}
         for row in range(part.num_rows):
-            alike = tuple(columns[column][row] for column in rule.key)
+            alike = tuple(_hashable(columns[column][row]) for column in rule.key)
             key = (*alike, seen[alike])
             seen[alike] += 1
             at = place.setdefault(key, len(place))
@@ -216,7 +235,7 @@ def _joined(
             else:
                 _agree(name, rule, out, at, columns, row, (paths[0], path))
                 for column in rule.sums:
-                    out[column][at] += columns[column][row]
+                    out[column][at] = _added(out[column][at], columns[column][row])
             if rule.number is not None:
                 numbers[columns[rule.number][row]] = at + rule.start
         given.append(numbers)
@@ -224,6 +243,15 @@ def _joined(
         out[rule.number] = list(range(rule.start, rule.start + len(place)))
     arrays = [pa.array(out[item.name], item.type) for item in schema]
     return pa.table(arrays, schema=schema), given
+
+
+def _hashable(value: Any) -> object:
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+
+
+def _added(one: int | None, other: int | None) -> int | None:
+    """A sum; what is not known of one of them is not known of both."""
+    return None if one is None or other is None else one + other
 
 
 def _agree(

@@ -75,6 +75,7 @@ SCHEMAS: dict[str, Any] = {
             ("last", pa.uint64()),
             ("ending", pa.string()),
             ("entered", pa.uint64()),
+            ("effect", pa.string()),
         ]
     ),
     "edges": pa.schema(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from burnish.core.recording import Counts, ImportedFrom, What
+from burnish.pipeline.observed_profile import ConstantProfile, ValueProfile, words_of
 from burnish.pipeline.profile import FunctionProfile, RecordingProfile
 from burnish.report.tables import Column, percent, print_line, print_table
 
@@ -33,7 +34,22 @@ _SAMPLED = (
     Column("", right=True),
 )
 _CALLEES = (Column("with callees", right=True),)
+_VALUES = (
+    Column("result", right=True),
+    Column("register"),
+    Column("times", right=True),
+    Column("values", folds=True),
+)
+_CONSTANTS = (
+    Column("address", right=True),
+    Column("memory"),
+    Column("bytes", right=True),
+    Column("reads", right=True),
+    Column("value"),
+)
 _MOST = 20
+_SHOWN = 16
+"""Bytes of a constant that are shown."""
 
 
 def print_profile(profile: RecordingProfile, function: FunctionProfile | None) -> None:
@@ -58,6 +74,8 @@ def print_profile(profile: RecordingProfile, function: FunctionProfile | None) -
         print_line(f"Not recorded: {left.name} in {Path(left.image).name}{share}: {left.reason}")
     if profile.events:
         print_line(f"Trace: {profile.events:,} blocks in order.")
+    if profile.constants:
+        _print_constants(profile.constants)
     if manifest.dropped:
         print_line(f"Lost: {manifest.dropped:,} bytes of trace records.")
     if manifest.interrupted or manifest.signal is not None:
@@ -111,6 +129,33 @@ def _print_imported(profile: RecordingProfile, source: ImportedFrom) -> None:
         print_line(f"Note: {text}")
 
 
+def _print_constants(constants: Sequence[ConstantProfile]) -> None:
+    read = sum(row.reads for row in constants)
+    size = sum(len(row.value) for row in constants)
+    print_line(
+        f"Memory that stayed the same: {size:,} bytes in {len(constants):,} places, read {read:,} times."
+    )
+    rows = [
+        (
+            f"{row.address:#x}",
+            Path(row.image or row.region).name or "anonymous",
+            f"{len(row.value):,}",
+            f"{row.reads:,}",
+            row.value[:_SHOWN].hex(" ", -4) + (" …" if len(row.value) > _SHOWN else ""),
+        )
+        for row in constants[:_MOST]
+    ]
+    print_table(_CONSTANTS, rows)
+
+
+def _print_values(values: Sequence[ValueProfile]) -> None:
+    rows = [
+        (f"{value.address:#x}", value.register, f"{value.count:,}", ", ".join(words_of(value)))
+        for value in values[:_MOST]
+    ]
+    print_table(_VALUES, rows)
+
+
 def _calls(calls: int | None) -> str:
     return "?" if calls is None else f"{calls:,}"
 
@@ -141,3 +186,5 @@ def _print_function(row: FunctionProfile) -> None:
             (f"{loop.address:#x}", f"{loop.entered:,}", f"{loop.rounds:,.1f}") for loop in row.loops[:_MOST]
         ]
         print_table(_LOOPS, loops)
+    if row.values:
+        _print_values(row.values)
