@@ -53,6 +53,9 @@ class _Record:
     def accesses(self, address: Value, space: str, pointer: str) -> None:
         del address, space, pointer
 
+    def accessed(self, address: Value, space: str, pointer: str, value: Value, size: int) -> None:
+        del address, space, pointer, value, size
+
     def volatile(self) -> bool:
         return False
 

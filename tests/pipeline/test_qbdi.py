@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from burnish.core.errors import HostError, RefusedError, TargetError
+from burnish.core.errors import HostError, ImageError, RefusedError, TargetError
 from burnish.core.recording import Observer, What
 from burnish.pipeline.profile import profile
 from burnish.pipeline.record import record
@@ -246,7 +246,7 @@ def test_what_qbdi_cannot_do_is_refused(
     build: Callable[..., Path], observed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     static = build("static", "int main(void) { return 0; }", "-static")
-    with pytest.raises(TargetError, match="statically linked"):
+    with pytest.raises(ImageError, match="statically linked"):
         run(static, tmp_path / "r", functions=("main",))
     with pytest.raises(RefusedError, match="AVX-512"):
         run(observed, tmp_path / "r", functions=("wide",))

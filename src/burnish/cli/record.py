@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from burnish.pipeline.recording import RecordResult
 
 from burnish.cli.options import CpuOption, JsonOption
 
@@ -151,7 +154,6 @@ def run(
     prints, and its exit code, are the program's own; a summary goes to standard error. `burnish profile RECORDING`
     shows the recording.
     """
-    from burnish.cli.frame import INTERRUPTED
     from burnish.core.recording import Observer
     from burnish.pipeline.live import record_process
     from burnish.pipeline.record import record
@@ -182,8 +184,13 @@ def run(
     with progress() as say:
         done = record(options, say) if pid is None else record_process(pid, seconds, options, say)
     print_recorded(done, json=json)
-    if pid is not None:
-        return 0
+    return 0 if pid is not None else _exit_code(done)
+
+
+def _exit_code(done: RecordResult) -> int:
+    """That of the program; of one that ended otherwise, what a shell would say."""
+    from burnish.cli.frame import INTERRUPTED
+
     if done.interrupted:
         return INTERRUPTED
     if done.timed_out:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from burnish.core.errors import BurnishError
+from burnish.core.errors import BurnishError, RecordingError
 from burnish.core.image import SourceLine
 from burnish.images import load
 from burnish.images.dwarf import SourceLines, source_lines
@@ -83,7 +84,10 @@ def annotate(
     }
     sources = _sources(opened, row["image"])
     values = value_profiles(opened).get(row["function"], ()) if sampled is None else ()
-    accesses = access_profiles(opened, row["function"]) if sampled is None else ()
+    accesses: tuple[AccessProfile, ...] = ()
+    if sampled is None:
+        with suppress(RecordingError):  # the counts are there all the same
+            accesses = access_profiles(opened, row["function"])
     lines = tuple(
         AnnotatedLine(
             line.address,

@@ -111,7 +111,7 @@ def _profile(opened: Recording) -> RecordingProfile:
     for row in opened.functions.to_pylist():
         number = row["function"]
         own = blocks.get(number, [])
-        if not own:  # only its code is known
+        if not own and not entries[number]:  # only its code is known
             continue
         found.append(
             FunctionProfile(

@@ -144,7 +144,7 @@ def _command(options: RecordOptions, probed: Probed, areas: Path, stdin: Path | 
             burst=options.burst,
             wait=probed.records.contents,
         ),
-        **copies_environment(probed.deployment.images),
+        **(copies_environment(probed.deployment.images) if probed.observer is Observer.PROBES else {}),
         "LD_PRELOAD": preload(others),
         **probed.variables,
     }

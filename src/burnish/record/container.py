@@ -23,6 +23,7 @@ ZIP = ".zip"
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 """Of a member: magic, and the sizes of its name and of what follows that (PKWARE's APPNOTE, 4.3.7)."""
 _LOCAL_MAGIC = b"PK\x03\x04"
+_UTF8 = 1 << 11
 _ENCRYPTED = 1
 
 
@@ -195,6 +196,8 @@ def _zip_files(path: Path, file: BinaryIO) -> ZipFiles:
     try:
         with zipfile.ZipFile(file) as archive:
             listed = archive.infolist()
+            if any(not _is_named_twice(file, member) for member in listed):
+                raise RecordingError(f"{path} is damaged: what it lists is not what is in it.")
     except (NotImplementedError, UnicodeDecodeError, struct.error) as error:
         raise zipfile.BadZipFile from error
     found = {member.filename: member for member in listed if not member.is_dir()}
@@ -208,6 +211,18 @@ def _zip_files(path: Path, file: BinaryIO) -> ZipFiles:
     if any(member.flag_bits & _ENCRYPTED for member in members.values()):
         raise RecordingError(f"{path} is encrypted; unpack it first, and name the folder.")
     return ZipFiles(path, root, members)
+
+
+def _is_named_twice(file: BinaryIO, member: zipfile.ZipInfo) -> bool:
+    """Whether a member's own header agrees with the list at the end about its name: a name that has changed would pass
+    for a member that is not there."""
+    header = os.pread(file.fileno(), _LOCAL_HEADER.size, member.header_offset)
+    if len(header) < _LOCAL_HEADER.size:
+        return False
+    length = _LOCAL_HEADER.unpack(header)[1]
+    name = os.pread(file.fileno(), length, member.header_offset + _LOCAL_HEADER.size)
+    encoding = "utf-8" if member.flag_bits & _UTF8 else "cp437"
+    return name == member.orig_filename.encode(encoding, errors="replace")
 
 
 def pack(folder: Path, file: Path) -> None:

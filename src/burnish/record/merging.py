@@ -176,13 +176,13 @@ def _processes(recordings: Sequence[Recording]) -> list[dict[int, int]]:
     taken: set[int] = set()
     found: list[dict[int, int]] = []
     for recording in recordings:
-        own: dict[int, None] = {}
+        own: dict[int | None, None] = {}
         for table in ("threads", "entries", "entry_mappings", "samples"):
             if table in recording.table_names:
                 own |= dict.fromkeys(recording.to_arrow(table).column("process").to_pylist())
-        own = {process: None for process in own if process is not None}
-        new = {process: process for process in own if process not in taken}
-        for process in own:
+        named = [process for process in own if process is not None]
+        new = {process: process for process in named if process not in taken}
+        for process in named:
             if process not in new:
                 new[process] = max((*taken, *new.values())) + 1
         taken |= set(new.values())
