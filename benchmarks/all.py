@@ -64,6 +64,7 @@ JOBS = (
     Job("recompiled_speed", "Speed of what is merely recompiled"),
     Job("optimize_programs", "Programs made faster"),
     Job("recording_cost", "Recording"),
+    Job("recording_exact", "Recording is exact"),
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import burnish
 from burnish.core.errors import RecordingError, UsageError
 from burnish.pipeline.record import record
 from burnish.pipeline.recording import RecordOptions, RecordResult
@@ -226,3 +227,16 @@ def test_bursts_of_values_are_counted_as_what_they_are(recorded: Path, tmp_path:
     for row in recording.values("classify").to_pylist():
         assert row["count"] == traced[row["block"]]
     assert 0.09 < sum(n for b, n in traced.items() if b != GAP) / sum(entered.values()) < 0.11
+
+
+def test_without_names_the_hot_functions_are_observed(recorded: Path, tmp_path: Path) -> None:
+    recording = run(recorded, tmp_path / "r", "plain", "2000000", what="values,stores", functions=()).open()
+    assert {row["name"] for row in recording.functions.to_pylist()} >= {"classify"}
+    assert recording.values("classify").num_rows > 10
+    # The table of the switch, which the sampled image alone would not have in it.
+    assert any(run_["image"] is not None and run_["reads"] > 1_000_000 for run_ in recording.constants())
+    found = burnish.profile(recording)
+    assert found.constants
+    assert found.functions[0].values
+    lines = burnish.annotate(recording, "classify").lines
+    assert any(line.values for line in lines)

@@ -203,7 +203,7 @@ def damaged(here: Path) -> Iterator[tuple[str, str]]:
     end = whole.rindex(b"PK\x05\x06")
     start = int.from_bytes(whole[end + 16 : end + 20], "little")
     Path("hole.zip").write_bytes(whole[:100] + b"\0" * (start - 100) + whole[start:])
-    yield "hole.zip", "not a recording"
+    yield "hole.zip", "what it lists is not what is in it"
     shutil.copytree("r", "future")
     manifest = Path("future", "manifest.json")
     manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 2'))

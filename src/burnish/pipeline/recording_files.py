@@ -149,6 +149,8 @@ def _places(wanted: Wanted, probed: Probed, paths: Sequence[Path]) -> list[Place
     copies = {patched.source.resolve(): patched.path for patched in probed.deployment.images}
     found: list[Place] = []
     for number, path in enumerate(paths):
+        if path not in wanted.images:
+            continue  # only samples fell into it
         segments = wanted.images[path].segments
         low = min(segment.address for segment in segments)
         high = max(segment.end for segment in segments)
