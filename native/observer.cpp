@@ -107,7 +107,8 @@ class Observer {
     }
 
     // count, distinct, stride, steps, steps with that stride, sampled, exact of each result.
-    Out results() const {
+    Out results() {
+        settle();
         std::vector<uint64_t> out;
         for (const Sketch& s : sketches_)
             for (uint64_t word : {s.count, uint64_t(std::llround(s.distinct())), s.stride, s.steps, s.hits,
@@ -117,7 +118,8 @@ class Observer {
     }
 
     // result, value, count, error of each frequent value.
-    Out frequent() const {
+    Out frequent() {
+        settle();
         std::vector<uint64_t> out;
         for (size_t i = 0; i < sketches_.size(); ++i)
             for (int k = 0; k < sketches_[i].used; ++k)
@@ -180,6 +182,12 @@ class Observer {
     std::vector<Stream> streams_;
     std::vector<Epoch> epochs_;
     uint64_t random_ = 1;
+
+    // Counts what has come again and again until now.
+    void settle() {
+        for (Stream& stream : streams_)
+            for (size_t i = 0; i < stream.before.size(); ++i) sketches_[i].settle(stream.before[i]);
+    }
 
     void take_words(uint32_t process, uint32_t number, uint64_t began, uint64_t ended, const uint64_t* at, size_t size,
                     std::vector<uint64_t>& kept, std::vector<uint64_t>& rows) {

@@ -8,10 +8,10 @@
 
 namespace burnish::observer {
 
-// What belongs to one thread: the value before, and where it is among the frequent ones.
+// What belongs to one thread: the value before, and how often it has come again since it was last counted.
 struct Previous {
-    uint64_t value = 0;
-    uint8_t seen = 0, slot = 0;
+    uint64_t value = 0, repeats = 0;
+    bool seen = false;
 };
 
 class Sketch {
@@ -24,27 +24,23 @@ class Sketch {
     bool evicted = false, sampled = false;
 
     void put(Previous& before, uint64_t value, uint64_t& random) {
-        ++count;
-        if (before.seen) {
-            const uint64_t step = value - before.value;
-            vote(step);
-            if (step == 0 && keys[before.slot] == value && before.slot < used) {
-                ++counts[before.slot];
-                return;
-            }
+        if (value == before.value && before.seen) {
+            ++before.repeats;
+            return;
         }
-        before.seen = 1;
-        before.value = value;
-        note_distinct(value);
-        uint64_t weight = 1;
-        if (sampled) {
-            random = random * 6364136223846793005u + 1442695040888963407u;
-            if (random >> 60) return;
-            weight = 16;
-        }
-        before.slot = insert(value, weight);
-        // Values that hardly ever come again: from now on a sixteenth of them is looked at.
-        if (!sampled && count == trial && evicted && distinct() > trial / 8) sampled = true;
+        change(before, value, random);
+    }
+
+    // Counts what has come again.
+    void settle(Previous& before) {
+        if (!before.repeats) return;
+        count += before.repeats;
+        vote(0, before.repeats);
+        const uint64_t hash = mix(before.value);
+        const int slot = find(before.value, hash);
+        if (slot >= 0) counts[slot] += before.repeats;
+        else if (!sampled || before.repeats >= share) insert(before.value, hash, before.repeats);
+        before.repeats = 0;
     }
 
     // Exact as long as no value had to make room for another.
@@ -62,51 +58,90 @@ class Sketch {
     }
 
   private:
-    static constexpr uint64_t trial = 4096;
+    static constexpr uint32_t trial = 4096, share = 16;
+    uint32_t misses = 0;
     int64_t votes = 0;
+    uint8_t hints[16] = {};  // where a value may be, by four bits of its hash
     uint8_t ranks[registers] = {};
 
-    void vote(uint64_t step) {
-        ++steps;
+    void change(Previous& before, uint64_t value, uint64_t& random) {
+        settle(before);
+        ++count;
+        if (before.seen) vote(value - before.value, 1);
+        before.seen = true;
+        before.value = value;
+        const uint64_t hash = mix(value);
+        const uint8_t hint = hints[hash & 15];
+        if (hint < used && keys[hint] == value) {
+            ++counts[hint];
+            return;
+        }
+        note_distinct(hash);
+        uint64_t weight = 1;
+        if (sampled) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            if (random >> 60) return;
+            weight = share;
+        }
+        const int slot = find(value, hash);
+        if (slot >= 0) {
+            counts[slot] += weight;
+            return;
+        }
+        insert(value, hash, weight);
+        // Values that hardly ever come again: from now on a sixteenth of them is looked at.
+        if (++misses == trial) sampled = true;
+    }
+
+    void vote(uint64_t step, uint64_t times) {
+        steps += times;
         if (step == stride) {
-            ++hits;
-            ++votes;
-        } else if (votes <= 0) {
+            hits += times;
+            votes += int64_t(times);
+        } else if (votes < int64_t(times)) {
             stride = step;
-            hits = votes = 1;
+            hits = times;
+            votes = int64_t(times) - votes;
         } else {
-            --votes;
+            votes -= int64_t(times);
         }
     }
 
-    void note_distinct(uint64_t value) {
+    static uint64_t mix(uint64_t value) {
         uint64_t hash = value * 0x9e3779b97f4a7c15u;
         hash = (hash ^ (hash >> 32)) * 0xd6e8feb86659fd93u;
-        hash ^= hash >> 32;
+        return hash ^ (hash >> 32);
+    }
+
+    void note_distinct(uint64_t hash) {
         const uint8_t rank = uint8_t(std::countl_zero(hash << 8 | 0x80) + 1);
         uint8_t& known = ranks[hash >> 56];
         if (known < rank) known = rank;
     }
 
-    uint8_t insert(uint64_t value, uint64_t weight) {
-        int least = 0;
-        for (int i = 0; i < used; ++i) {
+    int find(uint64_t value, uint64_t hash) {
+        for (int i = 0; i < used; ++i)
             if (keys[i] == value) {
-                counts[i] += weight;
-                return uint8_t(i);
+                hints[hash & 15] = uint8_t(i);
+                return i;
             }
-            if (counts[i] < counts[least]) least = i;
-        }
+        return -1;
+    }
+
+    void insert(uint64_t value, uint64_t hash, uint64_t weight) {
+        int place = used;
         if (used < most) {
-            keys[used] = value;
-            counts[used] = weight;
-            return used++;
+            ++used;
+        } else {
+            place = 0;
+            for (int i = 1; i < most; ++i)
+                if (counts[i] < counts[place]) place = i;
+            evicted = true;
         }
-        evicted = true;
-        keys[least] = value;
-        errors[least] = counts[least];
-        counts[least] += weight;
-        return uint8_t(least);
+        errors[place] = counts[place];
+        keys[place] = value;
+        counts[place] += weight;
+        hints[hash & 15] = uint8_t(place);
     }
 };
 
