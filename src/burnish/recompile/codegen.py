@@ -88,7 +88,11 @@ def compile_module(ir: str, target: Target) -> Compiled:
     Raises ``RuntimeError`` with LLVM's message when the module is malformed: that is always a bug of ours.
     """
     compiled = _compile(ir, target)
-    return _compile(realigned(ir), target) if needs_alignment(compiled.object_file) else compiled
+    return (
+        _compile(realigned(ir), target)
+        if needs_alignment(compiled.optimised_ir, compiled.object_file)
+        else compiled
+    )
 
 
 def _compile(ir: str, target: Target) -> Compiled:

@@ -252,7 +252,7 @@ class _Emitter:
         lines = [
             f"define {linkage}{RESULT} @{name}({parameters}) #0 {{",
             "entry:",
-            f"  %frame0 = alloca [{size} x i8], align 16",
+            f"  %frame0 = alloca [{size} x i8], align 8",  # what surely holds (alignment)
             *(f"  %{slot} = alloca {kind}" for slot, kind in self.allocas.items()),
             (
                 '  %frame = call ptr asm "", "=r,0"(ptr %frame0)'
