@@ -230,11 +230,14 @@ def test_bursts_of_values_are_counted_as_what_they_are(recorded: Path, tmp_path:
 
 
 def test_without_names_the_hot_functions_are_observed(recorded: Path, tmp_path: Path) -> None:
-    recording = run(recorded, tmp_path / "r", "plain", "2000000", what="values,stores", functions=()).open()
+    recording = burnish.record(
+        [recorded, "plain", "2000000"], tmp_path / "r", what=["values", "stores"], burst="10000/20000"
+    )
+    assert recording.manifest.burst == "10000/20000"
     assert {row["name"] for row in recording.functions.to_pylist()} >= {"classify"}
     assert recording.values("classify").num_rows > 10
     # The table of the switch, which the sampled image alone would not have in it.
-    assert any(run_["image"] is not None and run_["reads"] > 1_000_000 for run_ in recording.constants())
+    assert any(run_["image"] is not None and run_["reads"] > 100_000 for run_ in recording.constants())
     found = burnish.profile(recording)
     assert found.constants
     assert found.functions[0].values

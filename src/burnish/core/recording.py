@@ -222,5 +222,7 @@ class Manifest:
     runs: int = 1
     """How many runs were merged into it; times, threads and lost bytes are then those of all together."""
     observer: str = Observer.PROBES.value
+    burst: str | None = None
+    """``1000/100000``: of so many blocks so many were traced; None: all."""
     imported: ImportedFrom | None = None
     """None for what ``record`` recorded itself."""

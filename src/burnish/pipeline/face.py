@@ -14,6 +14,7 @@ from burnish.pipeline.merge import Source, merge_recordings
 from burnish.pipeline.optimization import Optimization, OptimizeOptions
 from burnish.pipeline.record import record as record_run
 from burnish.pipeline.recording import RecordOptions
+from burnish.pipeline.recording_words import burst as burst_of
 from burnish.pipeline.recording_words import kinds, observer_of
 from burnish.record.store import Recording
 
@@ -44,6 +45,7 @@ def record(
     seconds: float | None = None,
     what: Iterable[str] = ("edges",),
     observer: str = "auto",
+    burst: str | None = None,
     say: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> Recording:
@@ -52,13 +54,14 @@ def record(
     With ``pid`` that process is recorded instead, for so many ``seconds`` (None: until it ends, or Ctrl-C):
     ``burnish.record(pid=1234, seconds=10.0)``.
 
-    ``what`` are words of ``--what`` (``edges``, ``blocks``, …), ``observer`` is one of ``--observer``, and ``options``
-    are the other fields of ``RecordOptions``: ``burnish.record(["./a", "-k"], what=["blocks"], functions=("main",))``.
-    Raises as ``burnish.pipeline.record.record`` and ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for
-    an unknown option.
+    ``what`` are words of ``--what`` (``edges``, ``blocks``, …), ``observer`` is one of ``--observer``, ``burst`` is
+    that of ``--burst``, and ``options`` are the other fields of ``RecordOptions``: ``burnish.record(["./a", "-k"],
+    what=["blocks"], functions=("main",))``. Raises as ``burnish.pipeline.record.record`` and
+    ``burnish.pipeline.live.record_process`` do, and ``TypeError`` for an unknown option.
     """
     words = tuple(os.fspath(word) for word in command)
     chosen = kinds(",".join(what))
+    options["burst"] = burst_of(burst)
     if pid is not None:
         if words:
             raise UsageError("Either a process is recorded or a command is run, not both.")

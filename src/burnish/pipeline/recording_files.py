@@ -108,6 +108,7 @@ def _manifest(
         dropped=sum(thread.dropped for thread in ran.threads),
         threads=len(ran.threads),
         observer=probed.observer.value,
+        burst=None if options.burst is None else f"{options.burst.length}/{options.burst.every}",
         warnings=tuple(warnings),
     )
 

@@ -73,7 +73,8 @@ def print_profile(profile: RecordingProfile, function: FunctionProfile | None) -
         share = f" ({100 * left.share:.1f} % of the samples)" if left.share else ""
         print_line(f"Not recorded: {left.name} in {Path(left.image).name}{share}: {left.reason}")
     if profile.events:
-        print_line(f"Trace: {profile.events:,} blocks in order.")
+        part = f", bursts of {manifest.burst} blocks" if manifest.burst else ""
+        print_line(f"Trace: {profile.events:,} records in order{part}.")
     if profile.constants:
         _print_constants(profile.constants)
     if manifest.dropped:
