@@ -46,7 +46,7 @@ Words = npt.NDArray[np.uint64]
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Consecutive trace records of one thread: the ``number``-th of its chunks, from 1, or a part of it. Times are
-    CLOCK_MONOTONIC in nanoseconds; ``ended_ns`` of one that was not full is when it was taken."""
+    CLOCK_MONOTONIC in nanoseconds; ``ended_ns`` of one that was not full is when it began."""
 
     process: int
     thread: int
@@ -54,6 +54,8 @@ class Chunk:
     began_ns: int
     ended_ns: int
     data: bytes
+    taken_ns: int = 0
+    """When it was taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class _Area:
         start = place + CHUNK_HEADER
         number, began, ended = (int(word) for word in self.words[at + 2 : at + 5])
         data = self._memory[start + self._taken : start + used]
-        return Chunk(self.process, self.thread, number, began, ended or time.monotonic_ns(), data)
+        return Chunk(self.process, self.thread, number, began, ended or began, data, time.monotonic_ns())
 
     @property
     def is_over(self) -> bool:

@@ -76,9 +76,8 @@ class Observing:
             self._streams[key] = len(self._streams)
             self._look_at(chunk.process, self._copied_mappings(chunk.process))
         words = np.frombuffer(chunk.data, np.uint64)
-        kept, rows = self._observer.take(
-            chunk.process, self._streams[key], chunk.began_ns, chunk.ended_ns, words
-        )
+        ended = chunk.ended_ns if chunk.ended_ns > chunk.began_ns else chunk.taken_ns
+        kept, rows = self._observer.take(chunk.process, self._streams[key], chunk.began_ns, ended, words)
         if self._trace is None or not len(kept):
             return
         stays = self._trace.take(replace(chunk, data=kept.tobytes()))
