@@ -4,7 +4,7 @@ there are as many results of each instruction as its block was entered.
 
 Each program is recorded twice and run once under callgrind, on the same input. A function whose own counts differ
 between the two recordings does not do the same in every run (Lua seeds its hashes with an address and the time): it is
-listed, and not compared. Nor is code that a function jumps to outside its bounds: others run it, too.
+listed, and not compared. Nor is code that a function jumps to outside its bounds, unless it is recorded itself.
 
     python benchmarks/recording_exact.py [--quick] [--seed N] [--only WORKLOAD …]
 """
@@ -106,6 +106,7 @@ def compare(task: Task, folder: Path) -> Comparison:
         for name, kinds in (("first", what), ("second", (What.EDGES,)))
     )
     judge = Callgrind.run(task, folder)
+    entries, ways = _sums(first)
     again = dict(_functions(second))
     wrong: list[str] = []
     changing: list[str] = []
@@ -117,12 +118,14 @@ def compare(task: Task, folder: Path) -> Comparison:
         functions += 1
         image, _ = key
         executed, jumped = judge.executed.get(image, Counter()), judge.jumped.get(image, Counter())
-        for address, (_, count) in rows.items():
+        for address in rows:
+            count = entries[image, address]
             blocks += 1
             entered += count
             if executed[address] != count:
                 wrong.append(f"{name}: block {address:#x} entered {count}, callgrind {executed[address]}")
-        for (start, end, target), count in passages.items():
+        for start, end, target in passages:
+            count = ways[image, start, target]
             if target == end:
                 continue  # callgrind says nothing of falling through
             edges += 1
@@ -139,6 +142,23 @@ def compare(task: Task, folder: Path) -> Comparison:
     return Comparison(
         task.name, functions, blocks, edges, len(results), entered, tuple(changing), tuple(wrong)
     )
+
+
+def _sums(recording: Recording) -> tuple[Counter[tuple[str, int]], Counter[tuple[str, int, int]]]:
+    """Entries of blocks by image and address, and passages of edges, of all functions together: several may run the
+    same code."""
+    images = [str(Path(image.path).resolve()) for image in recording.manifest.images]
+    owner = {row["function"]: images[row["image"]] for row in recording.functions.to_pylist()}
+    blocks = {row["block"]: row for row in recording.blocks.to_pylist() if not row["part"]}
+    entries: Counter[tuple[str, int]] = Counter()
+    ways: Counter[tuple[str, int, int]] = Counter()
+    for row in blocks.values():
+        entries[owner[row["function"]], row["address"]] += row["entered"]
+    for edge in recording.edges.to_pylist():
+        source, target = blocks.get(edge["source"]), blocks.get(edge["target"])
+        if source is not None and target is not None:
+            ways[owner[source["function"]], source["address"], target["address"]] += edge["taken"]
+    return entries, ways
 
 
 Rows = dict[int, tuple[int, int]]
