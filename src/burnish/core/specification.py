@@ -1,0 +1,64 @@
+"""What a rewrite must keep of a function, and under which conditions it was looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOut:
+    """The low ``size`` bytes of a register that a caller may look at after the return: ``rax``, ``xmm0`` …"""
+
+    register: str
+    size: int
+
+
+ALL_LIVE_OUTS = (LiveOut("rax", 8), LiveOut("rdx", 8), LiveOut("xmm0", 16), LiveOut("xmm1", 16))
+"""All in which the System V convention may return something, but for x87 registers, whose code is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """The System V ABI for a function of a type, and what the user changed of it.
+
+    Always kept: callee-saved registers, the stack pointer, the direction flag, the control bits of MXCSR, order and
+    arguments of calls, termination; a rewrite faults only where the original does. ``live_outs`` are the results.
+    ``memory`` is False where the user does not want memory compared. ``assumptions`` are conditions on the entry
+    state, as the user wrote them (``rdi != 0``). ``stack_bytes`` is the extent of the arguments on the stack, which
+    are the callee's own. ``source`` says where the live-outs come from: ``dwarf``, ``prototype``, ``default`` or
+    ``option``.
+    """
+
+    live_outs: tuple[LiveOut, ...] = ALL_LIVE_OUTS
+    memory: bool = True
+    assumptions: tuple[str, ...] = ()
+    stack_bytes: int = 0
+    source: str = "default"
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """Phrases that stand beside every verdict: what the user took away from, or assumed beyond, the ABI."""
+        found: list[str] = []
+        if self.source == "option":
+            names = ", ".join(_shown(part) for part in self.live_outs) or "nothing"
+            found.append(f"for live-out {names}")
+        if not self.memory:
+            found.append("memory not compared")
+        if self.assumptions:
+            found.append("assuming " + " and ".join(self.assumptions))
+        return tuple(found)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON data; ``from_json`` reads it."""
+        return {
+            "live_outs": [{"register": part.register, "size": part.size} for part in self.live_outs],
+            "memory": self.memory,
+            "assumptions": list(self.assumptions),
+            "stack_bytes": self.stack_bytes,
+            "source": self.source,
+        }
+
+
+def _shown(part: LiveOut) -> str:
+    return f"{part.register}:{part.size}"

@@ -1,0 +1,1 @@
+"""Bit-vector terms: what the verifier says of p-code."""

@@ -1,0 +1,131 @@
+"""Terms over bit-vectors and memory: immutable, shared, folded as they are built.
+
+A term is a bit-vector of ``width`` bits (1 for truth values: 1 is true), or, with ``width`` 0, a memory: an array from
+64-bit addresses to bytes. Equal terms are one object, so ``is`` compares them, and a term can be a key. Division has
+SMT-LIB's meaning (by zero: all ones, and the dividend as the remainder); shifts by the width or more give 0, or the
+sign for ``ASHR``.
+
+Make terms with the functions of this package, never with the class: they fold and order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from weakref import WeakValueDictionary
+
+
+class Op(IntEnum):
+    """What a term is made of. Operands have the result's width unless said otherwise."""
+
+    CONST = 0
+    """``payload`` is the value, below ``2 ** width``."""
+    VAR = 1
+    """A free variable; ``payload`` is its name."""
+    NOT = 2
+    AND = 3
+    OR = 4
+    XOR = 5
+    ADD = 6
+    """Of two or more operands."""
+    MUL = 7
+    """Of two or more operands."""
+    UDIV = 8
+    UREM = 9
+    SDIV = 10
+    SREM = 11
+    SHL = 12
+    LSHR = 13
+    ASHR = 14
+    CONCAT = 15
+    """Most significant first; widths add up."""
+    EXTRACT = 16
+    """``payload`` is the lowest bit; ``width`` bits from there."""
+    ZEXT = 17
+    SEXT = 18
+    EQ = 19
+    """Width 1; operands of one width, or two memories."""
+    ULT = 20
+    SLT = 21
+    ITE = 22
+    """``(condition of width 1, then, else)``; for memories, too."""
+    POPCOUNT = 23
+    CLZ = 24
+    """Leading zeros; the width for 0."""
+    CTZ = 25
+    APPLY = 26
+    """An uninterpreted function; ``payload`` is its name, operands are of any width. One name has one signature."""
+    SELECT = 27
+    """``(memory, address)``: 8 bits."""
+    STORE = 28
+    """``(memory, address, byte)``: a memory."""
+    MEMORY = 29
+    """A memory that nothing is known of; ``payload`` is its name."""
+    FLOAT = 30
+    """An IEEE 754 operation on bit patterns, round to nearest; ``payload`` is ``(name, operand width in bits)``, the
+    name as in ``OpCode`` (``FLOAT_ADD``, ``FLOAT_LESS``, ``FLOAT_INT2FLOAT`` …) with x86's meaning."""
+
+
+class Term:
+    """One node. ``args`` are terms; ``payload`` is described with each ``Op``."""
+
+    __slots__ = ("__weakref__", "args", "op", "payload", "width")
+
+    def __init__(self, op: Op, width: int, args: tuple[Term, ...], payload: Payload) -> None:
+        self.op = op
+        self.width = width
+        self.args = args
+        self.payload = payload
+
+    @property
+    def is_const(self) -> bool:
+        return self.op is Op.CONST
+
+    @property
+    def value(self) -> int:
+        """The number that a ``CONST`` is."""
+        assert isinstance(self.payload, int)
+        return self.payload
+
+    @property
+    def name(self) -> str:
+        """The name of a ``VAR``, ``MEMORY`` or ``APPLY``."""
+        assert isinstance(self.payload, str)
+        return self.payload
+
+    def __repr__(self) -> str:
+        if self.op is Op.CONST:
+            return f"{self.value:#x}:{self.width}"
+        if self.op in (Op.VAR, Op.MEMORY):
+            return self.name
+        head = self.op.name.lower() if self.payload is None else f"{self.op.name.lower()}[{self.payload}]"
+        return f"({head} {' '.join(map(repr, self.args))})"
+
+
+Payload = int | str | tuple[str, int] | None
+_Key = tuple[Op, int, tuple[Term, ...], Payload]
+
+_KNOWN: WeakValueDictionary[_Key, Term] = WeakValueDictionary()
+
+
+def make(op: Op, width: int, args: tuple[Term, ...] = (), payload: Payload = None) -> Term:
+    """The one term of that shape, without any folding. For the constructors of this package."""
+    key = (op, width, args, payload)
+    found = _KNOWN.get(key)
+    if found is None:
+        found = _KNOWN[key] = Term(op, width, args, payload)
+    return found
+
+
+def subterms(*roots: Term) -> Iterator[Term]:
+    """Every term that ``roots`` are made of, each once, operands before what uses them."""
+    seen: set[Term] = set()
+    stack: list[tuple[Term, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        term, done = stack.pop()
+        if done:
+            yield term
+        elif term not in seen:
+            seen.add(term)
+            stack.append((term, True))
+            stack.extend((arg, False) for arg in reversed(term.args) if arg not in seen)

@@ -1,0 +1,73 @@
+"""Two functions to be compared, and what the addresses in their code stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from burnish.core.code import Function
+from burnish.core.image import Image
+from burnish.core.specification import Specification
+
+
+@dataclass(frozen=True, slots=True)
+class DataObject:
+    """Memory that code refers to by its address. Objects of one ``name`` are one object for both sides, whatever
+    their image addresses; all others are apart. ``data`` are the bytes where they are constant for ever, else None:
+    then the content at entry is unknown, and the same for both."""
+
+    name: str
+    size: int
+    alignment: int = 1
+    data: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address as object and offset."""
+
+    data: DataObject
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """What a call leads to. Callees of one ``name`` are one function for both sides.
+
+    ``arguments`` are the registers with the number of low bytes that it reads, None where that is not known: then
+    every argument register that the caller did set counts. ``results`` are the registers (with sizes) in which it
+    returns something. ``pure`` callees neither read nor write memory, ``reads_only`` ones do not write it.
+    ``stack_bytes`` is the extent of its stack arguments, None when unknown. ``returns`` is False for ``abort``.
+    """
+
+    name: str
+    arguments: tuple[tuple[str, int], ...] | None = None
+    results: tuple[tuple[str, int], ...] = (("rax", 8), ("rdx", 8), ("xmm0", 16), ("xmm1", 16))
+    pure: bool = False
+    reads_only: bool = False
+    stack_bytes: int | None = None
+    returns: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One of the two functions. All addresses are image addresses of ``image``."""
+
+    name: str
+    image: Image = field(repr=False)
+    function: Function = field(repr=False)
+    places: Mapping[int, Place] = field(repr=False)
+    """Each address that occurs in the code as an address (operand of ``ADDRESS``, ``LOAD`` or ``STORE``), in an object
+    or one past its end."""
+    callees: Mapping[int, Callee] = field(repr=False)
+    """Each address that a ``CALL`` or ``TailCall`` leads to, PLT stubs as what they lead to, and each GOT slot that an
+    indirect call or jump loads its target from."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """The original, its rewrite, and what the rewrite must keep."""
+
+    original: Side
+    rewrite: Side
+    specification: Specification

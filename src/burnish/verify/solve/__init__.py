@@ -1,0 +1,1 @@
+"""Asking the solvers: is there a model of these terms?"""
