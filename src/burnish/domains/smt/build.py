@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from burnish.domains.smt import floating as numbers
+from burnish.domains.smt.arithmetic import ashr, clz, ctz, lshr, popcount, sdiv, shl, srem, udiv, urem
+from burnish.domains.smt.leaves import FALSE, TRUE, const, memory, signed, var
 from burnish.domains.smt.terms import Op, Term, make
 
-
-def const(value: int, width: int) -> Term:
-    """The number ``value`` modulo ``2 ** width``."""
-    return make(Op.CONST, width, (), value & (1 << width) - 1)
-
-
-TRUE, FALSE = const(1, 1), const(0, 1)
-
-
-def var(name: str, width: int) -> Term:
-    """A free variable. One name has one width."""
-    return make(Op.VAR, width, (), name)
-
-
-def memory(name: str) -> Term:
-    """A memory that nothing is known of."""
-    return make(Op.MEMORY, 0, (), name)
-
-
-def _signed(value: int, width: int) -> int:
-    return value - (1 << width) if value >> (width - 1) & 1 else value
+__all__ = [
+    "FALSE", "TRUE", "add", "and_", "apply", "ashr", "clz", "concat", "const", "ctz", "eq", "extract",
+    "floating", "ite", "lshr", "memory", "mul", "ne", "neg", "not_", "or_", "popcount", "sdiv", "select",
+    "sext", "shl", "sle", "slt", "srem", "store", "sub", "udiv", "ule", "ult", "urem", "var", "xor",
+    "zext",
+]  # fmt: skip
 
 
 def not_(a: Term) -> Term:
@@ -48,8 +36,40 @@ def and_(*operands: Term) -> Term:
             rest[term] = None
     if known == 0 or any(not_(term) in rest for term in rest if term.op is Op.NOT):
         return const(0, width)
+    if width == 1 and any(term.op is Op.NOT for term in rest):
+        rest = {not_(term): None for term in _with_equality({not_(term): None for term in rest})}
     terms = [*rest] if known == ones else [*rest, const(known, width)]
-    return _nary(Op.AND, width, terms, ones)
+    return _narrowed(and_, terms) or _nary(Op.AND, width, terms, ones)
+
+
+def _with_equality(terms: dict[Term, None]) -> dict[Term, None]:
+    """Alternatives, with ``a < b`` and ``a = b`` as one ``not b < a``."""
+    for term in terms:
+        if term.op in (Op.ULT, Op.SLT):
+            equal = eq(*term.args)
+            if equal in terms:
+                order = not_((ult if term.op is Op.ULT else slt)(*reversed(term.args)))
+                rest = {other: None for other in terms if other is not term and other is not equal}
+                return _with_equality({**rest, order: None})
+    return terms
+
+
+def _narrowed(combine: Callable[..., Term], terms: Sequence[Term]) -> Term | None:
+    """The operation on the low bits alone, where all operands are extended with zeros; None for others."""
+    if len(terms) < 2:
+        return None
+    width = terms[0].width
+    used = max(_used(term) for term in terms)
+    if used == width:
+        return None
+    return zext(combine(*(extract(term, 0, used) for term in terms)), width)
+
+
+def _used(term: Term) -> int:
+    """The number of bits above which a term is 0."""
+    if term.is_const:
+        return max(term.value.bit_length(), 1)
+    return term.args[0].width if term.op is Op.ZEXT else term.width
 
 
 def or_(*operands: Term) -> Term:
@@ -64,25 +84,31 @@ def or_(*operands: Term) -> Term:
             rest[term] = None
     if known == ones or any(not_(term) in rest for term in rest if term.op is Op.NOT):
         return const(ones, width)
+    if width == 1:
+        rest = _with_equality(rest)
     terms = [*rest] if known == 0 else [*rest, const(known, width)]
-    return _nary(Op.OR, width, terms, 0)
+    return _narrowed(or_, terms) or _nary(Op.OR, width, terms, 0)
 
 
 def xor(*operands: Term) -> Term:
     """Bitwise exclusive or, of one or more."""
     width = operands[0].width
     known, rest = 0, dict[Term, None]()
+    ones = (1 << width) - 1
     for term in _flat(Op.XOR, operands):
+        if term.op is Op.NOT:
+            known ^= ones
+            term = term.args[0]
         if term.is_const:
             known ^= term.value
         elif term in rest:
             del rest[term]
         else:
             rest[term] = None
-    if known == (1 << width) - 1 and len(rest) == 1:
-        return not_(next(iter(rest)))
+    if known == ones and rest:
+        return not_(_nary(Op.XOR, width, [*rest], 0))
     terms = [*rest] if known == 0 else [*rest, const(known, width)]
-    return _nary(Op.XOR, width, terms, 0)
+    return _narrowed(xor, terms) or _nary(Op.XOR, width, terms, 0)
 
 
 def add(*operands: Term) -> Term:
@@ -100,7 +126,7 @@ def add(*operands: Term) -> Term:
 
 
 def neg(a: Term) -> Term:
-    """Two's complement."""
+    """The number that gives 0 with ``a``: two's complement."""
     return mul(a, const(-1, a.width))
 
 
@@ -136,64 +162,6 @@ def _nary(op: Op, width: int, terms: Sequence[Term], neutral: int) -> Term:
     if not terms:
         return const(neutral, width)
     return terms[0] if len(terms) == 1 else make(op, width, tuple(terms))
-
-
-def udiv(a: Term, b: Term) -> Term:
-    """Unsigned quotient; all ones for division by zero."""
-    if a.is_const and b.is_const:
-        return const(a.value // b.value if b.value else -1, a.width)
-    return make(Op.UDIV, a.width, (a, b))
-
-
-def urem(a: Term, b: Term) -> Term:
-    """Unsigned remainder; the dividend for division by zero."""
-    if a.is_const and b.is_const:
-        return const(a.value % b.value if b.value else a.value, a.width)
-    return make(Op.UREM, a.width, (a, b))
-
-
-def sdiv(a: Term, b: Term) -> Term:
-    """Signed quotient toward zero; as SMT-LIB's ``bvsdiv`` for division by zero."""
-    return make(Op.SDIV, a.width, (a, b))
-
-
-def srem(a: Term, b: Term) -> Term:
-    """Signed remainder with the sign of the dividend; as SMT-LIB's ``bvsrem`` for division by zero."""
-    return make(Op.SREM, a.width, (a, b))
-
-
-def shl(a: Term, count: Term) -> Term:
-    """Left shift; 0 for counts of the width or more. ``count`` has the width of ``a``."""
-    if count.is_const:
-        if count.value == 0:
-            return a
-        if count.value >= a.width:
-            return const(0, a.width)
-        if a.is_const:
-            return const(a.value << count.value, a.width)
-    return make(Op.SHL, a.width, (a, count))
-
-
-def lshr(a: Term, count: Term) -> Term:
-    """Logical right shift; 0 for counts of the width or more."""
-    if count.is_const:
-        if count.value == 0:
-            return a
-        if count.value >= a.width:
-            return const(0, a.width)
-        if a.is_const:
-            return const(a.value >> count.value, a.width)
-    return make(Op.LSHR, a.width, (a, count))
-
-
-def ashr(a: Term, count: Term) -> Term:
-    """Arithmetic right shift; the sign for counts of the width or more."""
-    if count.is_const:
-        if count.value == 0:
-            return a
-        if a.is_const:
-            return const(_signed(a.value, a.width) >> min(count.value, a.width - 1), a.width)
-    return make(Op.ASHR, a.width, (a, count))
 
 
 def concat(*parts: Term) -> Term:
@@ -274,7 +242,7 @@ def sext(a: Term, width: int) -> Term:
     if width == a.width:
         return a
     if a.is_const:
-        return const(_signed(a.value, a.width), width)
+        return const(signed(a.value, a.width), width)
     if a.op in (Op.ZEXT, Op.SEXT):
         return zext(a.args[0], width) if a.op is Op.ZEXT else sext(a.args[0], width)
     return make(Op.SEXT, width, (a,))
@@ -287,12 +255,15 @@ def eq(a: Term, b: Term) -> Term:
     if a.is_const and b.is_const:
         return FALSE
     if a.width == 1:
-        if b.is_const:
-            a, b = b, a
-        if a.is_const:
-            return b if a.value else not_(b)
-    if a.is_const:
+        return not_(xor(a, b))
+    if a.is_const or (not b.is_const and b.serial < a.serial):
         a, b = b, a
+    if b.is_const and a.op is Op.ADD and len(a.args) == 2 and b.value == 0:
+        positive, negative = a.args
+        if negative.op is Op.MUL and negative.args[-1] is const(-1, a.width) and len(negative.args) == 2:
+            return eq(positive, negative.args[0])
+    if a.width and (used := max(_used(a), _used(b))) < a.width:
+        return eq(extract(a, 0, used), extract(b, 0, used))
     return make(Op.EQ, 1, (a, b))
 
 
@@ -305,6 +276,8 @@ def ult(a: Term, b: Term) -> Term:
     """Unsigned less."""
     if a is b or (b.is_const and b.value == 0):
         return FALSE
+    if a.is_const and a.value == 0:
+        return ne(b, a)
     if a.is_const and b.is_const:
         return const(int(a.value < b.value), 1)
     return make(Op.ULT, 1, (a, b))
@@ -320,7 +293,7 @@ def slt(a: Term, b: Term) -> Term:
     if a is b:
         return FALSE
     if a.is_const and b.is_const:
-        return const(int(_signed(a.value, a.width) < _signed(b.value, b.width)), 1)
+        return const(int(signed(a.value, a.width) < signed(b.value, b.width)), 1)
     return make(Op.SLT, 1, (a, b))
 
 
@@ -347,33 +320,35 @@ def apply(name: str, width: int, *operands: Term) -> Term:
     return make(Op.APPLY, width, operands, name)
 
 
-def popcount(a: Term) -> Term:
-    """Number of ones, in the width of ``a``."""
-    return const(a.value.bit_count(), a.width) if a.is_const else make(Op.POPCOUNT, a.width, (a,))
-
-
-def clz(a: Term) -> Term:
-    """Number of leading zeros, in the width of ``a``; the width for 0."""
-    return const(a.width - a.value.bit_length(), a.width) if a.is_const else make(Op.CLZ, a.width, (a,))
-
-
-def ctz(a: Term) -> Term:
-    """Number of trailing zeros, in the width of ``a``; the width for 0."""
-    if a.is_const:
-        return const((a.value & -a.value).bit_length() - 1 if a.value else a.width, a.width)
-    return make(Op.CTZ, a.width, (a,))
-
-
 def select(array: Term, address: Term) -> Term:
     """The byte of a memory at an address (64 bits)."""
+    while array.op is Op.STORE:
+        beneath, where, byte = array.args
+        if where is address:
+            return byte
+        if not _apart(where, address):
+            break
+        array = beneath
     return make(Op.SELECT, 8, (array, address))
 
 
 def store(array: Term, address: Term, byte: Term) -> Term:
     """A memory with one byte (8 bits) changed."""
+    if array.op is Op.STORE and array.args[1] is address:
+        array = array.args[0]
     return make(Op.STORE, 0, (array, address, byte))
 
 
+def _apart(a: Term, b: Term) -> bool:
+    """True where two addresses surely differ: by a constant."""
+    difference = sub(a, b)
+    return difference.is_const and difference.value != 0
+
+
 def floating(name: str, operand_width: int, width: int, *operands: Term) -> Term:
-    """An IEEE 754 operation on bit patterns (``Op.FLOAT``)."""
+    """An IEEE 754 operation on bit patterns (``Op.FLOAT``); ``name`` is one of ``floating.FLOAT_NAMES``."""
+    if all(operand.is_const for operand in operands):
+        return const(
+            numbers.compute(name, operand_width, width, [operand.value for operand in operands]), width
+        )
     return make(Op.FLOAT, width, operands, (name, operand_width))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import IntEnum
+from itertools import count
 from weakref import WeakValueDictionary
 
 
@@ -67,15 +68,17 @@ class Op(IntEnum):
 
 
 class Term:
-    """One node. ``args`` are terms; ``payload`` is described with each ``Op``."""
+    """One node. ``args`` are terms; ``payload`` is described with each ``Op``. ``serial`` grows from term to term in
+    the order in which they are made: for sorting."""
 
-    __slots__ = ("__weakref__", "args", "op", "payload", "width")
+    __slots__ = ("__weakref__", "args", "op", "payload", "serial", "width")
 
     def __init__(self, op: Op, width: int, args: tuple[Term, ...], payload: Payload) -> None:
         self.op = op
         self.width = width
         self.args = args
         self.payload = payload
+        self.serial = next(_SERIALS)
 
     @property
     def is_const(self) -> bool:
@@ -105,6 +108,7 @@ class Term:
 Payload = int | str | tuple[str, int] | None
 _Key = tuple[Op, int, tuple[Term, ...], Payload]
 
+_SERIALS = count()
 _KNOWN: WeakValueDictionary[_Key, Term] = WeakValueDictionary()
 
 
