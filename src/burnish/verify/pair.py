@@ -62,6 +62,16 @@ class Side:
     callees: Mapping[int, Callee] = field(repr=False)
     """Each address that a ``CALL`` or ``TailCall`` leads to, PLT stubs as what they lead to, and each GOT slot that an
     indirect call or jump loads its target from."""
+    slots: Mapping[int, Place] = field(default_factory=dict[int, Place], repr=False)
+    """Each GOT slot of imported data that the code loads from: what the address in it stands for."""
+    bodies: Mapping[int, Function] = field(default_factory=dict[int, Function], repr=False)
+    """Functions of the image that this one calls, directly or through others, by address: all that could be lifted."""
+
+    @property
+    def constants(self) -> dict[str, bytes]:
+        """The bytes of each constant object that the code refers to, by name."""
+        placed = [*self.places.values(), *self.slots.values()]
+        return {place.data.name: place.data.data for place in placed if place.data.data is not None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

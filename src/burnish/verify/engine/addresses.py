@@ -1,0 +1,114 @@
+"""What an address term points to: the function's own frame, an object known by name, or memory of others.
+
+A pointer belongs to what it was made from. An address made from the stack pointer lies in the frame, or the access is
+not decided (``UndecidedAccessError``); an address made from anything else does not lie in the frame: that is what the
+ABI asks of a caller, for whom everything below its stack pointer is nobody's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from burnish.domains.smt.build import add, const, mul, var
+from burnish.domains.smt.terms import Op, Term, subterms
+
+ENTRY_RSP = var("rsp", 64)
+"""The stack pointer at entry: at the return address."""
+OBJECT = "&"
+"""Begins the names of variables that stand for addresses of objects."""
+_MASK = (1 << 64) - 1
+
+
+class UndecidedAccessError(Exception):
+    """An address of which it cannot be said where it points; a phrase for the verdict."""
+
+
+def object_address(name: str, offset: int = 0) -> Term:
+    """The address of a named object, plus ``offset``."""
+    return add(var(OBJECT + name, 64), const(offset, 64))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """``offset`` from the stack pointer at entry: a number, or a term where it is not constant."""
+
+    offset: int | Term
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """``offset`` in an object: a number, or a term where it is not constant."""
+
+    name: str
+    offset: int | Term
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """Memory that is known by its address only."""
+
+
+Target = Frame | Named | Outer
+
+
+def linear(term: Term) -> tuple[dict[Term, int], int]:
+    """A 64-bit term as a sum of terms with coefficients (modulo 2**64) and a constant."""
+    coefficients: dict[Term, int] = {}
+    constant = 0
+    stack = [(term, 1)]
+    while stack:
+        part, factor = stack.pop()
+        if part.op is Op.CONST:
+            constant += factor * part.value
+        elif part.op is Op.ADD:
+            stack.extend((arg, factor) for arg in part.args)
+        elif part.op is Op.MUL and any(arg.is_const for arg in part.args):
+            number = 1
+            rest: list[Term] = []
+            for arg in part.args:
+                if arg.is_const:
+                    number *= arg.value
+                else:
+                    rest.append(arg)
+            if rest:
+                stack.append((mul(*rest), factor * number))
+            else:
+                constant += factor * number
+        else:
+            coefficients[part] = (coefficients.get(part, 0) + factor) & _MASK
+    return {t: c for t, c in coefficients.items() if c}, constant & _MASK
+
+
+def signed(value: int) -> int:
+    """A 64-bit number read as two's complement."""
+    return value - (1 << 64) if value >> 63 else value
+
+
+@lru_cache(maxsize=1 << 14)
+def target(address: Term) -> Target:
+    """What an address points to. Raises ``UndecidedAccessError``."""
+    coefficients, constant = linear(address)
+    bases = [t for t in coefficients if t is ENTRY_RSP or _is_object(t)]
+    rest = {t: c for t, c in coefficients.items() if t not in bases}
+    if any(mentions_frame(t) for t in rest):
+        raise UndecidedAccessError("an address is computed from the stack pointer in an unusual way")
+    if not bases or any(coefficients[t] != 1 for t in bases) or len(bases) > 1:
+        if ENTRY_RSP in bases:
+            raise UndecidedAccessError("an address is computed from the stack pointer in an unusual way")
+        return Outer()
+    offset: int | Term = signed(constant)
+    if rest:
+        offset = add(*(mul(t, const(c, 64)) for t, c in rest.items()), const(constant, 64))
+    base = bases[0]
+    return Frame(offset) if base is ENTRY_RSP else Named(base.name.removeprefix(OBJECT), offset)
+
+
+def _is_object(term: Term) -> bool:
+    return term.op is Op.VAR and term.name.startswith(OBJECT)
+
+
+@lru_cache(maxsize=1 << 14)
+def mentions_frame(term: Term) -> bool:
+    """True where a term depends on the stack pointer at entry."""
+    return any(part is ENTRY_RSP for part in subterms(term))

@@ -1,0 +1,163 @@
+"""What must be equal where both sides leave, or call: pairs of terms, each with its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from burnish.core.specification import Specification
+from burnish.domains.smt.build import ne, select, var, zext
+from burnish.domains.smt.terms import Op, Term
+from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
+from burnish.verify.engine.addresses import ENTRY_RSP, mentions_frame
+from burnish.verify.engine.execute import Names, UnmodelledError
+from burnish.verify.engine.points import AtCall
+from burnish.verify.engine.state import RETURN_ADDRESS, State, depth
+from burnish.verify.pair import Callee
+
+PROBE = var("probe", 64)
+"""Any address: memory is equal where it is equal there."""
+_STACK_ARGUMENTS = 48
+"""Bytes of stack arguments that are looked at where their extent is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``where`` the two may differ (a phrase), and the condition under which they do."""
+
+    where: str
+    condition: Term
+
+
+class MismatchError(Exception):
+    """The two differ whatever the input is; a phrase."""
+
+
+def _differ(where: str, first: Term, second: Term) -> list[Difference]:
+    return [] if first is second else [Difference(where, ne(first, second))]
+
+
+def _memory(original: State, rewrite: State) -> list[Difference]:
+    if original.memory is rewrite.memory:
+        return []
+    return _differ("memory", select(original.memory, PROBE), select(rewrite.memory, PROBE))
+
+
+def at_return(original: State, rewrite: State, specification: Specification) -> list[Difference]:
+    """What a caller may see after the return. Raises ``MismatchError`` and ``UnmodelledError``."""
+    for state, error in ((original, UnmodelledError), (rewrite, MismatchError)):
+        if state.register("rsp") is not ENTRY_RSP:
+            raise error("a return with a stack pointer that is not the one at entry")
+        if state.frame_value(0, 8) is not RETURN_ADDRESS:
+            raise error("a return to another address than the caller's")
+    found: list[Difference] = []
+    for part in specification.live_outs:
+        found += _differ(
+            part.register,
+            original.register(part.register, part.size),
+            rewrite.register(part.register, part.size),
+        )
+    for name in (*CALLEE_SAVED, "df"):
+        found += _differ(name, original.register(name), rewrite.register(name))
+    if specification.memory:
+        found += _memory(original, rewrite)
+    return found
+
+
+def at_call(
+    original: tuple[AtCall, State], rewrite: tuple[AtCall, State], specification: Specification
+) -> list[Difference]:
+    """What a callee may see. Raises ``MismatchError``, ``UnmodelledError`` and ``UndecidedAccessError``."""
+    (call, before), (other, after) = original, rewrite
+    callee = call.callee
+    if callee.name != other.callee.name:
+        raise MismatchError(f"the original calls {callee.name}, the rewrite {other.callee.name}")
+    depths = depth(before), depth(after)
+    bottoms = [d if c.resume is not None else 8 for d, c in zip(depths, (call, other), strict=True)]
+    # The callee finds the return address below its arguments; 16 divides the address of those.
+    if bottoms[1] % 16 != 8 and bottoms[1] % 16 != bottoms[0] % 16:
+        raise MismatchError("a call with a stack that is not aligned")
+    for state, at, one in ((before, depths[0], call), (after, depths[1], other)):
+        if one.resume is None and (at != 0 or state.frame_value(0, 8) is not RETURN_ADDRESS):
+            raise UnmodelledError(
+                "a jump to another function with a stack pointer that is not the one at entry"
+            )
+        if mentions_frame(state.memory):
+            raise UnmodelledError("an address in its frame is stored, and a function is called")
+    found: list[Difference] = []
+    if call.target is not None or other.target is not None:
+        assert call.target is not None and other.target is not None
+        found += _differ("the called address", call.target, other.target)
+    for register, size in _arguments(callee, before):
+        first, second = before.register(register, size), after.register(register, size)
+        if mentions_frame(first) or mentions_frame(second):
+            raise UnmodelledError("an address in its frame is passed to a function")
+        found += _differ(f"{register} at the call of {callee.name}", first, second)
+    found += _stack_arguments(callee, before, after, bottoms)
+    if not callee.pure and specification.memory:
+        found += _memory(before, after)
+    return found
+
+
+def _arguments(callee: Callee, before: State) -> list[tuple[str, int]]:
+    if callee.arguments is not None:
+        return list(callee.arguments)
+    found = [(name, 8) for name in INTEGER_ARGUMENTS] + [(name, 16) for name in VECTOR_ARGUMENTS]
+    found = [(name, size) for name, size in found if not _is_garbage(before.register(name, size))]
+    if before.register("rax", 1).is_const:
+        found.append(("rax", 1))  # the number of vector registers, for functions with variable arguments
+    return found
+
+
+def _is_garbage(value: Term) -> bool:
+    """True for what a call left in a register that is not its result."""
+    return value.op is Op.VAR and value.name.partition(".")[2].startswith("garbage")
+
+
+def _stack_arguments(callee: Callee, before: State, after: State, bottoms: list[int]) -> list[Difference]:
+    size = callee.stack_bytes
+    extent = _STACK_ARGUMENTS if size is None else size
+    found: list[Difference] = []
+    for k in range(0, extent, 8):
+        at, other = bottoms[0] + k, bottoms[1] + k
+        if size is None and all(
+            state.cells.byte(offset) is None for state, offset in ((before, at), (after, other))
+        ):
+            break
+        values = before.frame_value(at, 8), after.frame_value(other, 8)
+        if any(mentions_frame(value) for value in values):
+            raise UnmodelledError("an address in its frame is passed to a function")
+        found += _differ(f"stack argument {k // 8} of {callee.name}", *values)
+    return found
+
+
+def after_call(call: AtCall, state: State, names: Names, results: dict[str, Term], memory: Term) -> State:
+    """The state when a call has returned. ``results`` has the low part of each result register, the same for both
+    sides, ``memory`` what the callee left; what else it may change is unknown."""
+    after = state.copy()
+    after.temporaries = {}
+    after.memory = memory
+    for name in CALLER_SAVED:
+        cell = CELLS[name]
+        if name in ("cf", "pf", "af", "zf", "sf", "of"):
+            after.set_register(name, zext(names.fresh("garbage", 1), 8))
+            continue
+        known = results.get(name)
+        if known is None:
+            after.set_register(name, names.fresh("garbage", 8 * cell.size))
+            continue
+        pieces = [(0, known.width // 8, known)]
+        if known.width < 8 * cell.size:
+            rest = names.fresh("garbage", 8 * cell.size - known.width)
+            pieces.append((known.width // 8, rest.width // 8, rest))
+        after.registers[cell] = pieces
+    if call.resume is not None:
+        bottom = depth(state)
+        arguments = call.callee.stack_bytes
+        high = bottom + (_STACK_ARGUMENTS if arguments is None else arguments)
+        after.cells.drop(min([bottom, *after.cells.offsets()]), bottom)
+        mark = after.garbage_below
+        after.garbage_below = bottom if mark is None else max(mark, bottom)
+        if arguments is not None:
+            for k in range(bottom, high):
+                after.cells.put(k, names.fresh("garbage", 8))
+    return after

@@ -1,0 +1,309 @@
+"""One side's straight-line code over terms: what it does to a state, what it accesses, where it may fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from burnish.core.pcode import OpCode, Operation
+from burnish.domains.smt.build import (
+    FALSE,
+    add,
+    and_,
+    const,
+    extract,
+    memory,
+    not_,
+    or_,
+    select,
+    store,
+    ule,
+    var,
+)
+from burnish.domains.smt.meaning import apply, faults
+from burnish.domains.smt.terms import Op, Term
+from burnish.domains.walker import Walker
+from burnish.machine.encoding import Map, decode
+from burnish.machine.registers import CELLS, Cell
+from burnish.verify.engine.addresses import (
+    Frame,
+    Named,
+    Outer,
+    UndecidedAccessError,
+    object_address,
+    target,
+)
+from burnish.verify.engine.cells import join_bytes
+from burnish.verify.engine.state import State, entry_value
+from burnish.verify.pair import Side
+
+RED_ZONE = 128
+"""Bytes below the stack pointer that nobody else touches (System V ABI, AMD64, section 3.2.2)."""
+_FUNCTION = "function "
+"""Begins the names of objects that are functions."""
+
+
+class UnmodelledError(Exception):
+    """Code that has no meaning here; a phrase for the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An access to memory outside the frame, made where ``condition`` holds. ``size`` in bytes; ``aligned`` where the
+    instruction faults unless the address is a multiple of the size."""
+
+    condition: Term
+    address: Term
+    size: int
+    write: bool
+    aligned: bool
+
+
+@dataclass(slots=True)
+class Log:
+    """What happened on the way, all paths of a region together: accesses outside the frame, conditions of faults by
+    division, what must hold for the frame to stay a frame, and the lowest offset of the frame that was used."""
+
+    accesses: list[Access] = field(default_factory=list[Access])
+    faults: list[Term] = field(default_factory=list[Term])
+    demands: list[tuple[Term, str]] = field(default_factory=list[tuple[Term, str]])
+    lowest: int = 0
+
+
+class Names:
+    """Fresh variables of one side."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self._count = 0
+
+    def fresh(self, what: str, width: int) -> Term:
+        """A variable that occurs nowhere else."""
+        self._count += 1
+        return var(f"{self.prefix}.{what}.{self._count}", width)
+
+
+@lru_cache(maxsize=1 << 14)
+def is_alignment_free(raw: bytes) -> bool:
+    """True for instructions whose 16-byte accesses may have any address: MOVUPS, MOVUPD, MOVDQU, LDDQU."""
+    shape = decode(raw)
+    if shape is None or shape.map is not Map.TWO:
+        return False
+    key = shape.mandatory, shape.opcode
+    return key in ((0, 0x10), (0, 0x11), (0x66, 0x10), (0x66, 0x11), (0xF3, 0x6F), (0xF3, 0x7F), (0xF2, 0xF0))
+
+
+class Interpreter:
+    """The domain of terms for one side: give it to a ``Walker``. ``state``, ``condition`` and ``raw`` (the bytes of
+    the instruction at hand) are set by whoever drives it."""
+
+    def __init__(self, side: Side, names: Names, log: Log, stack_bytes: int) -> None:
+        self.side = side
+        self.names = names
+        self.log = log
+        self._constants = side.constants
+        self.state = State(FALSE)
+        self.condition = FALSE
+        self.raw = b""
+        self._above = 8 + stack_bytes
+        """End of the frame: return address and arguments are the callee's own."""
+
+    def constant(self, value: int, size: int) -> Term:
+        return const(value, 8 * size)
+
+    def initial(self, cell: Cell, offset: int, size: int) -> Term:
+        return entry_value(cell, offset, size)
+
+    def segment_base(self, name: str) -> Term:
+        return var(f"{name}_base", 64)
+
+    def extract(self, value: Term, size: int, offset: int, part: int) -> Term:
+        return extract(value, 8 * offset, 8 * part)
+
+    def concat(self, parts: Sequence[tuple[Term, int]]) -> Term:
+        return join_bytes(value for value, _ in parts)
+
+    def apply(self, operation: Operation, arguments: Sequence[Term]) -> Term:
+        if operation.opcode is OpCode.ADDRESS:
+            return self.address_of(arguments[0].value)
+        fault = faults(operation, arguments)
+        if fault is not FALSE:
+            self.log.faults.append(and_(self.condition, fault))
+        return apply(operation, arguments)
+
+    def address_of(self, address: int) -> Term:
+        """An image address as a term."""
+        callee = self.side.callees.get(address)
+        if callee is not None and address not in self.side.slots:
+            return object_address(_FUNCTION + callee.name)
+        place = self.side.places.get(address)
+        if place is None:
+            raise UnmodelledError(f"the address {address:#x}, of which it is not known what it belongs to")
+        return object_address(place.data.name, place.offset)
+
+    def effect(self, operation: Operation, walker: Walker[Term]) -> None:
+        match operation.opcode:
+            case OpCode.REP_STOS | OpCode.REP_MOVS:
+                self._repeat(operation, walker)
+            case _:
+                raise UnmodelledError(f"an instruction without a meaning ({operation})")
+
+    def _repeat(self, operation: Operation, walker: Walker[Term]) -> None:
+        """``rep stos`` and ``rep movs`` of a known, small count."""
+        size = operation.inputs[3].offset
+        count = walker.read(operation.inputs[2])
+        if not count.is_const or count.value * size > 1024:
+            raise UnmodelledError("a repeated string instruction of unknown length")
+        into, source = walker.read(operation.inputs[0]), walker.read(operation.inputs[1])
+        for k in range(count.value):
+            step = const(k * size, 64)
+            if operation.opcode is OpCode.REP_MOVS:
+                value = self.load(add(source, step), size)
+            else:
+                value = extract(source, 0, 8 * size)
+            self.store(add(into, step), value, size)
+        total = const(count.value * size, 64)
+        walker.write(CELLS["rdi"].varnode, add(into, total))
+        if operation.opcode is OpCode.REP_MOVS:
+            walker.write(CELLS["rsi"].varnode, add(source, total))
+        walker.write(CELLS["rcx"].varnode, const(0, 64))
+
+    def load(self, address: Term, size: int) -> Term:
+        if address.is_const:
+            found = self._fixed(address.value, size)
+            if isinstance(found, tuple):
+                (address,) = found
+            elif found is not None:
+                return found
+        where = self._where(address)
+        match where:
+            case Frame(offset) if self._in_frame(offset, size):
+                return self._load_frame(offset, size)
+            case Named(name, offset):
+                constant = self._constant(name, offset, size)
+                self._access(address, size, write=False)
+                return constant if constant is not None else _read(self.state.memory, address, size)
+            case _:
+                self._access(address, size, write=False)
+                return _read(self.state.memory, address, size)
+
+    def _fixed(self, address: int, size: int) -> Term | tuple[Term] | None:
+        """A load from an image address: the value, or ``(address as a term,)``."""
+        place = self.side.slots.get(address)
+        if place is not None and size == 8:
+            return object_address(place.data.name, place.offset)
+        callee = self.side.callees.get(address)
+        if callee is not None and size == 8:
+            return object_address(_FUNCTION + callee.name)
+        return (self.address_of(address),) if address in self.side.places else None
+
+    def store(self, address: Term, value: Term, size: int) -> None:
+        if address.is_const and address.value in self.side.places:
+            address = self.address_of(address.value)
+        where = self._where(address)
+        match where:
+            case Frame(offset) if self._in_frame(offset, size):
+                self._store_frame(offset, value, size)
+            case _:
+                self._access(address, size, write=True)
+                for k in range(size):
+                    byte = extract(value, 8 * k, 8)
+                    self.state.memory = store(self.state.memory, add(address, const(k, 64)), byte)
+
+    def _where(self, address: Term) -> Frame | Named | Outer:
+        try:
+            return target(address)
+        except UndecidedAccessError:
+            if address.op is Op.ITE:
+                raise UndecidedAccessError("an address in the frame that depends on the path") from None
+            raise
+
+    def _access(self, address: Term, size: int, *, write: bool) -> None:
+        aligned = size == 16 and not is_alignment_free(self.raw)
+        self.log.accesses.append(Access(self.condition, address, size, write, aligned))
+
+    def _constant(self, name: str, offset: int | Term, size: int) -> Term | None:
+        """The value of constant memory at a known offset; of an unknown one a memory of the object's own."""
+        data = self._constants.get(name)
+        if data is None:
+            return None
+        if isinstance(offset, int):
+            if offset < 0 or offset + size > len(data):
+                raise UndecidedAccessError("an access outside a constant object")
+            return const(int.from_bytes(data[offset : offset + size], "little"), 8 * size)
+        return _read(constant_memory(name), offset, size)
+
+    def _in_frame(self, offset: int | Term, size: int) -> bool:
+        """True for the callee's own part of the stack; what lies above is the caller's memory."""
+        if not isinstance(offset, int):
+            return True
+        if offset >= self._above:
+            return False
+        if offset + size > self._above:
+            raise UndecidedAccessError("an access to its own and its caller's frame at once")
+        return True
+
+    def _check_frame(self, offset: int, size: int) -> None:
+        pointer = self.state.register("rsp")
+        where = target(pointer)
+        if not isinstance(where, Frame) or not isinstance(where.offset, int):
+            raise UndecidedAccessError("a stack pointer that is not at a known depth")
+        if offset < where.offset - RED_ZONE:
+            raise UndecidedAccessError("an access below the red zone, which a signal may overwrite")
+        self.log.lowest = min(self.log.lowest, offset, where.offset)
+        if size == 16 and not is_alignment_free(self.raw) and offset % 16 != 8:
+            # The stack pointer at entry is a multiple of 16, plus 8.
+            self.log.faults.append(self.condition)
+
+    def _load_frame(self, offset: int | Term, size: int) -> Term:
+        if isinstance(offset, int):
+            self._check_frame(offset, size)
+            self._meet_garbage(offset, size)
+            return self.state.frame_value(offset, size)
+        self._spill(offset, size)
+        return _read(self.state.frame, offset, size)
+
+    def _meet_garbage(self, offset: int, size: int) -> None:
+        mark = self.state.garbage_below
+        if mark is None or offset >= mark:
+            return
+        for k in range(offset, min(offset + size, mark)):
+            if self.state.cells.byte(k) is None:
+                self.state.cells.put(k, self.names.fresh("garbage", 8))
+
+    def _store_frame(self, offset: int | Term, value: Term, size: int) -> None:
+        if isinstance(offset, int):
+            self._check_frame(offset, size)
+            self.state.cells.put(offset, value)
+            return
+        self._spill(offset, size)
+        for k in range(size):
+            byte = extract(value, 8 * k, 8)
+            self.state.frame = store(self.state.frame, add(offset, const(k, 64)), byte)
+        self.state.cells = type(self.state.cells)()
+
+    def _spill(self, offset: Term, size: int) -> None:
+        """Before an access at an offset that is not constant: all known bytes go into the frame's memory, and the
+        access is demanded to stay inside the part of the frame that is below the return address."""
+        where = target(self.state.register("rsp"))
+        if not isinstance(where, Frame) or not isinstance(where.offset, int):
+            raise UndecidedAccessError("a stack pointer that is not at a known depth")
+        low = where.offset - RED_ZONE
+        if self.state.garbage_below is not None:
+            low = max(low, self.state.garbage_below)
+        inside = ule(add(offset, const(-low, 64)), const(-low - size, 64))
+        self.log.demands.append((or_(not_(self.condition), inside), "an index into the frame may leave it"))
+        self.log.lowest = min(self.log.lowest, low)
+        for at, value in sorted(self.state.cells.items(), key=lambda item: item[0]):
+            for k in range(value.width // 8):
+                self.state.frame = store(self.state.frame, const(at + k, 64), extract(value, 8 * k, 8))
+
+
+def constant_memory(name: str) -> Term:
+    """The memory that stands for the bytes of a constant object, by offset."""
+    return memory(f"constant {name}")
+
+
+def _read(array: Term, address: Term, size: int) -> Term:
+    return join_bytes(select(array, add(address, const(k, 64))) for k in range(size))

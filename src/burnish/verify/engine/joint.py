@@ -1,0 +1,389 @@
+"""Both sides explored together: from one point of each to the next, with a query for everything that must hold.
+
+A *joint step* executes a region of each side from states over the same variables. Their exits are paired; where a pair
+can be taken at once, both must do the same: return the same, or call the same function with the same arguments in the
+same memory, from where the exploration goes on. The exits of a region exclude each other and leave none out, so every
+input of the original is looked at, whatever the rewrite does with it.
+
+What is assumed of the original (``axioms``): it does not fault, the caller keeps to the ABI, objects do not overlap,
+and constants hold their bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any, Protocol
+
+from burnish.core.code import Label
+from burnish.core.specification import Specification
+from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.domains.smt.build import (
+    FALSE,
+    TRUE,
+    add,
+    and_,
+    apply,
+    const,
+    eq,
+    extract,
+    memory,
+    not_,
+    or_,
+    select,
+    ule,
+    ult,
+    var,
+)
+from burnish.domains.smt.meaning import MeaninglessError
+from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.engine.addresses import ENTRY_RSP, OBJECT, UndecidedAccessError, object_address
+from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return
+from burnish.verify.engine.cover import facts, uncovered
+from burnish.verify.engine.execute import Access, Log, Names, UnmodelledError, constant_memory
+from burnish.verify.engine.points import AtCall, AtReturn, AtTrap, Exit, Point, Region, Where
+from burnish.verify.engine.region import CyclicError, Executor
+from burnish.verify.engine.state import RETURN_ADDRESS, State
+from burnish.verify.pair import Callee, Pair
+from burnish.verify.solve.query import Answer, Model, Query, Sat, Undecided, Unsat
+
+_STEPS = 400
+"""Joint steps, at most."""
+_LARGEST_CONSTANT = 4096
+"""Bytes of a constant object whose contents a query is told."""
+_STACK_LOW, _STACK_TOP = 1 << 21, 1 << 47
+
+
+class Solves(Protocol):
+    """What answers queries (``verify.solve``)."""
+
+    def check(self, query: Query, timeout_s: float) -> Answer:
+        """Is there a model?"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of an attempt: proved, or a reason why not, with a model of the inputs on which the two may differ.
+
+    ``invariants`` is what a proof of loops rests on, as JSON data from which it can be checked again without a search;
+    ``method`` is a phrase that says how it was proved."""
+
+    verdict: Proved | Bounded | Unknown
+    model: Model | None = None
+    queries: int = 0
+    invariants: tuple[Any, ...] = ()
+    method: str = ""
+
+
+class NotProvedError(Exception):
+    """The attempt ends: a phrase, and perhaps a suspected counterexample."""
+
+    def __init__(self, reason: str, model: Model | None = None) -> None:
+        super().__init__(reason)
+        self.model = model
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Where both sides are, the states there, and what is known to hold.
+
+    ``at`` is a point to go on from, or a way out at which that side waits for the other. ``facts`` is what the
+    original's accesses say of their addresses. ``accesses`` are those of the original, and ``pending`` those of the
+    rewrite, since both sides last were at points that belong together.
+    """
+
+    original: State
+    rewrite: State
+    at: tuple[Point | Where, Point | Where]
+    conditions: tuple[Term, ...] = ()
+    facts: tuple[Term, ...] = ()
+    accesses: tuple[Access, ...] = ()
+    pending: tuple[Access, ...] = ()
+
+
+@dataclass(slots=True)
+class Prover:
+    """Proves one pair. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
+
+    pair: Pair
+    solver: Solves
+    deadline: float
+    assumed: Sequence[Term] = ()
+    joining: bool = True
+    inline: bool = False
+    cuts: tuple[frozenset[Label], frozenset[Label]] = (frozenset(), frozenset())
+    """Where regions of each side end: loop heads."""
+    queries: int = 0
+    ended: bool = False
+    """True once the original was seen to come to an end that is compared."""
+    _calls: int = 0
+    executors: tuple[Executor, Executor] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        stack = self.pair.specification.stack_bytes
+        self.executors = (
+            Executor(self.pair.original, Names("a"), stack, self.joining, self.inline),
+            Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline),
+        )
+
+    @property
+    def specification(self) -> Specification:
+        return self.pair.specification
+
+    def prove(self) -> Proof:
+        """The verdict for functions without loops. Raises ``CyclicError`` for those with some; for what cannot be
+        decided never."""
+        try:
+            self.explore(
+                Joint(
+                    self.entry_state("a"),
+                    self.entry_state("b"),
+                    (self.executors[0].entry, self.executors[1].entry),
+                    tuple(self.assumed),
+                )
+            )
+        except NotProvedError as error:
+            return Proof(Unknown(str(error)), error.model, self.queries)
+        except CyclicError:
+            raise
+        except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+            return Proof(Unknown(str(error)), None, self.queries)
+        if not self.ended:
+            reason = "no input is known that brings the original to an end that can be compared"
+            return Proof(Unknown(reason), None, self.queries)
+        return Proof(Proved(), None, self.queries)
+
+    def entry_state(self, side: str) -> State:
+        """What a function finds: its frame is unknown, and each side's own; return address and arguments are shared."""
+        state = State(memory(f"{side}.frame"))
+        state.cells.put(0, RETURN_ADDRESS)
+        for offset in range(8, 8 + self.specification.stack_bytes, 8):
+            state.cells.put(offset, var(f"stack {offset}", 64))
+        return state
+
+    def explore(self, start: Joint) -> None:
+        """All joint steps from ``start``. Raises ``NotProvedError`` where something does not hold."""
+        waiting = [start]
+        for _ in range(_STEPS):
+            if not waiting:
+                return
+            waiting.extend(self.step(waiting.pop()))
+        raise NotProvedError(f"more than {_STEPS} steps with calls")
+
+    def step(self, joint: Joint) -> list[Joint]:
+        """One joint step; what it leads to."""
+        regions = (
+            self._region(0, joint.original, joint.at[0]),
+            self._region(1, joint.rewrite, joint.at[1]),
+        )
+        joint = self._checked(joint, regions[0].log, regions[1].log)
+        following: list[Joint] = []
+        alone = len(regions[0].exits) == 1 and len(regions[1].exits) == 1
+        for first in regions[0].exits:
+            if isinstance(first.where, AtTrap) and first.where.certain:
+                continue  # the original faults: the rewrite may do anything
+            for second in regions[1].exits:
+                following += self._pair(joint, first, second, alone)
+        return following
+
+    def _region(self, side: int, state: State, at: Point | Where) -> Region:
+        if not isinstance(at, Point):
+            return Region((Exit(TRUE, at, state),), Log())
+        return self.executors[side].run(state, at, self.cuts[side])
+
+    def _checked(self, joint: Joint, original: Log, rewrite: Log) -> Joint:
+        """What holds within a step: faults and frames. The joint with what it then knows."""
+        known = [not_(fault) for fault in original.faults if fault is not FALSE]
+        more = replace(
+            joint,
+            conditions=(*joint.conditions, *dict.fromkeys(known)),
+            facts=(*joint.facts, *facts(original.accesses)),
+            accesses=(*joint.accesses, *original.accesses),
+            pending=(*joint.pending, *rewrite.accesses),
+        )
+        for log in (original, rewrite):
+            for demand, phrase in log.demands:
+                self.require(more, not_(demand), phrase)
+        own = set(original.faults)
+        wrong = [fault for fault in dict.fromkeys(rewrite.faults) if fault not in own]
+        if wrong:
+            self.require(more, or_(*wrong), "the rewrite may fault where the original does not")
+        return more
+
+    def settle(self, here: Joint) -> Joint:
+        """Both are at points that belong together: every access of the rewrite must be covered by now."""
+        writes = self.specification.memory
+        open_ = uncovered(here.accesses, here.pending, self._extents(), writes=writes)
+        if open_:
+            self.require(here, or_(*open_), "the rewrite may access memory where the original does not")
+        return replace(here, accesses=(), pending=())
+
+    def _extents(self) -> dict[str, int]:
+        sides = (self.pair.original, self.pair.rewrite)
+        places = [place for side in sides for place in (*side.places.values(), *side.slots.values())]
+        return {place.data.name: place.data.size for place in places}
+
+    def _pair(self, joint: Joint, first: Exit, second: Exit, alone: bool) -> list[Joint]:
+        """What must hold where both exits are taken, and where it goes on."""
+        met = and_(first.condition, second.condition)
+        if met is FALSE:
+            return []
+        here = replace(joint, conditions=(*joint.conditions, *_parts(met)))
+        match first.where, second.where:
+            case AtReturn(), AtReturn():
+                self._returns(self.settle(here), first, second)
+                return []
+            case AtCall() as call, AtCall() as other:
+                if not alone and not self.possible(here):
+                    return []
+                return self._call(self.settle(here), (call, first.state), (other, second.state))
+            case AtTrap(), AtTrap():
+                return []
+            case _:
+                return self.unmatched(here, first, second)
+
+    def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
+        """The two are at points of which it is not clear that they belong together: here, that no input may bring
+        them there. What proves loops goes on from such pairs; it is the one to say how."""
+        self.require(here, TRUE, f"the original {_does(first)} where the rewrite {_does(second)}")
+        return []
+
+    def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
+        try:
+            found = at_return(first.state, second.state, self.specification)
+        except MismatchError as error:
+            self.require(here, TRUE, str(error))
+            return
+        if found:
+            names = ", ".join(dict.fromkeys(one.where for one in found))
+            self.require(here, or_(*(one.condition for one in found)), f"the results may differ ({names})")
+        self._end(here)
+
+    def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
+        try:
+            found = at_call(first, second, self.specification)
+        except MismatchError as error:
+            self.require(here, TRUE, str(error))
+            return []
+        if found:
+            names = ", ".join(dict.fromkeys(one.where for one in found))
+            self.require(here, or_(*(one.condition for one in found)), f"calls may differ ({names})")
+        call, other = first[0], second[0]
+        callee = call.callee
+        if not callee.returns:
+            self._end(here)
+            return []
+        self._calls += 1
+        results = {name: self._result(callee, name, size, first[1]) for name, size in callee.results}
+        keeps = callee.pure or callee.reads_only
+        after = memory(f"memory after call {self._calls}")
+        return [
+            Joint(
+                after_call(
+                    call, first[1], self.executors[0].names, results, first[1].memory if keeps else after
+                ),
+                after_call(
+                    other, second[1], self.executors[1].names, results, second[1].memory if keeps else after
+                ),
+                (call.resume or AtReturn(), other.resume or AtReturn()),
+                here.conditions,
+                here.facts,
+            )
+        ]
+
+    def _result(self, callee: Callee, name: str, size: int, before: State) -> Term:
+
+        if callee.pure and callee.arguments is not None:
+            arguments = [before.register(*argument) for argument in callee.arguments]
+            return apply(f"{callee.name} in {name}", 8 * size, *arguments)
+        return var(f"{callee.name} in {name}, call {self._calls}", 8 * size)
+
+    def _end(self, here: Joint) -> None:
+        """Notes that the original ends here, if an input is known that gets here: a proof about no input is worth
+        nothing."""
+        self.ended = self.ended or isinstance(self._ask(here.conditions), Sat)
+
+    def possible(self, here: Joint) -> bool:
+        """False where no input gets here."""
+        return not isinstance(self._ask(here.conditions), Unsat)
+
+    def require(self, here: Joint, wrong: Term, phrase: str) -> None:
+        """Raises ``NotProvedError`` unless no input makes ``wrong`` true here."""
+        if wrong is FALSE:
+            return
+        assertions = (*here.conditions, *_parts(wrong))
+        answer = self._ask(assertions)
+        if isinstance(answer, Unsat):
+            return
+        axioms = self.axioms((*assertions, *here.facts))
+        if here.facts or axioms:
+            answer = self._ask((*assertions, *here.facts, *axioms))
+        match answer:
+            case Unsat():
+                return
+            case Sat(model):
+                raise NotProvedError(phrase, model)
+            case Undecided(reason):
+                raise NotProvedError(f"{phrase}: {reason}")
+
+    def _ask(self, assertions: Iterable[Term]) -> Answer:
+        asked = tuple(dict.fromkeys(term for term in assertions if term is not TRUE))
+        if any(term is FALSE for term in asked):
+            return Unsat(())
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            return Undecided("out of time")
+        self.queries += 1
+        return self.solver.check(Query(asked), left)
+
+    def axioms(self, roots: Sequence[Term]) -> list[Term]:
+        """What holds of every run, as far as it is about variables that occur in ``roots``."""
+        found = [
+            eq(extract(ENTRY_RSP, 0, 4), const(8, 4)),
+            ule(const(_STACK_LOW, 64), ENTRY_RSP),
+            ult(ENTRY_RSP, const(_STACK_TOP, 64)),
+        ]
+        extents = self._extents()
+        constants = {**self.pair.original.constants, **self.pair.rewrite.constants}
+        named: set[str] = set()
+        for term in subterms(*roots):
+            if term.op is Op.VAR and term.name.startswith(OBJECT):
+                named.add(term.name.removeprefix(OBJECT))
+            elif term.op is Op.MEMORY and term.name.startswith("constant "):
+                name = term.name.removeprefix("constant ")
+                data = constants.get(name, b"")
+                if len(data) <= _LARGEST_CONSTANT:
+                    table = constant_memory(name)
+                    found += [eq(select(table, const(k, 64)), const(byte, 8)) for k, byte in enumerate(data)]
+        placed = sorted(name for name in named if name in extents)
+        for name in placed:
+            room = const(_STACK_TOP - 2 * 4096 - extents[name], 64)
+            found.append(ule(add(object_address(name), const(-4096, 64)), room))
+        for one, other in combinations(placed, 2):
+            first, second = object_address(one), object_address(other)
+            found.append(
+                or_(
+                    ule(add(first, const(extents[one], 64)), second),
+                    ule(add(second, const(extents[other], 64)), first),
+                )
+            )
+        return found
+
+
+def _parts(condition: Term) -> tuple[Term, ...]:
+    return condition.args if condition.op is Op.AND else (condition,)
+
+
+def _does(exit_: Exit) -> str:
+    match exit_.where:
+        case AtReturn():
+            return "returns"
+        case AtCall(callee):
+            return f"calls {callee.name}"
+        case AtTrap():
+            return "stops"
+        case _:
+            return "loops"

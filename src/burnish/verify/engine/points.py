@@ -1,0 +1,72 @@
+"""Places in code, the ways out of a region, and what a region is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from burnish.core.code import Label
+from burnish.domains.smt.terms import Term
+from burnish.verify.engine.execute import Log
+from burnish.verify.engine.state import State
+from burnish.verify.pair import Callee
+
+
+class Point(NamedTuple):
+    """A place in a function: a block and the index of an operation in it. In a callee that is executed as if it stood
+    in line, ``callers`` has the places to return to, the innermost last."""
+
+    label: Label
+    operation: int = 0
+    callers: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AtCut:
+    """At the beginning of a block that the caller asked to stop at."""
+
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class AtCall:
+    """At a call, or a jump that leaves the function. ``target`` is the address that is called where it is not known by
+    name. ``resume`` is where it goes on after the call, None where that is the function's own return."""
+
+    callee: Callee
+    target: Term | None
+    resume: Point | None
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtReturn:
+    """Before a return: the return address is yet to be popped."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtTrap:
+    """At an instruction that always faults (``certain``), or where control should not get to: after a call that does
+    not return, or outside the cases of a jump table."""
+
+    certain: bool
+
+
+Where = AtCut | AtCall | AtReturn | AtTrap
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A way out of a region, taken where ``condition`` holds (under the region's own)."""
+
+    condition: Term
+    where: Where
+    state: State = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The ways out, which exclude each other and leave none out, and what happened on the way."""
+
+    exits: tuple[Exit, ...]
+    log: Log = field(repr=False)

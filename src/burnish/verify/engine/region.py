@@ -1,0 +1,327 @@
+"""A region: all paths from one point of a function to the next points of interest, executed over terms.
+
+Points of interest are cuts (loop heads, chosen by the caller), calls, returns and traps. Paths that meet are joined, so
+that the work is linear in the code; with ``joining`` off each path is an exit of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from burnish.core.code import (
+    Block,
+    Branch,
+    Jump,
+    Label,
+    Return,
+    Switch,
+    TailCall,
+    Unreachable,
+    successors,
+)
+from burnish.core.pcode import OpCode, Operation, Space, Varnode
+from burnish.domains.smt.build import FALSE, TRUE, add, and_, const, eq, ne, not_, or_, var, zext
+from burnish.domains.smt.meaning import truth
+from burnish.domains.smt.terms import Op, Term
+from burnish.domains.walker import Walker
+from burnish.machine.flags import ALWAYS, undefined_flags
+from burnish.machine.registers import CELLS, gpr
+from burnish.verify.engine.addresses import OBJECT
+from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledError
+from burnish.verify.engine.points import AtCall, AtCut, AtReturn, AtTrap, Exit, Point, Region, Where
+from burnish.verify.engine.state import State, depth, join_states
+from burnish.verify.pair import Callee, Side
+
+_PATHS = 256
+"""Paths of a region that is not joined, at most."""
+_DEEPEST = 4
+"""Calls of calls that are executed in line, at most."""
+_FUNCTION = OBJECT + "function "
+
+
+class CyclicError(UnmodelledError):
+    """A loop without a cut."""
+
+
+@dataclass(slots=True)
+class Executor:
+    """Executes regions of one side. ``stack_bytes`` is the extent of its arguments on the stack. With ``inline``
+    calls of functions whose bodies are known are executed as well, as if they stood in line."""
+
+    side: Side
+    names: Names
+    stack_bytes: int = 0
+    joining: bool = True
+    inline: bool = False
+    _blocks: dict[Label, Block] = field(init=False, repr=False)
+    _raw: dict[int, bytes] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        functions = (*(self.side.bodies.values() if self.inline else ()), self.side.function)
+        self._blocks = {block.label: block for function in functions for block in function.blocks}
+        self._raw = {
+            one.address: self.side.image.read(one.address, one.size) or b""
+            for function in functions
+            for one in function.instructions
+        }
+
+    @property
+    def entry(self) -> Point:
+        """Where the function begins."""
+        return Point(self.side.function.blocks[0].label)
+
+    def run(self, state: State, start: Point, cuts: frozenset[Label] = frozenset()) -> Region:
+        """All paths from ``start`` to the next cut, call or return. ``state`` is not changed.
+
+        Raises ``UnmodelledError`` and ``UndecidedAccessError`` for what cannot be said in terms.
+        """
+        log = Log()
+        interpreter = Interpreter(self.side, self.names, log, self.stack_bytes)
+        exits: list[Exit] = []
+        if self.joining:
+            self._joined(interpreter, state, start, cuts, exits)
+        else:
+            self._separate(interpreter, state, start, cuts, exits)
+        return Region(tuple(_merged(exits) if self.joining else exits), log)
+
+    def _joined(
+        self, interpreter: Interpreter, state: State, start: Point, cuts: frozenset[Label], exits: list[Exit]
+    ) -> None:
+        incoming: dict[Point, list[tuple[Term, State]]] = {start: [(TRUE, state)]}
+        for point in self._order(start, cuts):
+            arriving = incoming.pop(point, [])
+            if not arriving:
+                continue
+            condition, joined = join_states(arriving)
+            for edge, where, after in self._block(interpreter, joined.copy(), condition, point):
+                if isinstance(where, Point) and not _is_cut(where, cuts):
+                    incoming.setdefault(where, []).append((edge, after))
+                else:
+                    exits.append(_exit(edge, where, after))
+
+    def _separate(
+        self, interpreter: Interpreter, state: State, start: Point, cuts: frozenset[Label], exits: list[Exit]
+    ) -> None:
+        self._order(start, cuts)
+        stack = [(TRUE, state, start)]
+        while stack:
+            condition, before, point = stack.pop()
+            for edge, where, after in self._block(interpreter, before.copy(), condition, point):
+                if isinstance(where, Point) and not _is_cut(where, cuts):
+                    stack.append((edge, after, where))
+                else:
+                    exits.append(_exit(edge, where, after))
+            if len(stack) + len(exits) > _PATHS:
+                raise UnmodelledError(f"more than {_PATHS} paths")
+
+    def _order(self, start: Point, cuts: frozenset[Label]) -> list[Point]:
+        """Points in an order in which every edge leads on. Raises ``CyclicError``."""
+        done: dict[Point, bool] = {}
+        order: list[Point] = []
+        stack: list[tuple[Point, bool]] = [(start, False)]
+        while stack:
+            point, leaving = stack.pop()
+            if leaving:
+                done[point] = True
+                order.append(point)
+                continue
+            if point in done:
+                continue
+            done[point] = False
+            stack.append((point, True))
+            for following in self._following(point):
+                if _is_cut(following, cuts):
+                    continue
+                if done.get(following) is False or following == point:
+                    raise CyclicError("a loop")
+                if following not in done:
+                    stack.append((following, False))
+        return order[::-1]
+
+    def _following(self, point: Point) -> Sequence[Point]:
+        block = self._blocks[point.label]
+        for index, op in enumerate(block.operations[point.operation :], point.operation):
+            if op.opcode in (OpCode.CALL, OpCode.CALLIND):
+                entry = self._in_line(op.inputs[0], point.callers) if op.opcode is OpCode.CALL else None
+                return (
+                    ()
+                    if entry is None
+                    else (Point(entry, 0, (*point.callers, point._replace(operation=index + 1))),)
+                )
+        match block.terminator:
+            case Return() if point.callers:
+                return (point.callers[-1],)
+            case TailCall(to):
+                entry = self._in_line(to, point.callers)
+                return () if entry is None else (Point(entry, 0, point.callers),)
+            case _:
+                return [Point(label, 0, point.callers) for label in successors(block.terminator)]
+
+    def _in_line(self, target: Varnode, callers: tuple[Point, ...]) -> Label | None:
+        """Where to go on for a call that is executed in line, or None."""
+        if not self.inline or target.space is not Space.RAM or len(callers) >= _DEEPEST:
+            return None
+        body = self.side.bodies.get(target.offset)
+        return None if body is None else body.blocks[0].label
+
+    def _block(
+        self, interpreter: Interpreter, state: State, condition: Term, point: Point
+    ) -> Iterator[tuple[Term, Point | Where, State]]:
+        """Executes from a point to the end of its block, or to a call. Changes ``state``."""
+        block = self._blocks[point.label]
+        interpreter.state, interpreter.condition = state, condition
+        walker: Walker[Term] = Walker(interpreter)
+        walker.registers = state.registers
+        for offset, (size, value) in state.temporaries.items():
+            walker.write(Varnode(Space.UNIQUE, offset, size), value)
+        marks = {index: address for address, index in block.marks}
+        address = block.marks[0][0] if block.marks else block.label.address
+        for index, operation in enumerate(block.operations):
+            here = marks.get(index)
+            if here is not None:
+                if index > point.operation:
+                    self._forget_undefined(walker, address)
+                address = here
+            if index < point.operation:
+                continue
+            interpreter.raw = self._raw.get(address, b"")
+            if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
+                yield (
+                    condition,
+                    self._call(walker, operation, point._replace(operation=index + 1), address),
+                    state,
+                )
+                return
+            walker.step(operation)
+        if block.marks:
+            self._forget_undefined(walker, address)
+        state.temporaries = dict(walker.temporaries)
+        yield from self._edges(walker, block, condition, state, point.callers)
+
+    def _forget_undefined(self, walker: Walker[Term], address: int) -> None:
+        """What the instruction at ``address`` leaves undefined becomes unknown."""
+        for name in undefined_flags(self._raw.get(address, b"")) - ALWAYS:
+            walker.write_cell(CELLS[name], 0, 1, zext(self.names.fresh(f"undefined {name}", 1), 8))
+
+    def _call(
+        self, walker: Walker[Term], operation: Operation, resume: Point, address: int
+    ) -> Point | AtCall:
+        node = operation.inputs[0]
+        if operation.opcode is not OpCode.CALL:
+            return self._called(walker.read(node), resume, address)
+        entry = self._in_line(node, resume.callers)
+        if entry is not None:
+            top = add(walker.read(gpr("rsp")), const(-8, 64))
+            walker.write(gpr("rsp"), top)
+            walker.domain.store(top, _return_to(resume), 8)
+            return Point(entry, 0, (*resume.callers, resume))
+        return AtCall(self._known(node.offset), None, resume, address)
+
+    def _known(self, address: int) -> Callee:
+        callee = self.side.callees.get(address)
+        if callee is None:
+            raise UnmodelledError(f"a call to {address:#x}, of which nothing is known")
+        return callee
+
+    def _called(self, target: Term, resume: Point | None, address: int) -> AtCall:
+        if target.op is Op.VAR and target.name.startswith(_FUNCTION):
+            name = target.name.removeprefix(_FUNCTION)
+            for callee in self.side.callees.values():
+                if callee.name == name:
+                    return AtCall(callee, None, resume, address)
+        return AtCall(Callee("a function by its address"), target, resume, address)
+
+    def _edges(
+        self, walker: Walker[Term], block: Block, condition: Term, state: State, callers: tuple[Point, ...]
+    ) -> Iterator[tuple[Term, Point | Where, State]]:
+        match block.terminator:
+            case Jump(to):
+                yield condition, Point(to, 0, callers), state
+            case Branch(chosen, taken, fallthrough):
+                holds = truth(walker.read(chosen))
+                for edge, to in ((holds, taken), (not_(holds), fallthrough)):
+                    if (met := and_(condition, edge)) is not FALSE:
+                        yield met, Point(to, 0, callers), state if edge is not holds else state.copy()
+            case Switch():
+                yield from self._cases(walker, block.terminator, condition, state, callers)
+            case Return():
+                if callers:
+                    self._pop(walker, state, callers[-1])
+                yield condition, callers[-1] if callers else AtReturn(), state
+            case TailCall(to):
+                yield condition, self._tail(walker, to, block, state, callers), state
+            case Unreachable(trap):
+                yield condition, AtTrap(trap), state
+            case _:
+                assert_never(block.terminator)
+
+    def _tail(
+        self, walker: Walker[Term], to: Varnode, block: Block, state: State, callers: tuple[Point, ...]
+    ) -> Point | AtCall:
+        """A jump to another function: a call, and a return after it."""
+        entry = self._in_line(to, callers)
+        if entry is not None:
+            return Point(entry, 0, callers)
+        address = block.label.address
+        target = None if to.space is Space.RAM else walker.read(to)
+        if callers:
+            self._pop(walker, state, callers[-1])
+        resume = callers[-1] if callers else None
+        if target is None:
+            return AtCall(self._known(to.offset), None, resume, address)
+        return self._called(target, resume, address)
+
+    def _pop(self, walker: Walker[Term], state: State, caller: Point) -> None:
+        """Return from a callee in line: the return address must be the one that was pushed."""
+        if state.frame_value(depth(state), 8) is not _return_to(caller):
+            raise UnmodelledError("a return to another address than the caller's")
+        walker.write(gpr("rsp"), add(walker.read(gpr("rsp")), const(8, 64)))
+
+    def _cases(
+        self,
+        walker: Walker[Term],
+        switch: Switch,
+        condition: Term,
+        state: State,
+        callers: tuple[Point, ...],
+    ) -> Iterator[tuple[Term, Point | Where, State]]:
+        if switch.index is None:
+            raise UnmodelledError("a jump through a table whose index was not recovered")
+        index = walker.read(switch.index)
+        by_label: dict[Label, list[Term]] = {}
+        for value, label in switch.cases:
+            by_label.setdefault(label, []).append(eq(index, const(value, index.width)))
+        for label, values in by_label.items():
+            if (met := and_(condition, or_(*values))) is not FALSE:
+                yield met, Point(label, 0, callers), state.copy()
+        outside = and_(condition, *(ne(index, const(value, index.width)) for value, _ in switch.cases))
+        if outside is not FALSE:
+            yield outside, AtTrap(certain=False), state
+
+
+def _return_to(point: Point) -> Term:
+    """The return address of a call in line."""
+    return var(f"return to {point.label}+{point.operation} at depth {len(point.callers)}", 64)
+
+
+def _is_cut(point: Point, cuts: frozenset[Label]) -> bool:
+    return not point.callers and point.operation == 0 and point.label in cuts
+
+
+def _exit(condition: Term, where: Point | Where, state: State) -> Exit:
+    return Exit(condition, AtCut(where.label) if isinstance(where, Point) else where, state)
+
+
+def _merged(exits: Sequence[Exit]) -> list[Exit]:
+    """Exits that lead to one place as one; calls stay apart."""
+    groups: dict[object, list[Exit]] = {}
+    for exit_ in exits:
+        key: object = id(exit_) if isinstance(exit_.where, AtCall) else exit_.where
+        groups.setdefault(key, []).append(exit_)
+    found: list[Exit] = []
+    for group in groups.values():
+        condition, state = join_states([(one.condition, one.state) for one in group])
+        found.append(Exit(condition, group[0].where, state))
+    return found
