@@ -47,6 +47,8 @@ def uncovered(
     found: list[Term] = []
     for access in dict.fromkeys(rewrite):
         strict = access.write and writes
+        if access.constant and not index.repeats(access):
+            found.append(and_(access.condition, not_(_within(access, extents))))
         if not index.covers(access, strict):
             within = FALSE if strict else _within(access, extents)
             if within is not TRUE:
@@ -57,13 +59,16 @@ def uncovered(
     return [term for term in found if term is not FALSE]
 
 
-def facts(accesses: Sequence[Access]) -> list[Term]:
-    """What the original's accesses say of their addresses where it does not fault."""
+def facts(accesses: Sequence[Access], extents: dict[str, int]) -> list[Term]:
+    """What the original's accesses say of their addresses where it does not fault, and reads constants only where they
+    are."""
     found: list[Term] = []
     for access in dict.fromkeys(accesses):
         room = const(_TOP - _LOWEST - access.size, 64)
         inside = ule(add(access.address, const(-_LOWEST, 64)), room)
         found.append(or_(not_(access.condition), inside))
+        if access.constant:
+            found.append(or_(not_(access.condition), _within(access, extents)))
         if access.aligned:
             found.append(or_(not_(access.condition), eq(extract(access.address, 0, 4), const(0, 4))))
     return [fact for fact in found if fact is not TRUE]
@@ -92,6 +97,15 @@ class _Index:
             if not missing:
                 return True
         return False
+
+    def repeats(self, access: Access) -> bool:
+        """True where the original surely makes the same access."""
+        base, offset = _split(access.address)
+        known = literals(access.condition)
+        return any(
+            at == offset and other.size == access.size and literals(other.condition) <= known
+            for at, other in self._by_base.get(base, ())
+        )
 
     def aligns(self, access: Access) -> bool:
         """True where an access that surely happens needs the same alignment at the same address."""

@@ -51,13 +51,15 @@ class UnmodelledError(Exception):
 @dataclass(frozen=True, slots=True)
 class Access:
     """An access to memory outside the frame, made where ``condition`` holds. ``size`` in bytes; ``aligned`` where the
-    instruction faults unless the address is a multiple of the size."""
+    instruction faults unless the address is a multiple of the size. ``constant`` where it reads a constant object at an
+    offset that is not known: what was read then is right only inside of it."""
 
     condition: Term
     address: Term
     size: int
     write: bool
     aligned: bool
+    constant: bool = False
 
 
 @dataclass(slots=True)
@@ -182,7 +184,8 @@ class Interpreter:
                 return self._load_frame(offset, size)
             case Named(name, offset):
                 constant = self._constant(name, offset, size)
-                self._access(address, size, write=False)
+                inside = constant is not None and not isinstance(offset, int)
+                self._access(address, size, write=False, constant=inside)
                 return constant if constant is not None else _read(self.state.memory, address, size)
             case _:
                 self._access(address, size, write=False)
@@ -219,9 +222,9 @@ class Interpreter:
                 raise UndecidedAccessError("an address in the frame that depends on the path") from None
             raise
 
-    def _access(self, address: Term, size: int, *, write: bool) -> None:
+    def _access(self, address: Term, size: int, *, write: bool, constant: bool = False) -> None:
         aligned = size == 16 and not is_alignment_free(self.raw)
-        self.log.accesses.append(Access(self.condition, address, size, write, aligned))
+        self.log.accesses.append(Access(self.condition, address, size, write, aligned, constant))
 
     def _constant(self, name: str, offset: int | Term, size: int) -> Term | None:
         """The value of constant memory at a known offset; of an unknown one a memory of the object's own."""

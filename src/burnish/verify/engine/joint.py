@@ -51,6 +51,8 @@ from burnish.verify.solve.query import Answer, Model, Query, Sat, Undecided, Uns
 
 _STEPS = 400
 """Joint steps, at most."""
+_MORE_STACK = 64 << 10
+"""Bytes of stack that a rewrite may need beyond what the original needs: who uses the rest of it is not known."""
 _LARGEST_CONSTANT = 4096
 """Bytes of a constant object whose contents a query is told."""
 _STACK_LOW, _STACK_TOP = 1 << 21, 1 << 47
@@ -120,6 +122,8 @@ class Prover:
     ended: bool = False
     """True once the original was seen to come to an end that is compared."""
     _calls: int = 0
+    _lowest: tuple[int, int] = (0, 0)
+    """How deep into the stack each side was seen to reach."""
     executors: tuple[Executor, Executor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -200,10 +204,13 @@ class Prover:
         more = replace(
             joint,
             conditions=(*joint.conditions, *dict.fromkeys(known)),
-            facts=(*joint.facts, *facts(original.accesses)),
+            facts=(*joint.facts, *facts(original.accesses, self._extents())),
             accesses=(*joint.accesses, *original.accesses),
             pending=(*joint.pending, *rewrite.accesses),
         )
+        self._lowest = min(self._lowest[0], original.lowest), min(self._lowest[1], rewrite.lowest)
+        if self._lowest[1] < self._lowest[0] - _MORE_STACK:
+            raise NotProvedError("the rewrite needs far more stack than the original")
         for log in (original, rewrite):
             for demand, phrase in log.demands:
                 self.require(more, not_(demand), phrase)
