@@ -172,6 +172,9 @@ class ConcreteDomain:
 Call = Callable[[int, ConcreteDomain, Walker[int]], None]
 """What a call out of a function does: ``(target, domain, walker)``."""
 
+OnBlock = Callable[[Label, ConcreteDomain, Walker[int]], None]
+"""Told of each block of a function before it is executed: ``(label, domain, walker)``."""
+
 
 def run(
     code: Function | Sequence[Instruction],
@@ -180,15 +183,19 @@ def run(
     *,
     call: Call | None = None,
     traps: frozenset[int] = frozenset(),
+    domain: ConcreteDomain | None = None,
+    on_block: OnBlock | None = None,
 ) -> Outcome:
     """Execute lifted code. ``max_steps`` bounds the p-code operations (blocks, for what is longer than one).
 
     A ``Function`` starts at its entry and finishes by its return; what it calls, and jumps to at its end, is left to
     ``call`` (``ValueError`` without). A sequence of instructions starts at its first and finishes when it leaves
     them; calls push their return address and go on at their target. ``traps`` are the addresses of instructions
-    that trap (``refusals.is_trap``). Raises ``RefusedError`` at an instruction that is refused.
+    that trap (``refusals.is_trap``). ``domain`` is one of the caller's own, made of ``state``. Raises
+    ``RefusedError`` at an instruction that is refused.
     """
-    machine = _Machine(state, max_steps, call, traps)
+    machine = _Machine(domain or ConcreteDomain(state), max_steps, call, traps)
+    machine.on_block = on_block
     try:
         return machine.function(code) if isinstance(code, Function) else machine.instructions(code)
     except MemoryFaultError as fault:
@@ -200,8 +207,11 @@ def run(
 class _Machine:
     """One execution. ``address`` is the instruction that is being executed, as far as it is known."""
 
-    def __init__(self, state: MachineState, max_steps: int, call: Call | None, traps: frozenset[int]) -> None:
-        self.domain = ConcreteDomain(state)
+    def __init__(
+        self, domain: ConcreteDomain, max_steps: int, call: Call | None, traps: frozenset[int]
+    ) -> None:
+        self.domain = domain
+        self.on_block: OnBlock | None = None
         self.walker = Walker(self.domain)
         self.address = 0
         self._left = max_steps
@@ -217,6 +227,8 @@ class _Machine:
             self._left -= 1 + len(block.operations)
             if self._left < 0:
                 return TimedOut()
+            if self.on_block is not None:
+                self.on_block(label, self.domain, self.walker)
             following = self._block(block)
             if isinstance(following, Label):
                 label = following

@@ -1,0 +1,170 @@
+"""Relations that hold on samples of a pair of cuts: what induction starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from burnish.machine.registers import CALLEE_SAVED
+from burnish.recompile.bits import cells_in, cells_mask
+from burnish.verify.loops.modular import Numbers, relations
+from burnish.verify.loops.relations import Affine, Comparison, Order, OuterKept, Relation, holds
+from burnish.verify.loops.values import FRAME, Sample, Side, Value
+
+WIDTHS = (64, 32, 8)
+"""Widths in bits at which linear relations are looked for."""
+
+_PRESERVED = (*CALLEE_SAVED, "rsp")
+_LARGEST, _MOST_TERMS = 4096, 12
+"""The largest coefficient of a linear relation of several terms, and how many it may have."""
+_MOST_ORDERED = 24
+"""Values of one width beyond which not all pairs are compared."""
+
+
+def cell_values(side: Side, live: int) -> tuple[Value, ...]:
+    """The register cells with a byte in ``live`` (``recompile.bits``) that relations may speak of."""
+    return tuple(Value(side, cell.name, 0, cell.size) for cell, _ in cells_in(live) if cell.size >= 8)
+
+
+def slot_values(side: Side, slots: Iterable[tuple[int, int]]) -> tuple[Value, ...]:
+    """The parts of the frame at ``(offset, size)``, of sizes that relations speak of."""
+    return tuple(
+        Value(side, FRAME, offset, size) for offset, size in sorted(slots) if size in (1, 2, 4, 8, 16)
+    )
+
+
+def entry_values(live: int) -> tuple[Value, ...]:
+    """What a function may take from the state at entry, where ``live`` are the bytes that it reads, and what it has to
+    give back."""
+    wanted = live | cells_mask(_PRESERVED)
+    return tuple(Value("e", cell.name, 0, cell.size) for cell, _ in cells_in(wanted) if cell.size >= 8)
+
+
+def columns(samples: Sequence[Sample], values: Sequence[Value], width: int) -> dict[Value, Numbers]:
+    """What of ``values`` counts in relations of a width, with its value in each sample: parts of that width, and, at
+    64 bits, what 32 bits are when extended. An extension of a part of a register is there only where the register held
+    it always. ``values`` that some sample lacks are left out."""
+    found: dict[Value, Numbers] = {}
+    for value in values:
+        numbers = [sample[value] for sample in samples]
+        if any(number is None for number in numbers):
+            continue
+        for part in _parts(value, width):
+            if part == value:
+                part_numbers = numbers
+            else:
+                part_numbers = [sample[part] for sample in samples]
+                if part.extended and value.size == 8 and part_numbers != numbers:
+                    continue
+            found[part] = np.array(part_numbers, np.uint64)
+    return found
+
+
+def _parts(value: Value, width: int) -> Iterator[Value]:
+    side, cell, offset, size = value.side, value.cell, value.offset, value.size
+    step = width // 8
+    if size == 16:
+        if step >= 4:
+            yield from (Value(side, cell, offset + k, step) for k in range(0, 16, step))
+    elif width == 64 and size >= 4:
+        yield Value(side, cell, offset, 4, "zext")
+        yield Value(side, cell, offset, 4, "sext")
+        if size == 8:
+            yield value
+    elif size >= step:
+        yield Value(side, cell, offset, step)
+
+
+def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
+    """Linear relations of one width: each says of one value what those before it make of it. Complete but for
+    relations of many terms or large coefficients, which are chance where samples are few."""
+    first: dict[bytes, Value] = {}
+    found: list[Affine] = []
+    for value, numbers in table.items():
+        before = first.setdefault(numbers.tobytes(), value)
+        if (numbers == numbers[0]).all():
+            found.append(Affine(((1, value),), -int(numbers[0]) % (1 << width), width))
+        elif before != value:
+            found.append(Affine((((1 << width) - 1, before), (1, value)), 0, width))
+    fixed = {relation.lead for relation in found}
+    free = [value for value in table if value not in fixed]
+    if free:
+        ones = np.ones(len(table[free[0]]), np.uint64)
+        for relation in relations(np.column_stack([ones, *(table[value] for value in free)]), width):
+            affine = _affine(relation, free, width)
+            if affine is not None:
+                found.append(affine)
+    return found
+
+
+def _affine(relation: dict[int, int], free: Sequence[Value], width: int) -> Affine | None:
+    constant = relation.pop(0, 0)
+    terms = tuple((coefficient, free[k - 1]) for k, coefficient in relation.items())
+    half, modulus = 1 << (width - 1), 1 << width
+    plain = all((c + half) % modulus - half in range(-_LARGEST, _LARGEST + 1) for c, _ in terms)
+    if not terms or len(terms) > _MOST_TERMS or not (plain or len(terms) == 1):
+        return None
+    return Affine(terms, constant, width)
+
+
+def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affine]:
+    """The linear relations of all widths. Of what is defined at one width, parts are not looked at again."""
+    found: list[Affine] = []
+    defined: set[tuple[Side, str, int]] = set()
+    for width in WIDTHS:
+        table = columns(samples, values, width)
+        for value in [v for v in table if (v.side, v.cell, v.offset) in defined]:
+            del table[value]
+        new = linear(table, width)
+        found.extend(new)
+        defined.update(
+            (r.lead.side, r.lead.cell, r.lead.offset) for r in new if r.defines and not r.lead.extended
+        )
+    return found
+
+
+def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
+    """How values compare with each other and with 0 wherever they were sampled; of several comparisons of a pair the
+    strongest of each kind. Left out are values that one of ``equal`` says to be the same as another, what the
+    convention preserves, and vectors."""
+    known = {relation.lead for relation in equal if len(relation.terms) <= 2 and relation.defines}
+    wanted = [v for v in values if v.size <= 8 and not (v.side == "e" and v.cell in _PRESERVED)]
+    found: list[Order] = []
+    for width in (32, 64):
+        table = columns(samples, wanted, width)
+        sign = np.uint64(1 << (width - 1))
+        alike = [v for v in table if v not in known and not v.extended][:_MOST_ORDERED]
+        for value in alike:
+            if (table[value] < sign).all():
+                found.append(Order(value, Comparison.BELOW, int(sign)))
+            if (table[value] != 0).all():
+                found.append(Order(value, Comparison.DIFFERENT, 0))
+        for a, b in combinations(alike, 2):
+            found.extend(_ordered(a, b, table[a], table[b], sign))
+    return found
+
+
+def _ordered(a: Value, b: Value, x: Numbers, y: Numbers, sign: np.uint64) -> list[Order]:
+    found: list[Order] = []
+    if (x == y).all():
+        return found
+    if (x != y).all():
+        found.append(Order(a, Comparison.DIFFERENT, b))
+    for strict, weak, p, q in (
+        (Comparison.BELOW, Comparison.NOT_ABOVE, x, y),
+        (Comparison.LESS, Comparison.NOT_GREATER, x ^ sign, y ^ sign),
+    ):
+        for left, right, u, v in ((a, b, p, q), (b, a, q, p)):
+            if (u < v).all():
+                found.append(Order(left, strict, right))
+            elif (u <= v).all():
+                found.append(Order(left, weak, right))
+    return found
+
+
+def kept(samples: Sequence[Sample]) -> list[Relation]:
+    """That memory is as at entry, where no sample says otherwise."""
+    relation = OuterKept()
+    return [relation] if all(holds(relation, sample) for sample in samples) else []

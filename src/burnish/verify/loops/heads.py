@@ -1,0 +1,106 @@
+"""Loop heads: where a function is cut so that every path between two cuts is finite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from burnish.core.code import Function, Label, successors
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A natural loop: its head, and all blocks from which a back edge is reached without passing the head."""
+
+    head: Label
+    body: frozenset[Label]
+    depth: int
+    """1 for an outermost loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Irreducible:
+    """A cycle that is entered in more than one place, at ``label`` among others. It has no head to cut at."""
+
+    label: Label
+
+    def __str__(self) -> str:
+        return f"a loop that is entered in more than one place, at {self.label}"
+
+
+def natural_loops(function: Function) -> tuple[Loop, ...] | Irreducible:
+    """All loops that the entry reaches, outer ones first, else in the order of their heads. Loops of one head are one.
+
+    A back edge leads to a block that dominates its source (Aho, Lam, Sethi and Ullman, *Compilers*, section 9.6). A
+    cycle without one is irreducible.
+    """
+    following = {block.label: successors(block.terminator) for block in function.blocks}
+    order, back = _reverse_postorder(function.blocks[0].label, following)
+    dominators = _dominators(order, following)
+    bodies: dict[Label, set[Label]] = {}
+    before: dict[Label, list[Label]] = {label: [] for label in order}
+    for label in order:
+        for target in following[label]:
+            before[target].append(label)
+    for source, head in back:
+        if head not in dominators[source]:
+            return Irreducible(head)
+        body = bodies.setdefault(head, {head})
+        pending = [source]
+        while pending:
+            label = pending.pop()
+            if label not in body:
+                body.add(label)
+                pending.extend(before[label])
+    found = [
+        Loop(head, frozenset(body), sum(head in other for other in bodies.values()))
+        for head, body in bodies.items()
+    ]
+    return tuple(sorted(found, key=lambda loop: (loop.depth, loop.head)))
+
+
+def _reverse_postorder(
+    entry: Label, following: Mapping[Label, Sequence[Label]]
+) -> tuple[list[Label], list[tuple[Label, Label]]]:
+    """Blocks that the entry reaches, and the edges to a block that is open in the depth-first walk."""
+    done: list[Label] = []
+    back: list[tuple[Label, Label]] = []
+    seen, opened = {entry}, {entry}
+    work = [(entry, iter(following[entry]))]
+    while work:
+        label, rest = work[-1]
+        for target in rest:
+            if target in opened:
+                back.append((label, target))
+            elif target not in seen:
+                seen.add(target)
+                opened.add(target)
+                work.append((target, iter(following[target])))
+                break
+        else:
+            opened.discard(label)
+            done.append(label)
+            work.pop()
+    return done[::-1], back
+
+
+def _dominators(
+    order: Sequence[Label], following: Mapping[Label, Sequence[Label]]
+) -> dict[Label, frozenset[Label]]:
+    """For each block all that every path from the first to it passes, itself included."""
+    before: dict[Label, list[Label]] = {label: [] for label in order}
+    for label in order:
+        for target in following[label]:
+            before[target].append(label)
+    everything = frozenset(order)
+    found = dict.fromkeys(order, everything)
+    found[order[0]] = frozenset((order[0],))
+    changed = True
+    while changed:
+        changed = False
+        for label in order[1:]:
+            new = frozenset.intersection(*(found[source] for source in before[label])) | {label}
+            if new != found[label]:
+                found[label] = new
+                changed = True
+    return found

@@ -1,0 +1,167 @@
+"""Relations between two functions at a pair of cuts, as data: shown, stored, evaluated on samples."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, assert_never
+
+from burnish.verify.loops.values import Sample, Value, value_from_text
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """The sum of ``coefficient * value`` over ``terms``, plus ``constant``, is 0 modulo ``2 ** width``.
+
+    All values have that width. The last term leads; a coefficient of 1 there makes the relation its definition.
+    """
+
+    terms: tuple[tuple[int, Value], ...]
+    constant: int
+    width: int
+
+    @property
+    def lead(self) -> Value:
+        """The value that the relation constrains by the others."""
+        return self.terms[-1][1]
+
+    @property
+    def defines(self) -> bool:
+        """True where the relation says what ``lead`` is."""
+        return self.terms[-1][0] == 1
+
+    def __str__(self) -> str:
+        modulus = 1 << self.width
+        coefficient, lead = self.terms[-1]
+        left = str(lead) if coefficient == 1 else f"{coefficient:#x}*{lead}"
+        right = " + ".join(_scaled((-c) % modulus, str(v), modulus) for c, v in self.terms[:-1])
+        constant = _near((-self.constant) % modulus, modulus)
+        if constant or not right:
+            right = f"{right} + {constant}" if right else str(constant)
+        return f"{left} == {right} ({self.width})"
+
+
+def _near(number: int, modulus: int) -> int:
+    return number - modulus if number > modulus // 2 else number
+
+
+def _scaled(coefficient: int, name: str, modulus: int) -> str:
+    return name if coefficient == 1 else f"{_near(coefficient, modulus)}*{name}"
+
+
+class Comparison(Enum):
+    """How two values of one width compare; ``u`` unsigned, ``s`` signed."""
+
+    DIFFERENT = "!="
+    BELOW = "<u"
+    NOT_ABOVE = "<=u"
+    LESS = "<s"
+    NOT_GREATER = "<=s"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """``left`` compares so with ``right``, a value of the same width or a number."""
+
+    left: Value
+    comparison: Comparison
+    right: Value | int
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.comparison.value} {self.right}"
+
+
+@dataclass(frozen=True, slots=True)
+class OuterKept:
+    """All memory outside the frame holds what it held at entry."""
+
+    def __str__(self) -> str:
+        return "memory == entry memory"
+
+
+Relation = Affine | Order | OuterKept
+"""That outer memory is equal on both sides is not among them: it is asked for at every pair of cuts."""
+
+
+def holds(relation: Relation, sample: Sample) -> bool:
+    """True where a sample has all the values, and they are so related."""
+    match relation:
+        case Affine(terms, constant, width):
+            total = constant
+            for coefficient, value in terms:
+                number = sample[value]
+                if number is None:
+                    return False
+                total += coefficient * number
+            return total % (1 << width) == 0
+        case Order(left, comparison, right):
+            a, b = sample[left], right if isinstance(right, int) else sample[right]
+            return a is not None and b is not None and compare(comparison, a, b, left.width)
+        case OuterKept():
+            return sample.a.outer == sample.b.outer == sample.entry.outer
+        case _:
+            assert_never(relation)
+
+
+def compare(comparison: Comparison, a: int, b: int, width: int) -> bool:
+    """The comparison of two unsigned integers of that width."""
+    sign = 1 << (width - 1)
+    match comparison:
+        case Comparison.DIFFERENT:
+            return a != b
+        case Comparison.BELOW:
+            return a < b
+        case Comparison.NOT_ABOVE:
+            return a <= b
+        case Comparison.LESS:
+            return a ^ sign < b ^ sign
+        case Comparison.NOT_GREATER:
+            return a ^ sign <= b ^ sign
+        case _:
+            assert_never(comparison)
+
+
+def relation_to_json(relation: Relation) -> dict[str, Any]:
+    """JSON data with the relation in words under ``text``; coefficients as decimal text, since JSON's numbers are 53
+    bits wide. ``relation_from_json`` reads it."""
+    data: dict[str, Any] = {"text": str(relation)}
+    match relation:
+        case Affine(terms, constant, width):
+            pairs = [[str(coefficient), str(value)] for coefficient, value in terms]
+            return data | {"kind": "affine", "terms": pairs, "constant": str(constant), "width": width}
+        case Order(left, comparison, right):
+            return data | {
+                "kind": "order",
+                "left": str(left),
+                "comparison": comparison.value,
+                "right": str(right),
+            }
+        case OuterKept():
+            return data | {"kind": "memory-kept"}
+        case _:
+            assert_never(relation)
+
+
+def relation_from_json(data: dict[str, Any]) -> Relation:
+    """The relation that ``relation_to_json`` gave; raises ``ValueError`` for anything else."""
+    try:
+        match data["kind"]:
+            case "affine":
+                width = int(data["width"])
+                terms = tuple((int(c) % (1 << width), value_from_text(v)) for c, v in data["terms"])
+                if not terms or any(value.width != width for _, value in terms):
+                    raise ValueError("the values of a relation differ in width")
+                return Affine(terms, int(data["constant"]) % (1 << width), width)
+            case "order":
+                left, right = value_from_text(data["left"]), str(data["right"])
+                other = int(right) if re.fullmatch(r"\d+", right) else value_from_text(right)
+                if (other.width != left.width) if isinstance(other, Value) else other >> left.width:
+                    raise ValueError("the values of a relation differ in width")
+                return Order(left, Comparison(data["comparison"]), other)
+            case "memory-kept":
+                return OuterKept()
+            case kind:
+                raise ValueError(f"{kind!r} is no kind of relation")
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a relation lacks {error}") from None

@@ -1,0 +1,105 @@
+"""Values that relations speak of: parts of registers, of the frame, and of the entry state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from burnish.core.code import Label
+from burnish.machine.registers import CELLS
+
+Side = Literal["a", "b", "e"]
+"""``a`` is the original, ``b`` the rewrite, ``e`` the state in which both are entered."""
+
+FRAME = "frame"
+"""In the place of a register's name: memory relative to the stack pointer at entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """``size`` bytes at ``offset`` of a register cell, or of the frame, as they are at a cut (or at entry).
+
+    ``extended`` is ``zext`` or ``sext`` for those bytes extended to 8, else empty. ``width`` is in bits.
+    """
+
+    side: Side
+    cell: str
+    offset: int = 0
+    size: int = 8
+    extended: Literal["", "zext", "sext"] = ""
+
+    @property
+    def width(self) -> int:
+        return 64 if self.extended else 8 * self.size
+
+    def __str__(self) -> str:
+        if self.cell == FRAME:
+            name = f"[entry{self.offset:+d}].{self.size}"
+        else:
+            name = self.cell if not self.offset else f"{self.cell}[{self.offset}]"
+            if self.size != CELLS[self.cell].size or self.offset:
+                name += f".{self.size}"
+        text = f"{self.side}:{name}"
+        return f"{self.extended}({text})" if self.extended else text
+
+
+_SHAPE = re.compile(r"(?:(zext|sext)\()?([abe]):(?:\[entry([+-]\d+)\]|(\w+?)(?:\[(\d+)\])?)(?:\.(\d+))?\)?")
+
+
+def value_from_text(text: str) -> Value:
+    """The value that ``str`` shows as ``text``; raises ``ValueError`` for anything else."""
+    found = _SHAPE.fullmatch(text)
+    if found is None or (found[4] is not None and found[4] not in CELLS):
+        raise ValueError(f"{text!r} names no value of a function")
+    extended, side, frame, cell, offset, size = found.groups()
+    if frame is not None:
+        value = Value(side, FRAME, int(frame), int(size or 8), extended or "")  # type: ignore[arg-type]
+    else:
+        value = Value(side, cell, int(offset or 0), int(size or CELLS[cell].size), extended or "")  # type: ignore[arg-type]
+    if str(value) != text:
+        raise ValueError(f"{text!r} names no value of a function")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What one side holds where it passes a cut. ``where`` is the cut's label; None at the entry and at the exit.
+
+    ``cells`` are registers by name as unsigned integers; ``frame`` the bytes of the frame, each by its offset from the
+    entry stack pointer, as far as the run touched them; ``outer`` stands for the content of all other memory: equal
+    where, and only where, that is equal (but for the chance of a hash). ``path`` are the blocks since the visit
+    before.
+    """
+
+    where: Label | None
+    cells: Mapping[str, int] = field(repr=False)
+    frame: Mapping[int, int] = field(repr=False)
+    outer: int = field(repr=False)
+    path: tuple[Label, ...] = field(repr=False, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Both sides at a matched pair of visits of one run, and the state at entry."""
+
+    entry: Visit
+    a: Visit
+    b: Visit
+
+    def __getitem__(self, value: Value) -> int | None:
+        """The value as an unsigned integer; None where the run did not touch that part of the frame."""
+        visit = self.a if value.side == "a" else self.b if value.side == "b" else self.entry
+        if value.cell == FRAME:
+            raw = 0
+            for k in range(value.size):
+                byte = visit.frame.get(value.offset + k)
+                if byte is None:
+                    return None
+                raw |= byte << 8 * k
+        else:
+            raw = visit.cells[value.cell] >> 8 * value.offset & (1 << 8 * value.size) - 1
+        if value.extended == "sext" and raw >> (8 * value.size - 1):
+            raw |= (1 << 64) - (1 << 8 * value.size)
+        return raw
