@@ -60,12 +60,14 @@ class Window:
 
     ``contents`` is uint8 of shape ``(states, size)``, or ``(size,)`` for the same in all states. Memory without write
     access takes only the latter. The rest of a window's pages can be read (its bytes are unspecified); a store there
-    makes the execution ``Faulted`` with ``rip`` 0.
+    makes the execution ``Faulted`` with ``rip`` 0. What a window holds afterwards is a result where it is ``observed``
+    and can be written.
     """
 
     address: int
     contents: NDArray[np.uint8] = field(repr=False)
     access: Access = Access.READ | Access.WRITE
+    observed: bool = True
 
     @property
     def size(self) -> int:
@@ -75,6 +77,11 @@ class Window:
     @property
     def end(self) -> int:
         return self.address + self.size
+
+    @property
+    def is_result(self) -> bool:
+        """True where a result has what it holds afterwards."""
+        return self.observed and Access.WRITE in self.access
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +110,7 @@ class BatchResult:
 
     ``status`` is uint8 ``(N,)`` of ``Status``; ``number`` uint32 ``(N,)``: the signal of a fault, or the number of a
     system call; ``address`` and ``rip`` uint64 ``(N,)`` as in ``Faulted``. ``windows`` has one uint8 array
-    ``(N, size)`` for each writable window of the batch, in order.
+    ``(N, size)`` for each window of the batch that ``is_result``, in order.
     """
 
     gpr: NDArray[np.uint64]

@@ -160,11 +160,7 @@ def _empty_result(states: StateBatch) -> BatchResult:
         np.zeros((count, 16, 2), np.uint64),
         np.zeros(count, np.uint64),
         np.zeros(count, np.uint32),
-        tuple(
-            np.zeros((count, window.size), np.uint8)
-            for window in states.windows
-            if Access.WRITE in window.access
-        ),
+        tuple(np.zeros((count, window.size), np.uint8) for window in states.windows if window.is_result),
         np.zeros(count, np.uint8),
         np.zeros(count, np.uint32),
         np.zeros(count, np.uint64),

@@ -119,7 +119,11 @@ class Layout:
             np.ascontiguousarray(states.flags),
             np.full(len(states), DEFAULT_MXCSR, np.uint32) if mxcsr is None else np.ascontiguousarray(mxcsr),
             [
-                (window.address, np.ascontiguousarray(np.atleast_2d(window.contents)), next(observed))
+                (
+                    window.address,
+                    np.ascontiguousarray(np.atleast_2d(window.contents)),
+                    next(observed) if window.is_result else None,
+                )
                 for window in states.windows
                 if Access.WRITE in window.access
             ],

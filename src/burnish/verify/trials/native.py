@@ -1,0 +1,281 @@
+"""Makes of a lifted function the bytes that run in the isolated executor.
+
+The function's machine code is kept as it is. What depends on addresses is patched: rip-relative and absolute operands
+lead to the objects of an arena, jumps between parts of the function to where those lie now, calls to stubs, and jump
+tables are rebuilt beside the code. What cannot be moved so is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from burnish.core.code import Instruction, Switch
+from burnish.machine.encoding import Encoding, decode
+from burnish.runtime.batch import DEFAULT_CODE_ADDRESS
+from burnish.verify.pair import Side
+from burnish.verify.trials.arena import Arena
+
+_TRAP = 0xCC
+_GAP = 64
+"""Parts of a function that lie further apart than that many bytes are moved apart."""
+_MARGIN = 16
+_BRANCH = 4
+_NO_BASE = 5
+_INDEXED = 4
+
+
+class CannotRunError(Exception):
+    """A function that cannot run natively apart from its program; the message is the reason, as a phrase."""
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCode:
+    """A side as bytes for ``address``. It is entered at the first byte and ends by ``ret``. Relative to image
+    addresses, ``moved`` gives for each part ``(start, end, difference)``."""
+
+    data: bytes = field(repr=False)
+    address: int
+    moved: tuple[tuple[int, int, int], ...] = ()
+
+    def image_address(self, address: int) -> int | None:
+        """The image address of what runs at ``address``; None for stubs and tables."""
+        for start, end, difference in self.moved:
+            if start + difference <= address < end + difference:
+                return address - difference
+        return None
+
+
+@dataclass(slots=True)
+class _Part:
+    """Bytes of the function that stay together. ``offset`` is where they lie in the native code."""
+
+    start: int
+    end: int
+    offset: int
+
+
+def transplant(
+    side: Side, arena: Arena, stubs: Mapping[str, bytes] | None = None, address: int = DEFAULT_CODE_ADDRESS
+) -> NativeCode:
+    """The native code of ``side``, whose objects are in ``arena``. ``stubs`` has position-independent code for each
+    callee by name. Raises ``CannotRunError``."""
+    return _Transplant(side, arena, {} if stubs is None else stubs, address).make()
+
+
+class _Transplant:
+    def __init__(self, side: Side, arena: Arena, stubs: Mapping[str, bytes], address: int) -> None:
+        self._side = side
+        self._arena = arena
+        self._stubs = stubs
+        self._address = address
+        self._instructions = sorted(side.function.instructions, key=lambda one: one.address)
+        if not self._instructions:
+            raise CannotRunError("no code")
+        self._parts, self._size = _parts(self._instructions, side.function.address)
+        self._tail = bytearray()
+        self._stub_at: dict[str, int] = {}
+        self._slot_at: dict[str, int] = {}
+        self._tables: dict[int, int] = {}
+
+    def make(self) -> NativeCode:
+        code = bytearray([_TRAP]) * self._size
+        for part in self._parts:
+            # The bytes between reached instructions are padding, or code that is never reached.
+            data = self._side.image.read(part.start, part.end - part.start)
+            if data is None:
+                raise CannotRunError(f"no bytes at {part.start:#x}")
+            code[part.offset : part.offset + len(data)] = data
+        self._move_tables()
+        for instruction in self._instructions:
+            self._patch(code, instruction)
+        whole = bytes(code) + bytes(self._tail) + bytes([_TRAP]) * _MARGIN
+        moved = tuple((p.start, p.end, self._address + p.offset - p.start) for p in self._parts)
+        return NativeCode(whole, self._address, moved)
+
+    def _offset(self, image_address: int) -> int | None:
+        for part in self._parts:
+            if part.start <= image_address < part.end:
+                return part.offset + image_address - part.start
+        return None
+
+    def _append(self, data: bytes, alignment: int = 8) -> int:
+        """Puts bytes behind the code; their offset."""
+        at = self._size + len(self._tail)
+        padding = -at % alignment
+        self._tail += bytes([_TRAP]) * padding + data
+        return at + padding
+
+    # Instructions.
+
+    def _patch(self, code: bytearray, instruction: Instruction) -> None:
+        offset = self._offset(instruction.address)
+        assert offset is not None
+        encoding = decode(bytes(code[offset : offset + instruction.size]))
+        if encoding is None:
+            raise CannotRunError(f"an instruction at {instruction.address:#x} that cannot be moved")
+        if not encoding.moves_size:
+            self._patch_absolute(code, offset, encoding)
+            return
+        at = offset + encoding.moves_at
+        size = encoding.moves_size
+        distance = int.from_bytes(code[at : at + size], "little", signed=True)
+        target = instruction.end + distance
+        if encoding.is_rip_relative:
+            here = self._address + offset + instruction.size
+            _put(code, at, self._data_address(target, encoding) - here, size, instruction.address)
+        else:
+            goal = self._offset(target)
+            if goal is None:
+                goal = self._stub(target)
+            _put(code, at, goal - offset - instruction.size, size, instruction.address)
+
+    def _data_address(self, target: int, encoding: Encoding) -> int:
+        table = self._tables.get(target)
+        if table is not None:
+            return self._address + table
+        if target in self._side.callees and encoding.opcode == 0xFF and encoding.extension in (2, 4):
+            return self._address + self._slot(target)
+        place = self._side.places.get(target)
+        if place is not None:
+            return self._arena.addresses[place.data.name] + place.offset
+        inside = self._offset(target)
+        if inside is not None:
+            return self._address + inside
+        raise CannotRunError(f"an address, {target:#x}, of which it is not known what lies there")
+
+    def _patch_absolute(self, code: bytearray, offset: int, encoding: Encoding) -> None:
+        """Displacements that are 32-bit addresses: in code that is linked for a fixed place."""
+        if encoding.modrm < 0 or encoding.is_register or not encoding.displacement:
+            return
+        mode = encoding.modrm >> 6
+        bare = mode == 0 and encoding.modrm & 7 == _INDEXED and encoding.sib & 7 == _NO_BASE
+        if not bare and mode != 2:
+            return
+        target = encoding.displacement
+        table = self._tables.get(target)
+        place = self._side.places.get(target)
+        if table is not None:
+            address = self._address + table
+        elif place is not None:
+            address = self._arena.addresses[place.data.name] + place.offset
+        elif bare and b"\x64" not in encoding.prefixes:
+            raise CannotRunError(f"an address, {target:#x}, of which it is not known what lies there")
+        else:
+            return
+        at = offset + encoding.size - encoding.immediate_size - 4
+        _put(code, at, address, 4, target)
+
+    # Calls.
+
+    def _stub(self, target: int) -> int:
+        """Offset of the stub for what a direct call or jump leads to."""
+        callee = self._side.callees.get(target)
+        if callee is None:
+            raise CannotRunError(f"a jump or call to {target:#x}, of which it is not known what lies there")
+        if callee.name not in self._stub_at:
+            stub = self._stubs.get(callee.name)
+            if stub is None:
+                raise CannotRunError(f"calls {callee.name}")
+            self._stub_at[callee.name] = self._append(stub, 16)
+        return self._stub_at[callee.name]
+
+    def _slot(self, target: int) -> int:
+        """Offset of a word with the address of the stub for what an indirect call through memory leads to."""
+        name = self._side.callees[target].name
+        if name not in self._slot_at:
+            stub = self._address + self._stub(target)
+            self._slot_at[name] = self._append(struct.pack("<Q", stub))
+        return self._slot_at[name]
+
+    # Jump tables.
+
+    def _move_tables(self) -> None:
+        for block in self._side.function.blocks:
+            switch = block.terminator
+            if isinstance(switch, Switch) and any(label.part for label in switch.targets):
+                raise CannotRunError(f"a jump at {block.label} into the middle of an instruction")
+        switches = [
+            frozenset(label.address for label in block.terminator.targets)
+            for block in self._side.function.blocks
+            if isinstance(block.terminator, Switch)
+        ]
+        if not switches:
+            return
+        candidates = set(self._side.places) | self._absolute_displacements()
+        for targets in switches:
+            found = False
+            for address in sorted(candidates):
+                found = self._move_table(address, targets) or found
+            if not found:
+                raise CannotRunError("a jump table that was not found")
+
+    def _absolute_displacements(self) -> set[int]:
+        found: set[int] = set()
+        for instruction in self._instructions:
+            data = self._side.image.read(instruction.address, instruction.size)
+            encoding = None if data is None else decode(data)
+            if encoding is not None and encoding.modrm >= 0 and not encoding.is_register:
+                found.add(encoding.displacement)
+        return found
+
+    def _move_table(self, address: int, targets: frozenset[int]) -> bool:
+        """Rebuilds the table at an image address, if what lies there is a table that leads to all of ``targets``."""
+        for size in (4, 8):
+            entries = self._entries(address, size, targets)
+            if frozenset(entries) != targets:
+                continue
+            offset = self._size + len(self._tail)
+            offset += -offset % 8
+            table = self._address + offset
+            data = bytearray()
+            for entry in entries:
+                inside = self._offset(entry)
+                assert inside is not None
+                goal = self._address + inside
+                data += struct.pack("<i", goal - table) if size == 4 else struct.pack("<Q", goal)
+            self._append(bytes(data))
+            self._tables.setdefault(address, offset)
+            return True
+        return False
+
+    def _entries(self, address: int, size: int, targets: frozenset[int]) -> list[int]:
+        """The targets that follow each other from ``address`` on: distances from there (4 bytes), or addresses."""
+        found: list[int] = []
+        while True:
+            data = self._side.image.read(address + size * len(found), size)
+            if data is None:
+                return found
+            entry = int.from_bytes(data, "little", signed=True) + (address if size == 4 else 0)
+            if entry not in targets or self._offset(entry) is None:
+                return found
+            found.append(entry)
+
+
+def _parts(instructions: Sequence[Instruction], entry: int) -> tuple[list[_Part], int]:
+    """Runs of instructions with small gaps, the one with the entry first, which begins there; and their size."""
+    runs: list[tuple[int, int]] = []
+    for instruction in instructions:
+        if runs and instruction.address <= runs[-1][1] + _GAP and instruction.address != entry:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], instruction.end))
+        else:
+            runs.append((instruction.address, instruction.end))
+    runs.sort(key=lambda run: (run[0] != entry, run[0]))
+    parts: list[_Part] = []
+    offset = 0
+    for start, end in runs:
+        # What is aligned stays so: up to a cache line.
+        offset += (start - offset) % 16 if parts else 0
+        parts.append(_Part(start, end, offset))
+        offset += end - start + _MARGIN
+    return parts, offset
+
+
+def _put(code: bytearray, at: int, value: int, size: int, where: int) -> None:
+    try:
+        code[at : at + size] = value.to_bytes(size, "little", signed=True)
+    except OverflowError:
+        raise CannotRunError(
+            f"a short jump or operand at {where:#x} that does not reach its target"
+        ) from None

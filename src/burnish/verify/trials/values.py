@@ -1,0 +1,159 @@
+"""Values on which wrong code shows: corners, small numbers, the code's own constants, and random ones of all sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.machine.encoding import decode
+from burnish.verify.pair import Side
+
+Words = NDArray[np.uint64]
+Octets = NDArray[np.uint8]
+Source = np.random.Generator
+
+_WORD = (1 << 64) - 1
+_DOUBLES = (
+    0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.0, 3.0, 10.0, 1e-310, 1e300, -1e300, 2147483647.0, 2147483648.0,
+    -2147483648.0, 9.223372036854775807e18, 4294967296.0, float("inf"), float("-inf"), float("nan"),
+)  # fmt: skip
+_MOST_IMMEDIATES = 256
+_TEXT = np.frombuffer(b"abcxyzABCZ0129 \t\n.,-+_/%\\\"'=:;()<>\x7f", np.uint8)
+
+
+def corners() -> list[int]:
+    """Numbers at which something changes, as 64-bit words."""
+    found = {0, 1, 2, 3, _WORD, _WORD - 1}
+    for bit in range(64):
+        for near in (-1, 0, 1):
+            found.add(((1 << bit) + near) & _WORD)
+    for width in (8, 16, 32):
+        for near in (-1, 0, 1):
+            found.add((-(1 << (width - 1)) + near) & _WORD)
+    return sorted(found)
+
+
+def immediates(sides: Sequence[Side]) -> list[int]:
+    """The constants in the code of the sides, and their neighbours."""
+    found: set[int] = set()
+    for side in sides:
+        for instruction in side.function.instructions:
+            data = side.image.read(instruction.address, instruction.size)
+            encoding = None if data is None else decode(data)
+            if encoding is None or not encoding.immediate_size or encoding.moves_size > 4:
+                continue
+            for near in (-1, 0, 1):
+                value = encoding.immediate + near
+                found.update((value & _WORD, -value & _WORD, value & 0xFFFFFFFF))
+            if len(found) > _MOST_IMMEDIATES:
+                break
+    return sorted(found)
+
+
+def pool_of(sides: Sequence[Side]) -> Words:
+    """What ``integers`` picks from: corners, and as many constants of the code."""
+    own = immediates(sides)
+    first = corners()
+    weight = max(1, len(first) // max(len(own), 1)) if own else 0
+    return np.array(first + own * min(weight, 8), np.uint64)
+
+
+def integers(source: Source, shape: tuple[int, ...], pool: Words) -> Words:
+    """Words: small numbers, picks of the pool, and random numbers of every width, each a good part."""
+    count = int(np.prod(shape))
+    kind = source.random(count)
+    result = source.integers(0, 1 << 64, count, np.uint64)
+    narrow = kind < 0.9
+    result[narrow] >>= source.integers(0, 64, count, np.uint64)[narrow]
+    picked = kind < 0.6
+    result[picked] = pool[source.integers(0, len(pool), count)][picked]
+    tiny = kind < 0.3
+    result[tiny] = source.integers(-4, 17, count, np.int64).view(np.uint64)[tiny]
+    return result.reshape(shape)
+
+
+def small(source: Source, shape: tuple[int, ...]) -> Words:
+    """Counts: mostly below 10, some up to 64, a few negative."""
+    count = int(np.prod(shape))
+    result = source.integers(0, 10, count, np.int64)
+    kind = source.random(count)
+    result[kind < 0.15] = source.integers(0, 65, count, np.int64)[kind < 0.15]
+    result[kind < 0.03] = -1
+    return result.view(np.uint64).reshape(shape)
+
+
+def doubles(source: Source, count: int) -> Words:
+    """Double precision numbers as words."""
+    kind = source.random(count)
+    values = source.normal(0, 1, count) * np.exp2(source.integers(-40, 41, count).astype(np.float64))
+    whole = kind < 0.5
+    values[whole] = source.integers(-100, 101, count).astype(np.float64)[whole]
+    edge = kind < 0.25
+    values[edge] = np.array(_DOUBLES)[source.integers(0, len(_DOUBLES), count)][edge]
+    return values.view(np.uint64)
+
+
+def floats(source: Source, count: int) -> Words:
+    """Pairs of single precision numbers as words."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return doubles(source, 2 * count).view(np.float64).astype(np.float32).view(np.uint64)
+
+
+def vectors(source: Source, rows: int, registers: int, pool: Words) -> Words:
+    """Contents of vector registers, uint64 ``(rows, registers, 2)``; all registers of a row hold the same kind."""
+    count = rows * registers * 2
+    result = integers(source, (count,), pool)
+    kind = np.repeat(source.random(rows), registers * 2)
+    for low, high, made in ((0.0, 0.35, doubles(source, count)), (0.35, 0.7, floats(source, count))):
+        chosen = (kind >= low) & (kind < high)
+        result[chosen] = made[chosen]
+    return result.reshape(rows, registers, 2)
+
+
+def contents(source: Source, rows: int, size: int, pool: Words) -> Octets:
+    """Memory, uint8 ``(rows, size)``: each row of one kind, zeros, small bytes, text that ends, numbers of 1 to 8
+    bytes, floating-point numbers or random bytes."""
+    words = (size + 7) // 8
+    kind = source.integers(0, 10, rows)
+    result = np.zeros((rows, words * 8), np.uint8)
+    result[kind == 9] = source.integers(0, 256, (rows, words * 8), np.uint8)[kind == 9]
+    for number, maker in enumerate((_small_bytes, _text, _text, _halves, _words, _many_small)):
+        chosen = np.flatnonzero(kind == number + 1)
+        if len(chosen):
+            result[chosen] = maker(source, len(chosen), words, pool)
+    for number, made in ((7, doubles), (8, floats)):
+        chosen = np.flatnonzero(kind == number)
+        if len(chosen):
+            result[chosen] = made(source, len(chosen) * words).view(np.uint8).reshape(len(chosen), -1)
+    return np.ascontiguousarray(result[:, :size])
+
+
+def _small_bytes(source: Source, rows: int, words: int, pool: Words) -> Octets:
+    return source.integers(0, 4, (rows, words * 8), np.uint8)
+
+
+def _text(source: Source, rows: int, words: int, pool: Words) -> Octets:
+    result = _TEXT[source.integers(0, len(_TEXT), (rows, words * 8))]
+    if rows % 2:
+        result = source.integers(1, 256, (rows, words * 8), np.uint8)
+    longest = min(words * 8 - 1, 40)
+    ends = source.integers(0, longest + 1, rows)
+    result[np.arange(rows), ends] = 0
+    result[:, -1] = 0
+    return result
+
+
+def _halves(source: Source, rows: int, words: int, pool: Words) -> Octets:
+    """32-bit numbers."""
+    return integers(source, (rows, words * 2), pool).astype(np.uint32).view(np.uint8).reshape(rows, -1)
+
+
+def _words(source: Source, rows: int, words: int, pool: Words) -> Octets:
+    return integers(source, (rows, words), pool).view(np.uint8).reshape(rows, -1)
+
+
+def _many_small(source: Source, rows: int, words: int, pool: Words) -> Octets:
+    """Small 32-bit numbers: counts, indices, states."""
+    return small(source, (rows, words * 2)).astype(np.uint32).view(np.uint8).reshape(rows, -1)
