@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import Any, Self, assert_never
+
+from burnish.core.image import Access
+from burnish.core.state import MemoryRegion
 
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
     """An input on which a candidate differs from the original.
 
-    ``registers`` are the entry values by name (general registers and ``rip``; ``xmm0`` … as 128-bit integers).
-    ``differing`` says what differs, a sentence an item; ``changed`` says what was changed of the captured input,
-    empty where it is as captured. ``seed`` repeats the changes.
+    ``registers`` are the entry values by name (general registers and ``rip``; ``xmm0`` … as 128-bit integers;
+    ``eflags``, ``mxcsr`` and ``fs_base`` where they are known). ``differing`` says what differs, a sentence an item,
+    the first that does first; ``changed`` says what was changed of the captured input, empty where it is as captured.
+    ``seed`` repeats the changes.
+
+    Where the input is not of a recorded run, ``memory`` is all memory that it has, but for constant objects, and
+    ``places`` the addresses of the objects that the two functions refer to by name; ``source`` says where it is from.
     """
 
     function: str
@@ -22,9 +29,12 @@ class Counterexample:
     differing: tuple[str, ...]
     changed: tuple[str, ...] = ()
     seed: int = 0
+    memory: tuple[MemoryRegion, ...] = field(default=(), repr=False)
+    places: Mapping[str, int] = field(default_factory=dict[str, int], repr=False)
+    source: str = "a captured input"
 
     def __str__(self) -> str:
-        source = f"a captured input with changes (seed {self.seed})" if self.changed else "a captured input"
+        source = f"{self.source} with changes (seed {self.seed})" if self.changed else self.source
         return f"{self.function} on {source}: {' '.join(self.differing)}"
 
     def to_json(self) -> dict[str, Any]:
@@ -36,7 +46,31 @@ class Counterexample:
             "differing": list(self.differing),
             "changed": list(self.changed),
             "seed": self.seed,
+            "memory": [
+                {"address": hex(region.address), "data": region.data.hex(), "access": int(region.access)}
+                for region in self.memory
+            ],
+            "places": {name: hex(address) for name, address in self.places.items()},
+            "source": self.source,
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """From what ``to_json`` gave. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else."""
+        return cls(
+            str(data["function"]),
+            int(data["address"]),
+            {str(name): int(value, 16) for name, value in data["registers"].items()},
+            tuple(str(sentence) for sentence in data["differing"]),
+            tuple(str(change) for change in data["changed"]),
+            int(data["seed"]),
+            tuple(
+                MemoryRegion(int(item["address"], 16), bytes.fromhex(item["data"]), Access(item["access"]))
+                for item in data.get("memory", ())
+            ),
+            {str(name): int(value, 16) for name, value in data.get("places", {}).items()},
+            str(data.get("source", "a captured input")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
