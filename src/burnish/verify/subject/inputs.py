@@ -19,6 +19,7 @@ from burnish.images.find import find_function
 from burnish.images.locate import locate
 from burnish.images.source import compile_c
 from burnish.recompile import Summaries
+from burnish.verify.subject.debug_types import DebugTypes
 
 Syntax = Literal["att", "intel"]
 
@@ -45,6 +46,7 @@ class Input:
     data: ImageData = field(repr=False)
     elf: bytes = field(repr=False)
     summaries: Summaries = field(repr=False)
+    types: DebugTypes = field(repr=False)
 
     @property
     def functions(self) -> tuple[FunctionBounds, ...]:
@@ -75,7 +77,7 @@ def read_input(source: str | Path, flags: Sequence[str] = ("-O2",), syntax: Synt
 def from_elf(elf: bytes, name: str, kind: InputKind = InputKind.ELF) -> Input:
     """The same of an ELF file's content. Raises ``ImageError``."""
     image = load_bytes(elf, Path(name), name)
-    return Input(name, kind, image, read_data(image, elf), elf, Summaries(image))
+    return Input(name, kind, image, read_data(image, elf), elf, Summaries(image), DebugTypes(elf, image))
 
 
 def _from_c(path: Path, flags: Sequence[str]) -> Input:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from burnish.core.code import Function
+from burnish.core.code import Function, Refused, TailCall
 from burnish.core.image import FunctionBounds
+from burnish.core.pcode import OpCode, Space
 from burnish.images.no_return import no_return
 from burnish.recompile.bits import ARGUMENTS, cells_in
 from burnish.recompile.calls import IMPORTS, CallSummary
@@ -24,12 +25,17 @@ from burnish.verify.subject.places import (
 )
 from burnish.verify.subject.regions import Region, plain_name
 from burnish.verify.subject.same import SameCode
+from burnish.verify.subject.types import UnreadableTypeError
 
 _KNOWN_IMPORTS = {
     "stdin": 8, "stdout": 8, "stderr": 8, "environ": 8, "__environ": 8, "optarg": 8, "optind": 4, "opterr": 4,
     "optopt": 4, "timezone": 8, "daylight": 4, "program_invocation_name": 8,
 }  # fmt: skip
 """Sizes of the C library's variables. Of other imports it is only sure that they have a byte."""
+
+
+_BODIES = 2000
+"""Instructions of called functions that may be executed in line, in all."""
 
 
 class Home:
@@ -40,7 +46,12 @@ class Home:
         self.source = source
         self.finder = finder
         self.function = function
-        self.references: References = finder.references(function)
+        self.bodies = _bodies(source, finder, function)
+        every = [finder.references(one) for one in (function, *self.bodies.values())]
+        self.references = References(
+            {address: target for one in every for address, target in one.targets.items()},
+            {address: target for one in every for address, target in one.slots.items()},
+        )
 
     @property
     def image_name(self) -> str:
@@ -56,6 +67,41 @@ class Home:
         """The function that the file itself has under a name."""
         found = self.finder.defined(name)
         return self.source.image.bounds_at(found.address) if isinstance(found, CodeAddress) else None
+
+
+def _bodies(source: Input, finder: Finder, function: Function) -> dict[int, Function]:
+    """Functions that ``function`` calls, directly or through others, as far as their code can be read and what it
+    refers to be told."""
+    found: dict[int, Function] = {}
+    waiting = [function]
+    left = _BODIES
+    while waiting:
+        for address in called(waiting.pop()):
+            bounds = source.image.bounds_at(address)
+            known = address in found or address == function.address or address in source.image.plt
+            if known or bounds is None or bounds.address != address or bounds.has_handler or bounds.is_part:
+                continue
+            body = source.summaries.lift(source.image, bounds)
+            if isinstance(body, Refused) or len(body.instructions) > left:
+                continue
+            try:
+                finder.references(body)
+            except UnclearError:
+                continue
+            left -= len(body.instructions)
+            found[address] = body
+            waiting.append(body)
+    return found
+
+
+def called(function: Function) -> Iterator[int]:
+    """Image addresses that direct calls and jumps to other functions lead to."""
+    for block in function.blocks:
+        for operation in block.operations:
+            if operation.opcode is OpCode.CALL:
+                yield operation.inputs[0].offset
+        if isinstance(block.terminator, TailCall) and block.terminator.target.space is Space.RAM:
+            yield block.terminator.target.offset
 
 
 class Naming:
@@ -216,10 +262,17 @@ def _twins(references: References) -> dict[int, int]:
 
 
 def _by_summary(name: str, home: Home, address: int) -> Callee:
-    """A function of a file, by what its code reads and leaves."""
-    summary = home.source.summaries.at(address)
+    """A function of a file, by its type, or by what its code reads and leaves."""
     returns = not no_return(home.source.image).never_returns(address)
-    return _callee(name, summary, returns)
+    bounds = home.source.image.bounds_at(address)
+    try:
+        kind = None if bounds is None or bounds.address != address else home.source.types.of(bounds)
+        if kind is not None and not kind.variadic:
+            results = tuple((part.register, part.size) for part in kind.live_outs)
+            return Callee(name, kind.arguments, results, stack_bytes=kind.stack_bytes, returns=returns)
+    except UnreadableTypeError:
+        pass  # what its code does is known all the same
+    return _callee(name, home.source.summaries.at(address), returns)
 
 
 def _callee(name: str, summary: CallSummary, returns: bool) -> Callee:

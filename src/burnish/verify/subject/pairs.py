@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from burnish.core.code import Function, Instruction, Refused, TailCall
+from burnish.core.code import Function, Instruction, Refused
 from burnish.core.errors import FunctionNotFoundError, UsageError
 from burnish.core.image import FunctionBounds
 from burnish.core.pcode import OpCode, Space
@@ -14,7 +14,7 @@ from burnish.core.verdict import Unknown
 from burnish.images.no_return import import_never_returns
 from burnish.verify.pair import Callee, DataObject, Pair, Place, Side
 from burnish.verify.subject.inputs import Input
-from burnish.verify.subject.naming import Home, Naming
+from burnish.verify.subject.naming import Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
 from burnish.verify.subject.same import SameCode
 from burnish.verify.subject.specify import Overrides, specify
@@ -119,21 +119,17 @@ def _side(naming: Naming) -> Side:
         {address: naming.place(target) for address, target in references.targets.items()},
         _callees(naming),
         {address: naming.place(target) for address, target in references.slots.items()},
+        home.bodies,
     )
 
 
 def _callees(naming: Naming) -> dict[int, Callee]:
     home = naming.home
     found: dict[int, Callee] = {}
-    for block in home.function.blocks:
-        for operation in block.operations:
-            if operation.opcode is OpCode.CALL:
-                address = operation.inputs[0].offset
-                found[address] = naming.callee(address)
-        if isinstance(block.terminator, TailCall) and block.terminator.target.space is Space.RAM:
-            address = block.terminator.target.offset
-            found[address] = naming.callee(address)
-    for instruction in home.function.instructions:
+    functions = (home.function, *home.bodies.values())
+    for address in (address for function in functions for address in called(function)):
+        found[address] = naming.callee(address)
+    for instruction in (one for function in functions for one in function.instructions):
         slot = _called_slot(instruction)
         callee = None if slot is None else _slot_callee(naming, slot)
         if slot is not None and callee is not None:

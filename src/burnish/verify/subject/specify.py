@@ -16,7 +16,7 @@ from burnish.images.source import compile_c
 from burnish.machine.registers import CELLS, register_part
 from burnish.verify.conditions import check_condition
 from burnish.verify.subject.inputs import Input, InputKind, from_elf
-from burnish.verify.subject.types import FunctionType, UnreadableTypeError, function_type
+from burnish.verify.subject.types import FunctionType, UnreadableTypeError
 
 _HEADERS = ("stddef", "stdint", "stdbool", "stdio", "wchar", "sys/types", "complex", "emmintrin")
 
@@ -56,7 +56,7 @@ def _by_type(
 ) -> Specification:
     if overrides.prototype is not None:
         return _of(prototype(overrides.prototype), "prototype")
-    types = [function_type(i.elf, i.image, b) for i, b in ((original, first), (rewrite, second))]
+    types = [original.types.of(first), rewrite.types.of(second)]
     known = [one for one in types if one is not None]
     if not known:
         plan = original.summaries.plan(first)
@@ -95,7 +95,7 @@ def prototype(text: str) -> FunctionType:
     if len(home.functions) != 1:
         raise UsageError(f"{text!r} is not the declaration of one C function")
     try:
-        found = function_type(elf, home.image, home.functions[0])
+        found = home.types.of(home.functions[0])
     except UnreadableTypeError as error:
         raise UsageError(f"the prototype {text!r} has {error}, which is not compared") from None
     if found is None:
