@@ -14,8 +14,8 @@ import burnish
 from burnish.core.code import Reason, Refused
 from burnish.core.errors import HostError, ImageError
 from burnish.core.image import FunctionBounds, Image
+from burnish.images import find_function
 from burnish.pipeline.in_process import place_in_process, typed
-from burnish.pipeline.session import find_function
 from burnish.recompile import Summaries
 from burnish.strategies.retune import RetuneStrategy
 

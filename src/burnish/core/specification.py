@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,9 @@ class Specification:
     ``memory`` is False where the user does not want memory compared. ``assumptions`` are conditions on the entry
     state, as the user wrote them (``rdi != 0``). ``stack_bytes`` is the extent of the arguments on the stack, which
     are the callee's own. ``source`` says where the live-outs come from: ``dwarf``, ``prototype``, ``default`` or
-    ``option``.
+    ``option``. ``preconditions`` are conditions in the same language that the ABI promises for the function's type (a
+    ``bool`` argument is 0 or 1): they hold, and nobody has to be told. ``same_callees`` is True where the user says
+    that functions of one name in both files do the same, though their code differs.
     """
 
     live_outs: tuple[LiveOut, ...] = ALL_LIVE_OUTS
@@ -35,6 +38,13 @@ class Specification:
     assumptions: tuple[str, ...] = ()
     stack_bytes: int = 0
     source: str = "default"
+    preconditions: tuple[str, ...] = ()
+    same_callees: bool = False
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """All that may be relied on at entry."""
+        return self.preconditions + self.assumptions
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -47,6 +57,8 @@ class Specification:
             found.append("memory not compared")
         if self.assumptions:
             found.append("assuming " + " and ".join(self.assumptions))
+        if self.same_callees:
+            found.append("assuming that callees of one name do the same")
         return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
@@ -57,7 +69,23 @@ class Specification:
             "assumptions": list(self.assumptions),
             "stack_bytes": self.stack_bytes,
             "source": self.source,
+            "preconditions": list(self.preconditions),
+            "same_callees": self.same_callees,
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Specification:
+        """What ``to_json`` gave. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else."""
+        live_outs = tuple(LiveOut(str(part["register"]), int(part["size"])) for part in data["live_outs"])
+        return cls(
+            live_outs,
+            bool(data["memory"]),
+            tuple(map(str, data["assumptions"])),
+            int(data["stack_bytes"]),
+            str(data["source"]),
+            tuple(map(str, data["preconditions"])),
+            bool(data["same_callees"]),
+        )
 
 
 def _shown(part: LiveOut) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from burnish.core.errors import HostError, ImageError
 from burnish.core.image import Image
-from burnish.images.elf import load
+from burnish.images.elf import load_bytes
 
 _CHILD = Path(__file__).with_name("assembler_child.py")
 _ERROR = re.compile(r"error: <inline asm>:(\d+):\d+: (.*)")
@@ -26,6 +24,11 @@ def assemble(text: str, syntax: Literal["att", "intel"] = "att") -> Image:
     Labels that ``.globl`` or ``.type`` names are functions; where there are none, so is each label that no jump
     leads to and no code runs into. Raises ``ImageError`` with the number and text of the first wrong line.
     """
+    return load_bytes(assemble_object(text, syntax), _NAME, "the assembly text")
+
+
+def assemble_object(text: str, syntax: Literal["att", "intel"] = "att") -> bytes:
+    """The relocatable object that ``assemble`` loads. Raises as it does."""
     header = ".intel_syntax noprefix\n" if syntax == "intel" else ""
     try:
         done = subprocess.run(
@@ -41,13 +44,7 @@ def assemble(text: str, syntax: Literal["att", "intel"] = "att") -> Image:
         raise HostError(f"the assembler cannot be started: {error.strerror}") from error
     if done.returncode or not done.stdout:
         raise ImageError(_what_is_wrong(done.stderr.decode("utf-8", "replace"), text, header.count("\n")))
-    with tempfile.TemporaryDirectory(prefix="burnish-") as folder:
-        path = Path(folder) / "assembled.o"
-        path.write_bytes(done.stdout)
-        try:
-            return replace(load(path), path=_NAME)
-        except ImageError as error:
-            raise ImageError(str(error).replace(str(path), "the assembly text")) from None
+    return done.stdout
 
 
 def _what_is_wrong(messages: str, text: str, header: int) -> str:

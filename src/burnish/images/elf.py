@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tempfile
 import warnings
 from dataclasses import replace
 from itertools import pairwise
@@ -39,7 +40,21 @@ def load(file: str | os.PathLike[str]) -> Image:
     Raises ``ImageError`` with one sentence for what is missing, unreadable, damaged or of another kind.
     """
     path = locate(file)
-    data = read_elf(path)
+    return _load(path, read_elf(path))
+
+
+def load_bytes(data: bytes, path: Path, what: str) -> Image:
+    """The same of a file's content. The image says that it comes from ``path``; errors speak of ``what``."""
+    with tempfile.TemporaryDirectory(prefix="burnish-") as folder:
+        made = Path(folder) / "content"
+        made.write_bytes(data)
+        try:
+            return replace(load(made), path=path)
+        except ImageError as error:
+            raise ImageError(str(error).replace(str(made), what)) from None
+
+
+def _load(path: Path, data: bytes) -> Image:
     (kind,) = struct.unpack_from("<H", data, 16)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # LIEF's, about enumerators that it does not know

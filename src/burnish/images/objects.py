@@ -41,7 +41,7 @@ _RELATIVE_TO_PLACE = (_R_PC32, _R_PLT32, _R_PC64, _R_PC16, _R_PC8, *_THROUGH_GOT
 
 
 @dataclass(slots=True)
-class _Placed:
+class PlacedSection:
     """A section at its address, while relocations are applied."""
 
     name: str
@@ -50,6 +50,8 @@ class _Placed:
     address: int
     flags: int
     data: bytearray
+    alignment: int = 1
+    entry_size: int = 0
 
     @property
     def end(self) -> int:
@@ -57,11 +59,11 @@ class _Placed:
 
 
 @dataclass(slots=True)
-class _Layout:
+class ObjectLayout:
     """The whole object being laid out. ``stubs`` and ``slots`` are offsets by the name of an import."""
 
     path: Path
-    sections: list[_Placed]
+    sections: list[PlacedSection]
     common: dict[str, int] = field(default_factory=dict[str, int])
     stubs: dict[str, int] = field(default_factory=dict[str, int])
     slots: dict[str, int] = field(default_factory=dict[str, int])
@@ -70,16 +72,16 @@ class _Layout:
     got: dict[int, Import] = field(default_factory=dict[int, Import])
     relative: dict[int, int] = field(default_factory=dict[int, int])
 
-    def section(self, index: int) -> _Placed | None:
+    def section(self, index: int) -> PlacedSection | None:
         return next((s for s in self.sections if s.index == index), None)
 
 
 def load_object(path: Path, binary: lief.ELF.Binary) -> Image:
     """The image of a relocatable object. Raises ``ImageError`` for relocations of thread-local data and others that
     compilers do not emit for x86-64 in the small code model."""
-    layout = _place(path, binary)
+    layout = place_sections(path, binary)
     relocations = list(binary.object_relocations)
-    _allocate_imports(layout, relocations)
+    allocate_imports(layout, relocations)
     for relocation in relocations:
         _apply(layout, relocation)
     stubs, slots = _import_sections(layout)
@@ -104,8 +106,9 @@ def load_object(path: Path, binary: lief.ELF.Binary) -> Image:
     return replace(image, functions=function_bounds(image, _symbols(layout, binary)))
 
 
-def _place(path: Path, binary: lief.ELF.Binary) -> _Layout:
-    placed: list[_Placed] = []
+def place_sections(path: Path, binary: lief.ELF.Binary) -> ObjectLayout:
+    """The sections of an object at their addresses, without relocation. Raises ``ImageError``."""
+    placed: list[PlacedSection] = []
     cursor = _BASE
     for index, section in enumerate(binary.sections):
         flags = int(section.flags)
@@ -117,10 +120,21 @@ def _place(path: Path, binary: lief.ELF.Binary) -> _Layout:
         data = bytearray(content) if content else bytearray(section.size)
         # A page between sections, as between segments of a linked file: nothing can be read across.
         cursor += -cursor % max(section.alignment, _PAGE)
-        placed.append(_Placed(text(section.name), index, section.offset, cursor, flags, data))
+        placed.append(
+            PlacedSection(
+                text(section.name),
+                index,
+                section.offset,
+                cursor,
+                flags,
+                data,
+                max(section.alignment, 1),
+                section.entry_size,
+            )
+        )
         cursor += len(data)
-    layout = _Layout(path, placed)
-    common = _Placed(".bss.common", _COMMON, -1, cursor + -cursor % _PAGE, _ALLOC | _WRITE, bytearray())
+    layout = ObjectLayout(path, placed)
+    common = PlacedSection(".bss.common", _COMMON, -1, cursor + -cursor % _PAGE, _ALLOC | _WRITE, bytearray())
     for symbol in binary.symtab_symbols:
         if symbol.shndx == _COMMON:
             common.data.extend(bytes(-len(common.data) % max(symbol.value, 1)))
@@ -133,7 +147,7 @@ def _place(path: Path, binary: lief.ELF.Binary) -> _Layout:
     return layout
 
 
-def _allocate_imports(layout: _Layout, relocations: Sequence[lief.ELF.Relocation]) -> None:
+def allocate_imports(layout: ObjectLayout, relocations: Sequence[lief.ELF.Relocation]) -> None:
     """A stub for each undefined symbol, a GOT slot for each symbol that is reached through one."""
     for relocation in relocations:
         symbol = relocation.symbol
@@ -143,7 +157,7 @@ def _allocate_imports(layout: _Layout, relocations: Sequence[lief.ELF.Relocation
         undefined = symbol.shndx == 0 and bool(name)
         if undefined:
             layout.stubs.setdefault(name, _STUB * len(layout.stubs))
-        if undefined or _code(relocation) in _THROUGH_GOT:
+        if undefined or relocation_kind(relocation) in _THROUGH_GOT:
             layout.slots.setdefault(_slot_key(symbol), 8 * len(layout.slots))
     end = max(s.end for s in layout.sections)
     layout.stub_base = end + -end % _PAGE + _PAGE
@@ -156,15 +170,15 @@ def _slot_key(symbol: lief.ELF.Symbol) -> str:
     return text(symbol.name) if symbol.shndx == 0 else f"{text(symbol.name)}@{symbol.shndx}+{symbol.value:#x}"
 
 
-def _code(relocation: lief.ELF.Relocation) -> int:
+def relocation_kind(relocation: lief.ELF.Relocation) -> int:
     """The number of the relocation type, without LIEF's mark of the architecture."""
     return int(relocation.type) & 0xFF
 
 
-def _apply(layout: _Layout, relocation: lief.ELF.Relocation) -> None:
+def _apply(layout: ObjectLayout, relocation: lief.ELF.Relocation) -> None:
     section = relocation.section
-    place = None if section is None else _find(layout, section.offset, text(section.name))
-    kind = _code(relocation)
+    place = None if section is None else find_section(layout, section.offset, text(section.name))
+    kind = relocation_kind(relocation)
     if place is None or kind == 0:
         return
     symbol, layout_format = relocation.symbol, _FORMATS.get(kind)
@@ -175,7 +189,7 @@ def _apply(layout: _Layout, relocation: lief.ELF.Relocation) -> None:
             " link it into a program or library first"
         )
     address = place.address + relocation.address
-    target = _address_of(layout, symbol)
+    target = address_of(layout, symbol)
     if kind in _THROUGH_GOT:
         slot = layout.slot_base + layout.slots[_slot_key(symbol)]
         if symbol.shndx:
@@ -193,11 +207,13 @@ def _apply(layout: _Layout, relocation: lief.ELF.Relocation) -> None:
         raise ImageError(f"{layout.path} is damaged: a relocation in {place.name} does not fit") from error
 
 
-def _find(layout: _Layout, offset: int, name: str) -> _Placed | None:
+def find_section(layout: ObjectLayout, offset: int, name: str) -> PlacedSection | None:
+    """The section of that file offset and name, or None."""
     return next((s for s in layout.sections if s.offset == offset and s.name == name), None)
 
 
-def _address_of(layout: _Layout, symbol: lief.ELF.Symbol) -> int:
+def address_of(layout: ObjectLayout, symbol: lief.ELF.Symbol) -> int:
+    """Where a symbol is; what is undefined is at its stub. Raises ``ImageError``."""
     index, name = symbol.shndx, text(symbol.name)
     if index == 0:
         return layout.stub_base + layout.stubs[name] if name else 0
@@ -211,30 +227,30 @@ def _address_of(layout: _Layout, symbol: lief.ELF.Symbol) -> int:
     return section.address + symbol.value
 
 
-def _import_sections(layout: _Layout) -> tuple[_Placed, _Placed]:
+def _import_sections(layout: ObjectLayout) -> tuple[PlacedSection, PlacedSection]:
     """``.plt`` and ``.got``. The stubs stand for data that is imported as well, so nothing may take their bytes for
     constants: they are writable."""
-    stubs = _Placed(".plt", -1, -1, layout.stub_base, _ALLOC | _EXECUTE | _WRITE, bytearray())
+    stubs = PlacedSection(".plt", -1, -1, layout.stub_base, _ALLOC | _EXECUTE | _WRITE, bytearray())
     for name, offset in layout.stubs.items():
         after = layout.stub_base + offset + 6
         slot = layout.slot_base + layout.slots[name]
         stubs.data.extend(b"\xff\x25" + struct.pack("<i", slot - after) + b"\xcc" * (_STUB - 6))
         layout.got[slot] = Import(name)
-    slots = _Placed(".got", -1, -1, layout.slot_base, _ALLOC | _WRITE, bytearray(8 * len(layout.slots)))
+    slots = PlacedSection(".got", -1, -1, layout.slot_base, _ALLOC | _WRITE, bytearray(8 * len(layout.slots)))
     for address, target in layout.relative.items():
         if layout.slot_base <= address < slots.end:
             struct.pack_into("<Q", slots.data, address - layout.slot_base, target)
     return stubs, slots
 
 
-def _access(section: _Placed) -> Access:
+def _access(section: PlacedSection) -> Access:
     access = Access.READ
     if section.flags & _WRITE:
         access |= Access.WRITE
     return access | Access.EXECUTE if section.flags & _EXECUTE else access
 
 
-def _symbols(layout: _Layout, binary: lief.ELF.Binary) -> list[FunctionSymbol]:
+def _symbols(layout: ObjectLayout, binary: lief.ELF.Binary) -> list[FunctionSymbol]:
     """Function symbols at their addresses. Where a section with code has none, labels that look like functions count,
     and where it has none of these, its start does."""
     found: list[FunctionSymbol] = []

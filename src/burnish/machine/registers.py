@@ -76,3 +76,27 @@ RETURNS = (*INTEGER_RETURNS, *VECTOR_RETURNS)
 CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 CALLER_SAVED = tuple(n for n in CELLS if n not in CALLEE_SAVED and n not in ("rsp", "df"))
 """Everything that a call may change, flags included."""
+
+
+def _part_names() -> dict[str, tuple[str, int, int]]:
+    names = {cell.name: (cell.name, 0, cell.size) for cell in CELLS.values()}
+    for cell in GPR_CELLS:
+        full = cell.name
+        if full[1:].isdigit():
+            names |= {full + suffix: (full, 0, size) for suffix, size in (("d", 4), ("w", 2), ("b", 1))}
+            continue
+        short = full[1:]
+        low = f"{short[0]}l" if short.endswith("x") else f"{short}l"
+        names |= {f"e{short}": (full, 0, 4), short: (full, 0, 2), low: (full, 0, 1)}
+        if short.endswith("x"):
+            names[f"{short[0]}h"] = (full, 1, 1)
+    return names
+
+
+_PART_NAMES = _part_names()
+
+
+def register_part(name: str) -> tuple[str, int, int] | None:
+    """``(cell, offset, size)`` in bytes of a register by the name that assembly has for it (``eax``, ``r8b``, ``ah``,
+    ``xmm3``), in lower case; None for no such name."""
+    return _PART_NAMES.get(name)

@@ -13,13 +13,12 @@ from burnish.core.errors import RefusedError, TargetError, UsageError
 from burnish.core.image import FunctionBounds
 from burnish.core.profile import Profile
 from burnish.core.recording import Numbering, Unrecorded, What
-from burnish.images import load
+from burnish.images import find_function, load
 from burnish.images.patch import unpatchable
 from burnish.pipeline.hotspots import pick
 from burnish.pipeline.optimization import HotSpot
 from burnish.pipeline.recompile import rebuild_all
 from burnish.pipeline.recording import Probed, RecordOptions, Records, Wanted
-from burnish.pipeline.session import find_function
 from burnish.pipeline.stages import Say
 from burnish.pipeline.started import deploy_programs, programs_of
 from burnish.recompile import Rebuilt, Target

@@ -13,11 +13,10 @@ from burnish.core.code import Refused
 from burnish.core.deployment import PatchedImage, Replacement
 from burnish.core.errors import RefusedError, UsageError
 from burnish.core.image import FunctionBounds, Image
-from burnish.images import load
+from burnish.images import find_function, load
 from burnish.images.patch import patch_image, unpatchable
 from burnish.pipeline.places import check_output
 from burnish.pipeline.results import Result
-from burnish.pipeline.session import find_function
 from burnish.pipeline.workers import Known, run_jobs
 from burnish.recompile import Draft, Rebuilt, Summaries, Target, compile_draft, draft, leaves_alone
 from burnish.recompile.callers import Callers

@@ -10,16 +10,15 @@ import ctypes
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from burnish.core.code import Block, Function, Instruction, Refused
-from burnish.core.errors import FunctionNotFoundError, RefusedError
+from burnish.core.errors import RefusedError
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import Operation
-from burnish.images import control_flow
+from burnish.images import control_flow, find_function
 from burnish.images import load as load_image
 from burnish.machine.disassemble import AssemblyLine, Syntax, disassemble
 from burnish.pipeline.in_process import (
@@ -193,28 +192,3 @@ def load(file: str | os.PathLike[str]) -> LoadedImage:
     """
     image = load_image(file)
     return LoadedImage(image, Summaries(image))
-
-
-def find_function(image: Image, which: str | int) -> FunctionBounds:
-    """The bounds of a function by name, alias or address; raises ``FunctionNotFoundError``."""
-    if isinstance(which, str):
-        for bounds in image.functions:
-            if which == bounds.name or which in bounds.aliases:
-                return bounds
-        if not which.lower().startswith("0x"):
-            raise FunctionNotFoundError(_nothing_called(image, which))
-        try:
-            which = int(which, 16)
-        except ValueError:
-            raise FunctionNotFoundError(f"{which!r} is neither a name nor an address") from None
-    found = image.bounds_at(which)
-    if found is None:
-        raise FunctionNotFoundError(f"{image.path.name} has no function at {which:#x}")
-    return found
-
-
-def _nothing_called(image: Image, name: str) -> str:
-    names = {n for bounds in image.functions for n in (bounds.name, *bounds.aliases)}
-    close = get_close_matches(name, sorted(names), n=3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{image.path.name} has no function {name!r}{hint}"

@@ -24,7 +24,8 @@ class DataObject:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An address as object and offset."""
+    """An address as object and offset: the object's address plus ``offset``, modulo ``2 ** 64``. Compilers put the
+    address of ``table[-4]`` into code; whether what is computed from it lies in the object is not said here."""
 
     data: DataObject
     offset: int
@@ -63,7 +64,8 @@ class Side:
     """Each address that a ``CALL`` or ``TailCall`` leads to, PLT stubs as what they lead to, and each GOT slot that an
     indirect call or jump loads its target from."""
     slots: Mapping[int, Place] = field(default_factory=dict[int, Place], repr=False)
-    """Each GOT slot of imported data that the code loads from: what the address in it stands for."""
+    """Constant 8-byte words that hold an address (GOT slots, constant pointers): where each lies, and what it points
+    to. What is loaded from there is that address at run time, whatever the image's bytes say."""
     bodies: Mapping[int, Function] = field(default_factory=dict[int, Function], repr=False)
     """Functions of the image that this one calls, directly or through others, by address: all that could be lifted."""
 

@@ -1,0 +1,283 @@
+"""The types of functions from DWARF, through pyelftools.
+
+Source: DWARF 5, sections 3.3 and 5.
+"""
+
+# pyelftools has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from burnish.core.image import FunctionBounds, Image, ImageKind
+from burnish.verify.subject.types import Class, FunctionType, Layout, Part, UnreadableTypeError, scalar
+
+_POINTERS = (
+    "DW_TAG_pointer_type",
+    "DW_TAG_reference_type",
+    "DW_TAG_rvalue_reference_type",
+)
+_QUALIFIERS = {
+    "DW_TAG_const_type": "const ",
+    "DW_TAG_volatile_type": "volatile ",
+    "DW_TAG_restrict_type": "",
+    "DW_TAG_atomic_type": "_Atomic ",
+    "DW_TAG_immutable_type": "",
+}
+_BOOLEAN, _COMPLEX, _FLOAT = 2, 3, 4
+_INTEGERS = (5, 6, 7, 8, 16)
+"""DW_ATE_signed, signed_char, unsigned, unsigned_char, UTF."""
+_PASS_BY_REFERENCE = 4
+_DEPTH = 32
+_IN_REGISTERS = 16
+"""Bytes; what is larger travels in memory (but for vectors that we do not model)."""
+
+
+class DebugTypes:
+    """The types of the functions of one ELF file with the bytes ``elf``. Its entries are read as far as is needed, each
+    once."""
+
+    def __init__(self, elf: bytes, image: Image) -> None:
+        self._image = image
+        self._by_place = image.kind is not ImageKind.OBJECT
+        self._known: dict[int | str, Any] = {}
+        self._units = _units(elf)
+        self._types: dict[int, FunctionType | UnreadableTypeError | None] = {}
+
+    def of(self, bounds: FunctionBounds) -> FunctionType | None:
+        """The type of a function; None where the file does not say. Raises ``UnreadableTypeError`` for a type that is
+        not understood."""
+        if bounds.address not in self._types:
+            self._types[bounds.address] = self._find(bounds)
+        found = self._types[bounds.address]
+        if isinstance(found, UnreadableTypeError):
+            raise found
+        return found
+
+    def _find(self, bounds: FunctionBounds) -> FunctionType | UnreadableTypeError | None:
+        if "." in bounds.name:
+            return None  # a copy with its arguments changed, whose type nobody wrote down
+        keys = (bounds.address,) if self._by_place else (bounds.name, *bounds.aliases)
+        try:
+            while not any(key in self._known for key in keys):
+                self._known |= _functions(next(self._units), self._by_place)
+            entry = next(self._known[key] for key in keys if key in self._known)
+            return _read(_origin(entry), bounds.name)
+        except StopIteration:
+            return None
+        except UnreadableTypeError as error:
+            return error
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return None
+
+
+def _units(elf: bytes) -> Iterator[Any]:
+    from elftools.elf.elffile import ELFFile
+
+    file: Any = ELFFile(io.BytesIO(elf))
+    if file.has_dwarf_info():
+        relocates = file.header["e_type"] == "ET_REL"
+        yield from file.get_dwarf_info(relocate_dwarf_sections=relocates, follow_links=False).iter_CUs()
+
+
+def _functions(unit: Any, by_place: bool) -> dict[int | str, Any]:
+    """The functions of a unit that have code, by address or by name."""
+    found: dict[int | str, Any] = {}
+    waiting = [unit.get_top_DIE()]
+    while waiting:
+        for entry in waiting.pop().iter_children():
+            if entry.tag in ("DW_TAG_namespace", "DW_TAG_module"):
+                waiting.append(entry)
+            if entry.tag != "DW_TAG_subprogram" or "DW_AT_low_pc" not in entry.attributes:
+                continue
+            if by_place:
+                found[entry.attributes["DW_AT_low_pc"].value] = entry
+                continue
+            for kind in ("DW_AT_name", "DW_AT_linkage_name"):
+                name = _origin(entry).attributes.get(kind)
+                if name is not None:
+                    found[name.value.decode("utf-8", "replace")] = entry
+    return found
+
+
+def _origin(entry: Any) -> Any:
+    """The entry that declares a function's type."""
+    for _ in range(_DEPTH):
+        for reference in ("DW_AT_abstract_origin", "DW_AT_specification"):
+            if reference in entry.attributes:
+                entry = entry.get_DIE_from_attribute(reference)
+                break
+        else:
+            return entry
+    return entry
+
+
+def _read(entry: Any, name: str) -> FunctionType:
+    children = list(entry.iter_children())
+    parameters = tuple(
+        _layout(_type_of(child)) for child in children if child.tag == "DW_TAG_formal_parameter"
+    )
+    variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in children)
+    result = _layout(_type_of(entry)) if "DW_AT_type" in entry.attributes else None
+    return FunctionType(name, result, parameters, variadic)
+
+
+def _type_of(entry: Any) -> Any:
+    if "DW_AT_type" not in entry.attributes:
+        # Only C++ declarations that were moved have their types elsewhere.
+        origin = _origin(entry)
+        if origin is entry or "DW_AT_type" not in origin.attributes:
+            raise UnreadableTypeError("a parameter without a type")
+        entry = origin
+    return entry.get_DIE_from_attribute("DW_AT_type")
+
+
+def _name_of(entry: Any) -> str:
+    name = entry.attributes.get("DW_AT_name")
+    return "" if name is None else name.value.decode("utf-8", "replace")
+
+
+def _size_of(entry: Any) -> int:
+    size = entry.attributes.get("DW_AT_byte_size")
+    if size is None or not isinstance(size.value, int):
+        raise UnreadableTypeError(f"the type {_name_of(entry) or entry.tag}, whose size is not known")
+    return size.value
+
+
+def _layout(entry: Any, depth: int = 0) -> Layout:
+    """The layout of the type that a DWARF entry describes."""
+    if depth > _DEPTH:
+        raise UnreadableTypeError("a type that contains itself")
+    tag = entry.tag
+    if tag in _POINTERS:
+        text = _pointee_text(entry)
+        return scalar(f"{text}*" if text.endswith("*") else f"{text} *", 8, Class.INTEGER)
+    if tag in _QUALIFIERS:
+        inner = _layout(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
+        return replace(inner, text=_QUALIFIERS[tag] + inner.text)
+    if tag == "DW_TAG_typedef":
+        inner = _layout(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
+        alignment = entry.attributes.get("DW_AT_alignment")
+        aligned = inner.alignment if alignment is None else alignment.value
+        return replace(inner, text=_name_of(entry) or inner.text, alignment=aligned)
+    if tag == "DW_TAG_enumeration_type":
+        return scalar(f"enum {_name_of(entry)}".strip(), _size_of(entry), Class.INTEGER)
+    if tag == "DW_TAG_base_type":
+        return _base(entry)
+    if tag in ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type"):
+        return _aggregate(entry, depth)
+    if tag == "DW_TAG_array_type":
+        return _array(entry, depth)
+    if tag == "DW_TAG_unspecified_type":  # decltype(nullptr)
+        return scalar(_name_of(entry), 8, Class.INTEGER)
+    raise UnreadableTypeError(f"a type of the kind {tag.removeprefix('DW_TAG_')}")
+
+
+def _pointee_text(entry: Any) -> str:
+    if "DW_AT_type" not in entry.attributes:
+        return "void"
+    try:
+        inner = entry.get_DIE_from_attribute("DW_AT_type")
+        prefix = ""
+        while inner.tag in _QUALIFIERS:
+            prefix += _QUALIFIERS[inner.tag]
+            if "DW_AT_type" not in inner.attributes:
+                return f"{prefix}void"
+            inner = inner.get_DIE_from_attribute("DW_AT_type")
+        if inner.tag in _POINTERS:
+            return f"{prefix}{_pointee_text(inner)} *"
+        word = {"DW_TAG_structure_type": "struct ", "DW_TAG_union_type": "union "}.get(inner.tag, "")
+        return f"{prefix}{word}{_name_of(inner) or '…'}"
+    except (AttributeError, KeyError):
+        return "…"
+
+
+def _base(entry: Any) -> Layout:
+    name, size = _name_of(entry), _size_of(entry)
+    encoding = entry.attributes["DW_AT_encoding"].value
+    if encoding == _BOOLEAN and size == 1:
+        return scalar(name, 1, Class.INTEGER, True)
+    if encoding in _INTEGERS and size in (1, 2, 4, 8, 16):
+        return scalar(name, size, Class.INTEGER)
+    if encoding == _FLOAT and size in (2, 4, 8) and "bf16" not in name:
+        return scalar(name, size, Class.SSE)
+    if encoding == _FLOAT and size == 16:
+        if "128" in name or "quad" in name.lower():
+            return Layout(name, 16, 16, ((0, Class.SSE), (8, Class.SSE_UP)))
+        return scalar(name, 16, Class.X87)
+    if encoding == _COMPLEX and size in (8, 16):
+        return replace(scalar(name, size, Class.SSE), alignment=size // 2)
+    if encoding == _COMPLEX and size == 32:
+        return scalar(name, 32, Class.X87)
+    raise UnreadableTypeError(f"the type {name}")
+
+
+def _array(entry: Any, depth: int) -> Layout:
+    element = _layout(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
+    count = 1
+    for child in entry.iter_children():
+        if child.tag == "DW_TAG_subrange_type":
+            if "DW_AT_count" in child.attributes:
+                count *= child.attributes["DW_AT_count"].value
+            elif isinstance(upper := getattr(child.attributes.get("DW_AT_upper_bound"), "value", None), int):
+                count *= upper + 1
+            else:
+                count = 0
+    size = count * element.size
+    if "DW_AT_GNU_vector" in entry.attributes:
+        if size not in (8, 16):
+            raise UnreadableTypeError(f"a vector of {size} bytes")
+        halves = ((0, Class.SSE), (8, Class.SSE_UP))
+        return Layout(f"{element.text} vector", size, size, halves[: size // 8])
+    text = f"{element.text}[{count}]"
+    if size > _IN_REGISTERS or element.in_memory:
+        return Layout(text, size, element.alignment, (), in_memory=True)
+    parts = tuple((k * element.size + offset, kind) for k in range(count) for offset, kind in element.parts)
+    return Layout(text, size, element.alignment, parts)
+
+
+def _aggregate(entry: Any, depth: int) -> Layout:
+    word = "union " if entry.tag == "DW_TAG_union_type" else "struct "
+    text = word + (_name_of(entry) or "…")
+    if "DW_AT_declaration" in entry.attributes:
+        raise UnreadableTypeError(f"{text}, which is only declared")
+    size = _size_of(entry)
+    convention = entry.attributes.get("DW_AT_calling_convention")
+    by_reference = convention is not None and convention.value == _PASS_BY_REFERENCE
+    alignment = getattr(entry.attributes.get("DW_AT_alignment"), "value", 1)
+    parts: list[Part] = []
+    in_memory = by_reference or size > _IN_REGISTERS
+    for child in entry.iter_children():
+        if child.tag not in ("DW_TAG_member", "DW_TAG_inheritance") or "DW_AT_external" in child.attributes:
+            continue
+        inner, offset = _field(child, depth)
+        alignment = max(alignment, inner.alignment)
+        in_memory = in_memory or inner.in_memory or offset % max(inner.alignment, 1) != 0
+        parts += [(offset + at, kind) for at, kind in inner.parts]
+    if not in_memory and any(kind is Class.X87 for _, kind in parts):
+        raise UnreadableTypeError(f"{text}, which has a long double")
+    if any(offset >= size for offset, _ in parts):
+        raise UnreadableTypeError(f"{text}, with a field beyond its end")
+    return Layout(text, size, alignment, () if in_memory else tuple(parts), False, in_memory, by_reference)
+
+
+def _field(child: Any, depth: int) -> tuple[Layout, int]:
+    """The type of a field and its offset."""
+    inner = _layout(child.get_DIE_from_attribute("DW_AT_type"), depth + 1)
+    if "DW_AT_data_bit_offset" in child.attributes or "DW_AT_bit_size" in child.attributes:
+        bit = child.attributes.get("DW_AT_data_bit_offset")
+        if bit is None:
+            raise UnreadableTypeError("a bit field as DWARF 3 describes it")
+        # The unit in which it lies may begin before it; a field never crosses an eightbyte that its type does not.
+        first, last = bit.value // 64, (bit.value + child.attributes["DW_AT_bit_size"].value - 1) // 64
+        parts = tuple((8 * at, Class.INTEGER) for at in range(first, last + 1))
+        return Layout(inner.text, inner.size, 1, parts), 0
+    location = child.attributes.get("DW_AT_data_member_location")
+    offset = 0 if location is None else location.value
+    if not isinstance(offset, int):
+        raise UnreadableTypeError("a virtual base class")
+    return inner, offset

@@ -1,0 +1,187 @@
+"""From two inputs and the names of two functions to a ``Pair``, or to why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from burnish.core.code import Function, Instruction, Refused
+from burnish.core.errors import FunctionNotFoundError, UsageError
+from burnish.core.image import FunctionBounds
+from burnish.core.pcode import OpCode, Space
+from burnish.core.verdict import Unknown
+from burnish.images.no_return import import_never_returns
+from burnish.verify.pair import Callee, DataObject, Pair, Place, Side
+from burnish.verify.subject.inputs import Input
+from burnish.verify.subject.naming import Home, Naming, called
+from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
+from burnish.verify.subject.same import SameCode
+from burnish.verify.subject.specify import Overrides, specify
+from burnish.verify.subject.types import UnreadableTypeError
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A pair, and what a reader should know of how it was read: functions of one name that are held apart, for
+    example."""
+
+    pair: Pair
+    notes: tuple[str, ...] = ()
+
+
+def choose_functions(
+    original: Input, rewrite: Input, function: str | None = None, against: str | None = None
+) -> tuple[tuple[FunctionBounds, FunctionBounds], ...]:
+    """The functions to compare: those named, or all of one name in both files, or the only one of each.
+
+    Raises ``FunctionNotFoundError`` and ``UsageError``.
+    """
+    if function is not None:
+        return ((original.function(function), rewrite.function(against or function)),)
+    if against is not None:
+        raise UsageError("--against names the function in the second file; name the first's with --function")
+    theirs = {name: bounds for bounds in rewrite.functions for name in (*bounds.aliases, bounds.name)}
+    pairs = [
+        (bounds, theirs[name])
+        for bounds in original.functions
+        for name in [next((n for n in (bounds.name, *bounds.aliases) if n in theirs), None)]
+        if name is not None
+    ]
+    if pairs:
+        return tuple(pairs)
+    if len(original.functions) == len(rewrite.functions) == 1:
+        return ((original.functions[0], rewrite.functions[0]),)
+    raise FunctionNotFoundError(_no_common_name(original, rewrite))
+
+
+def _no_common_name(original: Input, rewrite: Input) -> str:
+    mine, theirs = [b.name for b in original.functions], [b.name for b in rewrite.functions]
+    close = [(name, found[0]) for name in mine if (found := get_close_matches(name, theirs, n=1))]
+    hint = f" (compare {close[0][0]} with --against {close[0][1]}?)" if close else ""
+    return (
+        f"{original.name} and {rewrite.name} have no function of one name; use --function and --against{hint}"
+    )
+
+
+def read_pair(
+    original: Input,
+    rewrite: Input,
+    functions: tuple[FunctionBounds, FunctionBounds],
+    overrides: Overrides | None = None,
+) -> Reading | Unknown:
+    """Two functions as a pair. ``Unknown`` where one cannot be lifted or refers to what cannot be told.
+
+    Raises ``UsageError`` for functions of different types, and for overrides that make no sense.
+    """
+    overrides = overrides or Overrides()
+    first, second = functions
+    try:
+        specification = specify(original, first, rewrite, second, overrides)
+        lifted = [_lifted(original, first), _lifted(rewrite, second)]
+        finders = (Finder(original), Finder(rewrite))
+        homes = (
+            Home("original", original, finders[0], lifted[0]),
+            Home("rewrite", rewrite, finders[1], lifted[1]),
+        )
+        same = SameCode(*finders, original.elf == rewrite.elf)
+        trusted = overrides.same_callees
+        namings = (
+            Naming(homes[0], homes[1], first.name, same, trusted),
+            Naming(homes[1], homes[0], first.name, same, trusted),
+        )
+        sides = _unified([_side(naming) for naming in namings])
+    except UnreadableTypeError as error:
+        return Unknown(str(error))
+    except UnclearError as error:
+        return Unknown(str(error))
+    notes = dict.fromkeys(note for naming in namings for note in naming.notes)
+    return Reading(Pair(sides[0], sides[1], specification), tuple(notes))
+
+
+def _lifted(source: Input, bounds: FunctionBounds) -> Function:
+    """The function's control flow. Raises ``UnclearError`` with the reason of the refusal."""
+    if bounds.has_handler:
+        raise UnclearError(f"{bounds.name} in {source.name} has an exception handler")
+    found = source.summaries.lift(source.image, bounds)
+    if isinstance(found, Refused):
+        raise UnclearError(f"{bounds.name} in {source.name}: {found}")
+    return found
+
+
+def _side(naming: Naming) -> Side:
+    home = naming.home
+    references = home.references
+    return Side(
+        home.function.name,
+        home.source.image,
+        home.function,
+        {address: naming.place(target) for address, target in references.targets.items()},
+        _callees(naming),
+        {address: naming.place(target) for address, target in references.slots.items()},
+        home.bodies,
+    )
+
+
+def _callees(naming: Naming) -> dict[int, Callee]:
+    home = naming.home
+    found: dict[int, Callee] = {}
+    functions = (home.function, *home.bodies.values())
+    for address in (address for function in functions for address in called(function)):
+        found[address] = naming.callee(address)
+    for instruction in (one for function in functions for one in function.instructions):
+        slot = _called_slot(instruction)
+        callee = None if slot is None else _slot_callee(naming, slot)
+        if slot is not None and callee is not None:
+            found[slot] = callee
+    return found
+
+
+def _called_slot(instruction: Instruction) -> int | None:
+    """The fixed address from which an indirect call or jump loads its target."""
+    if not any(o.opcode in (OpCode.CALLIND, OpCode.BRANCHIND) for o in instruction.operations):
+        return None
+    for operation in instruction.operations:
+        if operation.opcode is OpCode.LOAD and operation.inputs[0].space is Space.CONST:
+            return operation.inputs[0].offset
+    return None
+
+
+def _slot_callee(naming: Naming, slot: int) -> Callee | None:
+    image = naming.home.source.image
+    imported = image.got.get(slot)
+    if imported is not None:
+        found = naming.imported_callee(imported.name)
+        return replace(found, returns=found.returns and not import_never_returns(imported))
+    match naming.home.finder.pointee(slot):
+        case CodeAddress(address):
+            return naming.callee(address)
+        case Imported(name, 0):
+            return naming.imported_callee(name)
+        case _:
+            return None
+
+
+def _unified(sides: Iterable[Side]) -> list[Side]:
+    """Sides whose objects of one name are equal: what both files promise of an object holds."""
+    found = list(sides)
+    known: dict[str, DataObject] = {}
+    for side in found:
+        for place in (*side.places.values(), *side.slots.values()):
+            other = known.setdefault(place.data.name, place.data)
+            known[place.data.name] = _joined(other, place.data)
+    return [
+        replace(side, places=_renamed(side.places, known), slots=_renamed(side.slots, known))
+        for side in found
+    ]
+
+
+def _joined(one: DataObject, other: DataObject) -> DataObject:
+    if one.size != other.size or (one.data is not None and other.data is not None and one.data != other.data):
+        raise UnclearError(f"{one.name} is not the same in both files")
+    data = one.data if one.data is not None else other.data
+    return replace(one, alignment=min(one.alignment, other.alignment), data=data)
+
+
+def _renamed(places: Mapping[int, Place], known: Mapping[str, DataObject]) -> dict[int, Place]:
+    return {address: Place(known[place.data.name], place.offset) for address, place in places.items()}
