@@ -39,6 +39,7 @@ class Callee:
     every argument register that the caller did set counts. ``results`` are the registers (with sizes) in which it
     returns something. ``pure`` callees neither read nor write memory, ``reads_only`` ones do not write it.
     ``stack_bytes`` is the extent of its stack arguments, None when unknown. ``returns`` is False for ``abort``.
+    ``returned`` names the argument register that it returns, as ``memcpy`` does; empty for others.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Callee:
     reads_only: bool = False
     stack_bytes: int | None = None
     returns: bool = True
+    returned: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -92,7 +92,8 @@ def at_call(
         if mentions_frame(first) or mentions_frame(second):
             raise UnmodelledError("an address in its frame is passed to a function")
         found += _differ(f"{register} at the call of {callee.name}", first, second)
-    found += _stack_arguments(callee, before, after, bottoms)
+    for k in range(0, callee.stack_bytes or 0, 8):
+        found += _stack_argument(callee, (before, bottoms[0]), (after, bottoms[1]), k)
     if not callee.pure and specification.memory:
         found += _memory(before, after)
     return found
@@ -113,21 +114,34 @@ def _is_garbage(value: Term) -> bool:
     return value.op is Op.VAR and value.name.partition(".")[2].startswith("garbage")
 
 
-def _stack_arguments(callee: Callee, before: State, after: State, bottoms: list[int]) -> list[Difference]:
-    size = callee.stack_bytes
-    extent = _STACK_ARGUMENTS if size is None else size
+def perhaps_on_stack(
+    original: tuple[AtCall, State], rewrite: tuple[AtCall, State]
+) -> list[Difference] | None:
+    """How arguments on the stack may differ, for a callee of which it is not known whether it has any: as far as either
+    side has written what lies there. None where that cannot be compared."""
+    callee = original[0].callee
+    if callee.stack_bytes is not None:
+        return []
+    bottoms = [8 if call.resume is None else depth(state) for call, state in (original, rewrite)]
+    places = (original[1], bottoms[0]), (rewrite[1], bottoms[1])
     found: list[Difference] = []
-    for k in range(0, extent, 8):
-        at, other = bottoms[0] + k, bottoms[1] + k
-        if size is None and all(
-            state.cells.byte(offset) is None for state, offset in ((before, at), (after, other))
-        ):
+    for k in range(0, _STACK_ARGUMENTS, 8):
+        if all(state.cells.byte(bottom + k) is None for state, bottom in places):
             break
-        values = before.frame_value(at, 8), after.frame_value(other, 8)
-        if any(mentions_frame(value) for value in values):
-            raise UnmodelledError("an address in its frame is passed to a function")
-        found += _differ(f"stack argument {k // 8} of {callee.name}", *values)
+        try:
+            found += _stack_argument(callee, *places, k)
+        except UnmodelledError:
+            return None
     return found
+
+
+def _stack_argument(
+    callee: Callee, original: tuple[State, int], rewrite: tuple[State, int], offset: int
+) -> list[Difference]:
+    values = [state.frame_value(bottom + offset, 8) for state, bottom in (original, rewrite)]
+    if any(mentions_frame(value) for value in values):
+        raise UnmodelledError("an address in its frame is passed to a function")
+    return _differ(f"stack argument {offset // 8} of {callee.name}", values[0], values[1])
 
 
 def after_call(call: AtCall, state: State, names: Names, results: dict[str, Term], memory: Term) -> State:
@@ -152,12 +166,9 @@ def after_call(call: AtCall, state: State, names: Names, results: dict[str, Term
         after.registers[cell] = pieces
     if call.resume is not None:
         bottom = depth(state)
-        arguments = call.callee.stack_bytes
-        high = bottom + (_STACK_ARGUMENTS if arguments is None else arguments)
         after.cells.drop(min([bottom, *after.cells.offsets()]), bottom)
         mark = after.garbage_below
         after.garbage_below = bottom if mark is None else max(mark, bottom)
-        if arguments is not None:
-            for k in range(bottom, high):
-                after.cells.put(k, names.fresh("garbage", 8))
+        for k in range(bottom, bottom + (call.callee.stack_bytes or 0)):
+            after.cells.put(k, names.fresh("garbage", 8))
     return after

@@ -40,7 +40,7 @@ from burnish.domains.smt.build import (
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.addresses import ENTRY_RSP, OBJECT, UndecidedAccessError, object_address
-from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return
+from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
 from burnish.verify.engine.cover import facts, uncovered
 from burnish.verify.engine.execute import Access, Log, Names, UnmodelledError, constant_memory
 from burnish.verify.engine.points import AtCall, AtReturn, AtTrap, Exit, Point, Region, Where
@@ -71,13 +71,15 @@ class Proof:
     """What came of an attempt: proved, or a reason why not, with a model of the inputs on which the two may differ.
 
     ``invariants`` is what a proof of loops rests on, as JSON data from which it can be checked again without a search;
-    ``method`` is a phrase that says how it was proved."""
+    ``method`` is a phrase that says how it was proved; ``provisos`` are phrases on what it takes for granted: with any,
+    it is a proof under them."""
 
     verdict: Proved | Bounded | Unknown
     model: Model | None = None
     queries: int = 0
     invariants: tuple[Any, ...] = ()
     method: str = ""
+    provisos: tuple[str, ...] = ()
 
 
 class NotProvedError(Exception):
@@ -121,6 +123,8 @@ class Prover:
     queries: int = 0
     ended: bool = False
     """True once the original was seen to come to an end that is compared."""
+    provisos: dict[str, None] = field(default_factory=dict[str, None])
+    """Phrases on what the proof takes for granted of callees."""
     _calls: int = 0
     _lowest: tuple[int, int] = (0, 0)
     """How deep into the stack each side was seen to reach."""
@@ -158,7 +162,7 @@ class Prover:
         if not self.ended:
             reason = "no input is known that brings the original to an end that can be compared"
             return Proof(Unknown(reason), None, self.queries)
-        return Proof(Proved(), None, self.queries)
+        return Proof(Proved(), None, self.queries, provisos=tuple(self.provisos))
 
     def entry_state(self, side: str) -> State:
         """What a function finds: its frame is unknown, and each side's own; return address and arguments are shared."""
@@ -280,11 +284,14 @@ class Prover:
             self.require(here, or_(*(one.condition for one in found)), f"calls may differ ({names})")
         call, other = first[0], second[0]
         callee = call.callee
+        self._stack_arguments(here, first, second)
         if not callee.returns:
             self._end(here)
             return []
         self._calls += 1
         results = {name: self._result(callee, name, size, first[1]) for name, size in callee.results}
+        if callee.returned:
+            results["rax"] = first[1].register(callee.returned)
         keeps = callee.pure or callee.reads_only
         after = memory(f"memory after call {self._calls}")
         return [
@@ -300,6 +307,18 @@ class Prover:
                 here.facts,
             )
         ]
+
+    def _stack_arguments(
+        self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
+    ) -> None:
+        """Where it is not known whether a callee has arguments on the stack: they are equal, or it is assumed that it
+        has none, which the verdict then says."""
+        found = perhaps_on_stack(first, second)
+        if found is not None:
+            wrong = or_(FALSE, *(one.condition for one in found))
+            if wrong is FALSE or isinstance(self._ask((*here.conditions, wrong)), Unsat):
+                return
+        self.provisos[f"{first[0].callee.name} takes no arguments on the stack"] = None
 
     def _result(self, callee: Callee, name: str, size: int, before: State) -> Term:
 

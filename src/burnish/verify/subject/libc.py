@@ -61,6 +61,8 @@ _OTHER = {
     "d:l": "lround lrint",
 }
 
+_RETURNS_FIRST = frozenset(["memcpy", "memmove", "memset", "strcpy", "strcat", "strncpy", "strncat"])
+"""Functions that return their first argument, on which compilers rely."""
 _NO_RETURN = frozenset(("exit", "_exit", "_Exit", "abort", "__stack_chk_fail"))
 
 
@@ -70,7 +72,8 @@ def signature(name: str, types: str) -> Callee:
     integers, vectors = iter(INTEGER_ARGUMENTS), iter(VECTOR_ARGUMENTS)
     registers = tuple((next(vectors if kind in "df" else integers), _SIZES[kind]) for kind in arguments)
     results = () if result == "v" else (("xmm0" if result in "df" else "rax", _SIZES[result]),)
-    return Callee(name, registers, results, stack_bytes=0, returns=name not in _NO_RETURN)
+    returned = "rdi" if name in _RETURNS_FIRST else ""
+    return Callee(name, registers, results, stack_bytes=0, returns=name not in _NO_RETURN, returned=returned)
 
 
 def _rows() -> dict[str, Callee]:
