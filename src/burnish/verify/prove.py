@@ -10,56 +10,92 @@ from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.region import CyclicError
-from burnish.verify.pair import Pair
+from burnish.verify.pair import Pair, Side
+
+_ROUNDS = 8
+"""Rounds of executing more calls in line, at most."""
+_SHARE = 0.6
+"""Of the time that is left, what one attempt may take."""
+
+_InLine = tuple[frozenset[str], frozenset[str]]
+_NONE: _InLine = (frozenset(), frozenset())
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How the paths of a function are executed; ``share`` of the time that is left may be spent on it."""
+@dataclass(slots=True)
+class _Search:
+    """What the attempts at one pair share."""
 
-    name: str
-    joining: bool
-    inline: bool
-    share: float
+    pair: Pair
+    solver: Solves
+    deadline: float
+    assumed: Sequence[Term]
+    queries: int = 0
+
+    def attempt(self, *, joining: bool, inline: _InLine = _NONE) -> Proof:
+        """One attempt. Raises ``CyclicError``."""
+        now = time.monotonic()
+        limit = now + _SHARE * max(self.deadline - now, 0.0)
+        proof = Prover(self.pair, self.solver, limit, self.assumed, joining, inline).prove()
+        self.queries += proof.queries
+        return proof
+
+    def in_line(self, first: Proof) -> Proof | None:
+        """More and more of the calls that have no counterpart executed in line; None where there are none."""
+        inline, proof = _NONE, first
+        for _ in range(_ROUNDS):
+            more = self._with(inline, proof.apart)
+            if more == inline:
+                break
+            inline = more
+            try:
+                proof = self.attempt(joining=True, inline=inline)
+            except CyclicError:
+                return None
+            if isinstance(proof.verdict, Proved):
+                return replace(proof, method="calls in line")
+        return None
+
+    def _with(self, inline: _InLine, apart: tuple[str, str]) -> _InLine:
+        """A call that the other side never makes is the one to execute; else both are."""
+        sides = self.pair.original, self.pair.rewrite
+        only = [
+            bool(name) and name not in {callee.name for callee in other.callees.values()}
+            for name, other in zip(apart, reversed(sides), strict=True)
+        ]
+        chosen = [
+            name if name and (mine or not any(only)) else "" for name, mine in zip(apart, only, strict=True)
+        ]
+        return (
+            inline[0] | _known(sides[0], chosen[0]),
+            inline[1] | _known(sides[1], chosen[1]),
+        )
 
 
-_WAYS = (
-    _Way("paths joined", joining=True, inline=False, share=0.5),
-    _Way("calls in line", joining=True, inline=True, share=0.5),
-    _Way("path by path", joining=False, inline=False, share=1.0),
-)
+def _known(side: Side, name: str) -> frozenset[str]:
+    """The name, if the body of that callee is known."""
+    found = (a for a, callee in side.callees.items() if callee.name == name)
+    return frozenset({name}) if name and any(address in side.bodies for address in found) else frozenset()
 
 
 def prove(
     pair: Pair, solver: Solves, *, timeout_s: float, assumed: Sequence[Term] = (), bound: int = 8
 ) -> Proof:
-    """``Proved``, ``Bounded`` or ``Unknown`` with the reason of the way that got furthest, and a model of inputs on
+    """``Proved``, ``Bounded`` or ``Unknown`` with the reason of the first way that was tried, and a model of inputs on
     which the two may differ where a solver gave one. ``assumed`` are conditions (width 1) on the state at entry;
     loops for which no invariant is found are unrolled ``bound`` times."""
-    deadline = time.monotonic() + timeout_s
-    first: Proof | None = None
-    queries = 0
-    for way in _WAYS:
-        if way.inline and not (pair.original.bodies or pair.rewrite.bodies):
-            continue
-        if not way.joining and first is not None and first.model is not None:
-            continue  # they differ: other paths to the same difference help nobody
-        now = time.monotonic()
-        limit = now + way.share * (deadline - now)
-        prover = Prover(pair, solver, limit, assumed, way.joining, way.inline)
-        try:
-            proof = prover.prove()
-        except CyclicError:
-            if way.inline:
-                continue
-            return _loops(pair, solver, deadline, assumed, bound)
-        queries += proof.queries
-        if isinstance(proof.verdict, Proved):
-            return replace(proof, queries=queries, method=way.name)
-        first = first or proof
-    assert first is not None
-    return replace(first, queries=queries)
+    search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
+    try:
+        first = search.attempt(joining=True)
+    except CyclicError:
+        return _loops(search, bound)
+    if isinstance(first.verdict, Proved):
+        return replace(first, method="paths joined")
+    found = search.in_line(first)
+    if found is None and first.model is None:
+        found = search.attempt(joining=False)
+        found = replace(found, method="path by path") if isinstance(found.verdict, Proved) else None
+    return replace(found or first, queries=search.queries)
 
 
-def _loops(pair: Pair, solver: Solves, deadline: float, assumed: Sequence[Term], bound: int) -> Proof:
+def _loops(search: _Search, bound: int) -> Proof:
     return Proof(Unknown("it has loops"))

@@ -66,11 +66,10 @@ def at_return(original: State, rewrite: State, specification: Specification) -> 
 def at_call(
     original: tuple[AtCall, State], rewrite: tuple[AtCall, State], specification: Specification
 ) -> list[Difference]:
-    """What a callee may see. Raises ``MismatchError``, ``UnmodelledError`` and ``UndecidedAccessError``."""
+    """What a callee, the same for both, may see. Raises ``MismatchError``, ``UnmodelledError`` and
+    ``UndecidedAccessError``."""
     (call, before), (other, after) = original, rewrite
     callee = call.callee
-    if callee.name != other.callee.name:
-        raise MismatchError(f"the original calls {callee.name}, the rewrite {other.callee.name}")
     depths = depth(before), depth(after)
     bottoms = [d if c.resume is not None else 8 for d, c in zip(depths, (call, other), strict=True)]
     # The callee finds the return address below its arguments; 16 divides the address of those.

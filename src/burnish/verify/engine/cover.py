@@ -38,11 +38,17 @@ _TOP = 1 << 47
 
 
 def uncovered(
-    original: Sequence[Access], rewrite: Sequence[Access], extents: dict[str, int], *, writes: bool
+    original: Sequence[Access],
+    rewrite: Sequence[Access],
+    extents: dict[str, int],
+    *,
+    writes: bool,
+    pages: bool = True,
 ) -> list[Term]:
     """Conditions under each of which an access of the rewrite is not covered by one of the original; those that can
     be seen to be FALSE are left out. ``extents`` has the sizes of objects; without ``writes`` a write counts as a
-    read."""
+    read. Without ``pages`` only accesses that are seen to contain the other's bytes count, where there are any: then
+    the conditions are about paths alone, and more may be left open than is."""
     index = _Index(original)
     found: list[Term] = []
     for access in dict.fromkeys(rewrite):
@@ -52,7 +58,9 @@ def uncovered(
         if not index.covers(access, strict):
             within = FALSE if strict else _within(access, extents)
             if within is not TRUE:
-                found.append(and_(access.condition, not_(or_(within, _covered(access, original, strict)))))
+                containing = [] if pages else index.containing(access, strict)
+                covered = or_(*containing) if containing else _covered(access, original, strict)
+                found.append(and_(access.condition, not_(or_(within, covered))))
         if access.aligned and not index.aligns(access):
             low = extract(access.address, 0, 4)
             found.append(and_(access.condition, ne(low, const(0, 4))))
@@ -97,6 +105,15 @@ class _Index:
             if not missing:
                 return True
         return False
+
+    def containing(self, access: Access, strict: bool) -> list[Term]:
+        """The conditions of accesses that contain all its bytes, whenever they happen."""
+        base, offset = _split(access.address)
+        return [
+            other.condition
+            for at, other in self._by_base.get(base, ())
+            if (other.write or not strict) and (offset - at) & (1 << 64) - 1 <= other.size - access.size
+        ]
 
     def repeats(self, access: Access) -> bool:
         """True where the original surely makes the same access."""

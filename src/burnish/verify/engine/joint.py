@@ -72,7 +72,8 @@ class Proof:
 
     ``invariants`` is what a proof of loops rests on, as JSON data from which it can be checked again without a search;
     ``method`` is a phrase that says how it was proved; ``provisos`` are phrases on what it takes for granted: with any,
-    it is a proof under them."""
+    it is a proof under them. ``apart`` names the calls, of each side, that have no counterpart in the other: executed
+    in line they may be none."""
 
     verdict: Proved | Bounded | Unknown
     model: Model | None = None
@@ -80,6 +81,7 @@ class Proof:
     invariants: tuple[Any, ...] = ()
     method: str = ""
     provisos: tuple[str, ...] = ()
+    apart: tuple[str, str] = ("", "")
 
 
 class NotProvedError(Exception):
@@ -88,6 +90,7 @@ class NotProvedError(Exception):
     def __init__(self, reason: str, model: Model | None = None) -> None:
         super().__init__(reason)
         self.model = model
+        self.apart: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ class Prover:
     deadline: float
     assumed: Sequence[Term] = ()
     joining: bool = True
-    inline: bool = False
+    inline: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+    """Names of callees of each side that are executed as if they stood in line."""
     cuts: tuple[frozenset[Label], frozenset[Label]] = (frozenset(), frozenset())
     """Where regions of each side end: loop heads."""
     queries: int = 0
@@ -133,8 +137,8 @@ class Prover:
     def __post_init__(self) -> None:
         stack = self.pair.specification.stack_bytes
         self.executors = (
-            Executor(self.pair.original, Names("a"), stack, self.joining, self.inline),
-            Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline),
+            Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0]),
+            Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1]),
         )
 
     @property
@@ -154,7 +158,7 @@ class Prover:
                 )
             )
         except NotProvedError as error:
-            return Proof(Unknown(str(error)), error.model, self.queries)
+            return Proof(Unknown(str(error)), error.model, self.queries, apart=error.apart)
         except CyclicError:
             raise
         except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
@@ -227,8 +231,9 @@ class Prover:
     def settle(self, here: Joint) -> Joint:
         """Both are at points that belong together: every access of the rewrite must be covered by now."""
         writes = self.specification.memory
-        open_ = uncovered(here.accesses, here.pending, self._extents(), writes=writes)
-        if open_:
+        open_ = uncovered(here.accesses, here.pending, self._extents(), writes=writes, pages=False)
+        if open_ and not isinstance(self._ask((*here.conditions, or_(*open_))), Unsat):
+            open_ = uncovered(here.accesses, here.pending, self._extents(), writes=writes)
             self.require(here, or_(*open_), "the rewrite may access memory where the original does not")
         return replace(here, accesses=(), pending=())
 
@@ -250,6 +255,8 @@ class Prover:
             case AtCall() as call, AtCall() as other:
                 if not alone and not self.possible(here):
                     return []
+                if call.callee.name != other.callee.name:
+                    return self.unmatched(here, first, second)
                 return self._call(self.settle(here), (call, first.state), (other, second.state))
             case AtTrap(), AtTrap():
                 return []
@@ -259,8 +266,17 @@ class Prover:
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
         """The two are at points of which it is not clear that they belong together: here, that no input may bring
         them there. What proves loops goes on from such pairs; it is the one to say how."""
-        self.require(here, TRUE, f"the original {_does(first)} where the rewrite {_does(second)}")
+        phrase = f"the original {_does(first)} where the rewrite {_does(second)}"
+        self._refuse(here, phrase, _called(first.where), _called(second.where))
         return []
+
+    def _refuse(self, here: Joint, phrase: str, first: str, second: str) -> None:
+        """Raises ``NotProvedError`` unless no input gets here; it names the calls that are apart."""
+        try:
+            self.require(here, TRUE, phrase)
+        except NotProvedError as error:
+            error.apart = (first, second)
+            raise
 
     def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
         try:
@@ -401,6 +417,10 @@ class Prover:
 
 def _parts(condition: Term) -> tuple[Term, ...]:
     return condition.args if condition.op is Op.AND else (condition,)
+
+
+def _called(where: Where) -> str:
+    return where.callee.name if isinstance(where, AtCall) else ""
 
 
 def _does(exit_: Exit) -> str:

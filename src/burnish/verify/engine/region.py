@@ -47,14 +47,14 @@ class CyclicError(UnmodelledError):
 
 @dataclass(slots=True)
 class Executor:
-    """Executes regions of one side. ``stack_bytes`` is the extent of its arguments on the stack. With ``inline``
-    calls of functions whose bodies are known are executed as well, as if they stood in line."""
+    """Executes regions of one side. ``stack_bytes`` is the extent of its arguments on the stack. Calls of
+    functions named in ``inline`` whose bodies are known are executed as well, as if they stood in line."""
 
     side: Side
     names: Names
     stack_bytes: int = 0
     joining: bool = True
-    inline: bool = False
+    inline: frozenset[str] = frozenset()
     _blocks: dict[Label, Block] = field(init=False, repr=False)
     _raw: dict[int, bytes] = field(init=False, repr=False)
 
@@ -161,7 +161,10 @@ class Executor:
 
     def _in_line(self, target: Varnode, callers: tuple[Point, ...]) -> Label | None:
         """Where to go on for a call that is executed in line, or None."""
-        if not self.inline or target.space is not Space.RAM or len(callers) >= _DEEPEST:
+        if target.space is not Space.RAM or len(callers) >= _DEEPEST:
+            return None
+        callee = self.side.callees.get(target.offset)
+        if callee is None or callee.name not in self.inline:
             return None
         body = self.side.bodies.get(target.offset)
         return None if body is None else body.blocks[0].label
