@@ -1,0 +1,117 @@
+"""Operations that no solver has, in terms of those that both have. Every rewriting here is exact, but for
+floating-point operations, which become uninterpreted functions: an over-approximation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from burnish.domains.smt import build as t
+from burnish.domains.smt.rewrite import rebuild
+from burnish.domains.smt.terms import Op, Term, subterms
+
+FLOAT_PREFIX = "ieee754:"
+"""Begins the names of the functions that stand for floating-point operations."""
+
+Rule = Callable[[Term, Sequence[Term]], Term | None]
+"""From a term and its rewritten operands, what takes its place; None for the same operation on these operands."""
+
+
+def rewrite(roots: Sequence[Term], rule: Rule) -> list[Term]:
+    """The roots with the rule at every term, operands first."""
+    done: dict[Term, Term] = {}
+    for term in subterms(*roots):
+        args = [done[arg] for arg in term.args]
+        new = rule(term, args)
+        if new is None:
+            same = all(arg is old for arg, old in zip(args, term.args, strict=True))
+            new = term if same else rebuild(term, args)
+        done[term] = new
+    return [done[root] for root in roots]
+
+
+def lower(roots: Sequence[Term], popcount: Callable[[Term], Term] | None = None) -> list[Term]:
+    """The roots in the operations that the backends take. Equal in meaning where no ``FLOAT`` is in them, else weaker:
+    then a model means nothing before it is evaluated, and having none means that the roots have none."""
+    count = popcount or popcount_tree
+
+    def rule(term: Term, args: Sequence[Term]) -> Term | None:
+        match term.op:
+            case Op.POPCOUNT:
+                return count(args[0])
+            case Op.CLZ:
+                return leading_zeros(args[0])
+            case Op.CTZ:
+                return trailing_zeros(args[0])
+            case Op.FLOAT:
+                assert isinstance(term.payload, tuple)
+                operation, width = term.payload
+                return t.apply(f"{FLOAT_PREFIX}{operation}:{width}:{term.width}", term.width, *args)
+            case _:
+                return None
+
+    return rewrite(roots, rule)
+
+
+def popcount_tree(a: Term) -> Term:
+    """The number of ones, by adding neighbouring fields of 1, 2, 4 … bits in parallel.
+
+    Solvers decide this one against the usual bit tricks: its fields are theirs."""
+    total, size = _power_of_two(a)
+    field = 1
+    while field < size:
+        mask = t.const(sum(((1 << field) - 1) << at for at in range(0, size, 2 * field)), size)
+        shifted = t.lshr(total, t.const(field, size))
+        total = t.add(t.and_(total, mask), t.and_(shifted, mask))
+        field *= 2
+    return _fit(total, a.width)
+
+
+def popcount_sum(a: Term) -> Term:
+    """The number of ones, as a plain sum of the bits."""
+    return t.add(*[t.zext(t.extract(a, bit, 1), a.width) for bit in range(a.width)])
+
+
+def leading_zeros(a: Term) -> Term:
+    """The number of leading zeros, by halving; the width for 0."""
+    if a.width == 1:
+        return t.not_(a)
+    value, size = _power_of_two(a)
+    value = t.shl(value, t.const(size - a.width, size))
+    count = t.const(0, size)
+    half = size // 2
+    while half:
+        empty = t.eq(t.extract(value, size - half, half), t.const(0, half))
+        count = t.add(count, t.ite(empty, t.const(half, size), t.const(0, size)))
+        value = t.ite(empty, t.shl(value, t.const(half, size)), value)
+        half //= 2
+    return _counted(a, count)
+
+
+def trailing_zeros(a: Term) -> Term:
+    """The number of trailing zeros, by halving; the width for 0."""
+    if a.width == 1:
+        return t.not_(a)
+    value, size = _power_of_two(a)
+    count = t.const(0, size)
+    half = size // 2
+    while half:
+        empty = t.eq(t.extract(value, 0, half), t.const(0, half))
+        count = t.add(count, t.ite(empty, t.const(half, size), t.const(0, size)))
+        value = t.ite(empty, t.lshr(value, t.const(half, size)), value)
+        half //= 2
+    return _counted(a, count)
+
+
+def _counted(a: Term, count: Term) -> Term:
+    """``count`` where ``a`` has a one, else the width. Both fit in the width for widths above 1."""
+    zero = t.eq(a, t.const(0, a.width))
+    return t.ite(zero, t.const(a.width, a.width), _fit(count, a.width))
+
+
+def _power_of_two(a: Term) -> tuple[Term, int]:
+    size = 1 << (a.width - 1).bit_length()
+    return t.zext(a, size), size
+
+
+def _fit(a: Term, width: int) -> Term:
+    return t.extract(a, 0, width) if a.width > width else a

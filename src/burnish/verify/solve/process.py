@@ -1,0 +1,159 @@
+"""The parent's end of a solver's process: started when first needed, replaced when it dies."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from burnish.core.errors import HostError
+from burnish.verify.solve.backend import Reply
+from burnish.verify.solve.flat import Flat
+
+GRACE_SECONDS = 0.3
+"""How long a solver may take to notice that its time is up, or that it is not wanted, before it is killed."""
+
+
+def request(flat: Flat, deadline: float) -> bytes:
+    """What is sent to have a query solved before ``deadline`` (``time.monotonic``, one clock for all processes)."""
+    data = marshal.dumps((flat.nodes, flat.roots, float(deadline)))
+    return len(data).to_bytes(4, "little") + data
+
+
+class SolverProcess:
+    """One solver in a child process, for one query at a time.
+
+    ``name`` is ``bitwuzla`` or ``z3``; ``command`` runs another program that speaks the worker's protocol.
+    """
+
+    def __init__(self, name: str, memory_bytes: int, command: Sequence[str] | None = None) -> None:
+        self.name = name
+        worker = [sys.executable, "-P", "-m", "burnish.verify.solve.worker", name, str(memory_bytes)]
+        self._command = [*command] if command else worker
+        self._process: subprocess.Popen[bytes] | None = None
+        self._received = bytearray()
+        self._greeted = False
+        self._cancelled_at: float | None = None
+        self.busy = False
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process number; None while there is none."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Starts the child, unless it runs. Does not wait for it. Raises ``HostError`` if the host refuses."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.kill()
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise HostError(f"A process for {self.name} cannot be started: {error.strerror}.") from error
+
+    def submit(self, data: bytes) -> None:
+        """Sends a request, and starts a child if need be. What the child was doing is given up.
+
+        Raises ``BrokenPipeError`` if the child dies over it."""
+        self._settle()
+        self.start()
+        assert self._process is not None and self._process.stdin is not None
+        self.busy = True
+        self._cancelled_at = None
+        descriptor = self._process.stdin.fileno()
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+
+    def fileno(self) -> int:
+        """The descriptor to wait on for a reply."""
+        assert self._process is not None and self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def receive(self) -> Reply | None:
+        """What has come, None if it is not all there. To be called when ``fileno`` can be read.
+
+        Raises ``EOFError`` if the child has died, ``HostError`` if its solver is not installed."""
+        part = os.read(self.fileno(), 1 << 20)
+        if not part:
+            raise EOFError(self._ending())
+        self._received += part
+        while (reply := self._take()) is not None:
+            if self._greeted:
+                self.busy = False
+                return reply
+            if reply[0] == "missing":
+                raise HostError(missing(self.name))
+            self._greeted = True
+        return None
+
+    def _take(self) -> Reply | None:
+        if len(self._received) < 4:
+            return None
+        end = 4 + int.from_bytes(self._received[:4], "little")
+        if len(self._received) < end:
+            return None
+        reply: Reply = marshal.loads(bytes(self._received[4:end]))
+        del self._received[:end]
+        return reply
+
+    def _ending(self) -> str:
+        assert self._process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.5)
+        code = self._process.returncode
+        return (
+            f"{self.name} ended by signal {-code}" if code is not None and code < 0 else f"{self.name} ended"
+        )
+
+    def cancel(self) -> None:
+        """Asks a busy child to stop; its reply still comes."""
+        if self.busy and self._cancelled_at is None and self._process and self._process.stdin:
+            self._cancelled_at = time.monotonic()
+            with suppress(OSError):
+                os.write(self._process.stdin.fileno(), bytes(4))
+
+    def _settle(self) -> None:
+        """Waits for the reply to a query that was cancelled, and ends a child that has none in time."""
+        self.cancel()
+        while self.busy:
+            assert self._cancelled_at is not None
+            left = self._cancelled_at + GRACE_SECONDS - time.monotonic()
+            try:
+                if left <= 0 or not select.select([self], [], [], left)[0]:
+                    self.kill()
+                else:
+                    self.receive()
+            except EOFError:
+                self.kill()
+
+    def kill(self) -> None:
+        """Ends the child at once. Another is started when it is needed."""
+        process, self._process = self._process, None
+        self._received.clear()
+        self._greeted = self.busy = False
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+
+def missing(name: str) -> str:
+    """The sentence for a solver that is not installed."""
+    package = {"bitwuzla": "bitwuzla", "z3": "z3-solver"}.get(name, name)
+    return f"The solver {name} is not installed: `pip install {package}` adds it."

@@ -1,0 +1,108 @@
+"""A solver's own process: ``python -m burnish.verify.solve.worker NAME MEMORY_BYTES``.
+
+Requests come on standard input, replies go to standard output, each as a length of four bytes and a marshalled value.
+A request is ``(nodes, roots, deadline)``, the deadline by the monotonic clock; an empty one that comes while the solver
+works stops it, and is ignored otherwise. The first thing sent is ``("ready", None)`` or ``("missing", what)``. The end
+of the input ends the process.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import resource
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+from burnish.verify.solve.backend import Package, Reply, UnsupportedError, ask
+from burnish.verify.solve.flat import Flat
+
+GRACE_SECONDS = 2.0
+"""How long after its time a solver that does not come back is ended by its own clock, whatever became of the parent."""
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    parts: list[bytes] = []
+    while size:
+        part = os.read(descriptor, min(size, 1 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _write(descriptor: int, reply: Reply) -> None:
+    plain: Any = reply
+    data = marshal.dumps(plain)
+    left = memoryview(len(data).to_bytes(4, "little") + data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _package(name: str, memory_bytes: int, cancel: int) -> Package:
+    if name == "bitwuzla":
+        from burnish.verify.solve.bitwuzla_backend import Bitwuzla
+
+        return Bitwuzla(memory_bytes, cancel)
+    from burnish.verify.solve.z3_backend import Z3
+
+    return Z3(memory_bytes, cancel)
+
+
+def _answer(package: Package, request: bytes) -> tuple[Reply, bool]:
+    """The reply, and whether the process is fit for another query."""
+    nodes, roots, deadline = marshal.loads(request)
+    flat = Flat(nodes, roots)
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        return ("undecided", "out of time"), True
+    signal.setitimer(signal.ITIMER_REAL, seconds + GRACE_SECONDS)
+    try:
+        return ask(package.load(flat), flat, seconds), True
+    except UnsupportedError as error:
+        return ("undecided", str(error)), True
+    except MemoryError:
+        return ("undecided", "out of memory"), False
+    except Exception as error:
+        reason = (
+            "out of memory" if "memory" in str(error) or "bad_alloc" in str(error) else f"failed: {error}"
+        )
+        return ("undecided", reason), False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def main(name: str, memory_bytes: int) -> None:
+    """Serves until the input ends."""
+    # What a solver prints must not get between the replies.
+    out = os.dup(1)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    # Control-C goes to the whole group: the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    try:
+        package = _package(name, memory_bytes, 0)
+    except ImportError as error:
+        _write(out, ("missing", str(error)))
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    _write(out, ("ready", None))
+    fit = True
+    while fit:
+        package.prepare()
+        size = int.from_bytes(_read(0, 4), "little")
+        if size:
+            reply, fit = _answer(package, _read(0, size))
+            _write(out, reply)
+
+
+if __name__ == "__main__":
+    with suppress(EOFError, BrokenPipeError):
+        main(sys.argv[1], int(sys.argv[2]))
+    # A solver's own clean-up can take long, and has nothing to save.
+    os._exit(0)
