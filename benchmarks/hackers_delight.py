@@ -139,46 +139,172 @@ _HIGH = """u32 u0 = x & 0xffff, v0 = y & 0xffff, w0;
     return u1 * v1 + w2 + (w1 >> 16);"""
 
 CORRECTED = (
-    Program("p01", "turn off the lowest 1", _X, "return x & (x - 1);", lambda x: x - (1 << _trailing_zeros(x)) if x else 0),
-    Program("p02", "turn off trailing 1s", _X, "return x & (x + 1);", lambda x: x >> _trailing_ones(x) << _trailing_ones(x)),
+    Program(
+        "p01",
+        "turn off the lowest 1",
+        _X,
+        "return x & (x - 1);",
+        lambda x: x - (1 << _trailing_zeros(x)) if x else 0,
+    ),
+    Program(
+        "p02",
+        "turn off trailing 1s",
+        _X,
+        "return x & (x + 1);",
+        lambda x: x >> _trailing_ones(x) << _trailing_ones(x),
+    ),
     Program("p03", "isolate the lowest 1", _X, "return x & -x;", lambda x: 1 << _trailing_zeros(x) & MASK),
-    Program("p04", "mask up to the lowest 1", _X, "return x ^ (x - 1);", lambda x: (2 << _trailing_zeros(x)) - 1 & MASK),
-    Program("p05", "spread the lowest 1 down", _X, "return x | (x - 1);", lambda x: x | (1 << _trailing_zeros(x)) - 1),
-    Program("p06", "turn on the lowest 0", _X, "return x | (x + 1);", lambda x: (x | 1 << _trailing_ones(x)) & MASK),
-    Program("p07", "isolate the lowest 0", _X, "return ~x & (x + 1);", lambda x: 1 << _trailing_ones(x) & MASK),
-    Program("p08", "mask of trailing 0s", _X, "return (x - 1) & ~x;", lambda x: (1 << _trailing_zeros(x)) - 1),
-    Program("p09", "absolute value", _X, "int32_t s = x >> 31; return (x ^ s) - s;", lambda x: abs(_signed(x)) & MASK),
-    Program("p10", "equally many leading 0s", _XY, "return (u32)(x ^ y) <= (u32)(x & y);",
-        lambda x, y: int(_leading(x) == _leading(y))),
-    Program("p11", "fewer leading 0s", _XY, "return (u32)(x & ~y) > (u32)y;", lambda x, y: int(_leading(x) < _leading(y))),
-    Program("p12", "not more leading 0s", _XY, "return (u32)(y & ~x) <= (u32)x;", lambda x, y: int(_leading(x) <= _leading(y))),
-    Program("p13", "sign", _X, "return (x >> 31) | ((u32)-x >> 31);", lambda x: (_signed(x) > 0) - (_signed(x) < 0) & MASK),
-    Program("p14", "average, rounded down", _XY, "return (x & y) + ((x ^ y) >> 1);", lambda x, y: _signed(x) + _signed(y) >> 1 & MASK),
-    Program("p15", "average, rounded up", _XY, "return (x | y) - ((x ^ y) >> 1);", lambda x, y: _signed(x) + _signed(y) + 1 >> 1 & MASK),
+    Program(
+        "p04",
+        "mask up to the lowest 1",
+        _X,
+        "return x ^ (x - 1);",
+        lambda x: (2 << _trailing_zeros(x)) - 1 & MASK,
+    ),
+    Program(
+        "p05",
+        "spread the lowest 1 down",
+        _X,
+        "return x | (x - 1);",
+        lambda x: x | (1 << _trailing_zeros(x)) - 1,
+    ),
+    Program(
+        "p06",
+        "turn on the lowest 0",
+        _X,
+        "return x | (x + 1);",
+        lambda x: (x | 1 << _trailing_ones(x)) & MASK,
+    ),
+    Program(
+        "p07", "isolate the lowest 0", _X, "return ~x & (x + 1);", lambda x: 1 << _trailing_ones(x) & MASK
+    ),
+    Program(
+        "p08", "mask of trailing 0s", _X, "return (x - 1) & ~x;", lambda x: (1 << _trailing_zeros(x)) - 1
+    ),
+    Program(
+        "p09",
+        "absolute value",
+        _X,
+        "int32_t s = x >> 31; return (x ^ s) - s;",
+        lambda x: abs(_signed(x)) & MASK,
+    ),
+    Program(
+        "p10",
+        "equally many leading 0s",
+        _XY,
+        "return (u32)(x ^ y) <= (u32)(x & y);",
+        lambda x, y: int(_leading(x) == _leading(y)),
+    ),
+    Program(
+        "p11",
+        "fewer leading 0s",
+        _XY,
+        "return (u32)(x & ~y) > (u32)y;",
+        lambda x, y: int(_leading(x) < _leading(y)),
+    ),
+    Program(
+        "p12",
+        "not more leading 0s",
+        _XY,
+        "return (u32)(y & ~x) <= (u32)x;",
+        lambda x, y: int(_leading(x) <= _leading(y)),
+    ),
+    Program(
+        "p13",
+        "sign",
+        _X,
+        "return (x >> 31) | ((u32)-x >> 31);",
+        lambda x: (_signed(x) > 0) - (_signed(x) < 0) & MASK,
+    ),
+    Program(
+        "p14",
+        "average, rounded down",
+        _XY,
+        "return (x & y) + ((x ^ y) >> 1);",
+        lambda x, y: _signed(x) + _signed(y) >> 1 & MASK,
+    ),
+    Program(
+        "p15",
+        "average, rounded up",
+        _XY,
+        "return (x | y) - ((x ^ y) >> 1);",
+        lambda x, y: _signed(x) + _signed(y) + 1 >> 1 & MASK,
+    ),
     Program("p16", "the larger, unsigned", _XY, "return ((x ^ y) & -((u32)x >= (u32)y)) ^ y;", max),
-    Program("p17", "turn off the lowest run of 1s", _X, "return ((x | (x - 1)) + 1) & x;", _without_lowest_run),
-    Program("p18", "is it a power of 2", _X, "return !((x - 1) & x) && x;", lambda x: int(x.bit_count() == 1)),
-    Program("p19", "exchange two fields", ("x", "m", "k"), "int32_t o = (x ^ (x >> k)) & m; return ((o << k) ^ o) ^ x;", _exchanged),
-    Program("p20", "next number of as many 1s", _X,
-        "u32 a = x, s = a & -a, r = a + s; return r | (((a ^ r) >> 2) / s);", _next_of_same_weight),
-    Program("p21", "cycle through three values", ("x", "a", "b", "c"),
-        "return ((-(x == c)) & (a ^ c)) ^ ((-(x == a)) & (b ^ c)) ^ c;", _cycled),
-    Program("p22", "parity", _X, "int32_t t = x ^ (x >> 1); t ^= t >> 2;\n"
-        "    return (((u32)(t & 0x11111111) * 0x11111111u) >> 28) & 1;", lambda x: x.bit_count() & 1),
+    Program(
+        "p17", "turn off the lowest run of 1s", _X, "return ((x | (x - 1)) + 1) & x;", _without_lowest_run
+    ),
+    Program(
+        "p18", "is it a power of 2", _X, "return !((x - 1) & x) && x;", lambda x: int(x.bit_count() == 1)
+    ),
+    Program(
+        "p19",
+        "exchange two fields",
+        ("x", "m", "k"),
+        "int32_t o = (x ^ (x >> k)) & m; return ((o << k) ^ o) ^ x;",
+        _exchanged,
+    ),
+    Program(
+        "p20",
+        "next number of as many 1s",
+        _X,
+        "u32 a = x, s = a & -a, r = a + s; return r | (((a ^ r) >> 2) / s);",
+        _next_of_same_weight,
+    ),
+    Program(
+        "p21",
+        "cycle through three values",
+        ("x", "a", "b", "c"),
+        "return ((-(x == c)) & (a ^ c)) ^ ((-(x == a)) & (b ^ c)) ^ c;",
+        _cycled,
+    ),
+    Program(
+        "p22",
+        "parity",
+        _X,
+        "int32_t t = x ^ (x >> 1); t ^= t >> 2;\n"
+        "    return (((u32)(t & 0x11111111) * 0x11111111u) >> 28) & 1;",
+        lambda x: x.bit_count() & 1,
+    ),
     Program("p23", "population count", _X, _BITS, int.bit_count),
-    Program("p24", "round up to a power of 2", _X, "u32 o = x - 1; o |= o >> 1; o |= o >> 2; o |= o >> 4; o |= o >> 8;\n"
-        "    o |= o >> 16; return o + 1;", _power),
+    Program(
+        "p24",
+        "round up to a power of 2",
+        _X,
+        "u32 o = x - 1; o |= o >> 1; o |= o >> 2; o |= o >> 4; o |= o >> 8;\n    o |= o >> 16; return o + 1;",
+        _power,
+    ),
     Program("p25", "high half of the product", _XY, _HIGH, lambda x, y: _signed(x) * _signed(y) >> 32 & MASK),
-)  # fmt: skip
+)
 """All 25, as their names say."""
 
 _SHIPPED = (
-    Program("p12", "not fewer leading 0s", _XY, "return (u32)(x & ~y) <= (u32)y;", lambda x, y: int(_leading(x) >= _leading(y))),
-    Program("p13", "all ones unless zero", _X, "return (x >> 31) | ((-x) >> 31);", lambda x: MASK if x else 0),
-    Program("p20", "nothing with a name", _X, "int32_t s = x & -x; return (x + s) | (((x ^ s) >> 2) / s);", _shipped_next),
-    Program("p24", "nothing with a name", _X, "int32_t o = x - 1; o |= o >> 1; o |= o >> 2; o |= o >> 4; o |= o >> 8;\n"
-        "    int32_t o10 = o >> 16; return o10 + 1;", _smeared),
-)  # fmt: skip
+    Program(
+        "p12",
+        "not fewer leading 0s",
+        _XY,
+        "return (u32)(x & ~y) <= (u32)y;",
+        lambda x, y: int(_leading(x) >= _leading(y)),
+    ),
+    Program(
+        "p13", "all ones unless zero", _X, "return (x >> 31) | ((-x) >> 31);", lambda x: MASK if x else 0
+    ),
+    Program(
+        "p20",
+        "nothing with a name",
+        _X,
+        "int32_t s = x & -x; return (x + s) | (((x ^ s) >> 2) / s);",
+        _shipped_next,
+    ),
+    Program(
+        "p24",
+        "nothing with a name",
+        _X,
+        "int32_t o = x - 1; o |= o >> 1; o |= o >> 2; o |= o >> 4; o |= o >> 8;\n"
+        "    int32_t o10 = o >> 16; return o10 + 1;",
+        _smeared,
+    ),
+)
 
 SHIPPED = tuple(next((s for s in _SHIPPED if s.name == p.name), p) for p in CORRECTED)
 """All 25, as STOKE has them."""

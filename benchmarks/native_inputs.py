@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from native_pair import ARGUMENTS, GPR, ROOM, RSP, STACK, STACK_SIZE, Inputs, Result
 from numpy.typing import NDArray
 
 from burnish.core.state import FLAGS_MASK
 from burnish.runtime.isolation import Window
+from native_pair import ARGUMENTS, GPR, ROOM, RSP, STACK, STACK_SIZE, Inputs, Result
 
 Kind = Literal["i8", "i32", "i64", "pointer", "text", "length", "character"]
 """``pointer`` and ``text`` point into a window of their own, now and then into another's; ``length`` is at most a

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,14 +94,13 @@ def native(path: Path, function: str, callees: Mapping[str, int] | None = None) 
         if Access.WRITE in access:
             writable.append(_section_at(image, segment.address))
     if names:
-        stubs = b"".join(
-            _stub(number, (callees or {}).get(name, 0)).ljust(_STUB, b"\xcc")
-            for number, name in enumerate(names)
-        )
+        stubs = b"".join(_stub(name, (callees or {}).get(name, 0)).ljust(_STUB, b"\xcc") for name in names)
         windows.append(Window(STUBS, np.frombuffer(stubs, np.uint8), Access.READ | Access.EXECUTE))
     windows.append(Window(LOG, np.zeros(64, np.uint8)))
     writable.append("the calls made")
-    return Native(image, function, bounds.address, bounds.size, text.address, text.data, tuple(windows), tuple(writable))
+    return Native(
+        image, function, bounds.address, bounds.size, text.address, text.data, tuple(windows), tuple(writable)
+    )
 
 
 def _is_slots(image: Image, address: int) -> bool:
@@ -112,8 +112,8 @@ def _section_at(image: Image, address: int) -> str:
     return next((s.name for s in image.sections if s.address == address), hex(address))
 
 
-def _stub(number: int, arguments: int) -> bytes:
-    """Code of a callee: folds its number and arguments into the log, returns what it folded, and leaves no
+def _stub(name: str, arguments: int) -> bytes:
+    """Code of a callee: folds its name and arguments into the log, returns what it folded, and leaves no
     caller-saved register as it was.
 
     ``mov r11, LOG; mov rax, [r11]``, then ``rol rax, 13; add rax, value; imul rax, rax, 0x5bd1e995`` a value.
@@ -121,8 +121,15 @@ def _stub(number: int, arguments: int) -> bytes:
     code = bytearray(b"\x0f\x29\x44\x24\xe8")  # movaps [rsp - 24], xmm0: faults where the stack is misaligned
     code += b"\x49\xbb" + LOG.to_bytes(8, "little") + b"\x49\x8b\x03"
     mix = b"\x48\x69\xc0\x95\xe9\xd1\x5b"
-    code += b"\x48\xc1\xc0\x0d\x48\x05" + (number + 1).to_bytes(4, "little") + mix
-    adds = (b"\x48\x01\xf8", b"\x48\x01\xf0", b"\x48\x01\xd0", b"\x48\x01\xc8", b"\x4c\x01\xc0", b"\x4c\x01\xc8")
+    code += b"\x48\xc1\xc0\x0d\x48\x05" + (crc32(name.encode()) >> 1).to_bytes(4, "little") + mix
+    adds = (
+        b"\x48\x01\xf8",
+        b"\x48\x01\xf0",
+        b"\x48\x01\xd0",
+        b"\x48\x01\xc8",
+        b"\x4c\x01\xc0",
+        b"\x4c\x01\xc8",
+    )
     for add in adds[:arguments]:
         code += b"\x48\xc1\xc0\x0d" + add + mix
     code += b"\x49\x89\x03"
@@ -167,7 +174,9 @@ class Inputs:
         return Inputs(self.gpr[rows], self.xmm[rows], self.flags[rows], self.stack[rows], data)
 
 
-def run(executor: Executor, function: Native, codes: Sequence[bytes], inputs: Inputs) -> tuple[BatchResult, ...]:
+def run(
+    executor: Executor, function: Native, codes: Sequence[bytes], inputs: Inputs
+) -> tuple[BatchResult, ...]:
     """What the function, or variants of its section (``codes``), make of the inputs."""
     windows = (
         Window(STACK, inputs.stack),

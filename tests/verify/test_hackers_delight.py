@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from burnish.runtime.isolation import Executor, Status
 from hackers_delight import (
     CORRECTED,
     FLAGS,
@@ -22,8 +24,6 @@ from hackers_delight import (
 )
 from native_inputs import Kind, Signature, inputs_for
 from native_pair import ARGUMENTS, GPR, native, run
-
-from burnish.runtime.isolation import Executor, Status
 
 STATES = 800
 
