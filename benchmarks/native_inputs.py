@@ -16,9 +16,11 @@ from burnish.core.state import FLAGS_MASK
 from burnish.runtime.isolation import Window
 from native_pair import ARGUMENTS, GPR, ROOM, RSP, STACK, STACK_SIZE, Inputs, Result
 
-Kind = Literal["i8", "i32", "i64", "pointer", "text", "length", "character"]
-"""``pointer`` and ``text`` point into a window of their own, now and then into another's; ``length`` is at most a
-window's size; ``character`` is one that occurs in texts. All but pointers and ``i64`` are 32 bits wide at most."""
+Kind = Literal["i8", "i32", "i64", "pointer", "pointer/4", "text", "length", "length/4", "character"]
+"""``pointer`` and ``text`` point into a window of their own, now and then into another's; ``pointer/4`` to a multiple
+of four; ``length`` is at most a window's size, in bytes or in numbers of four; ``character`` is one that occurs in
+texts. All but pointers and ``i64`` are 32 bits wide at most."""
+POINTERS = ("pointer", "pointer/4", "text")
 
 SIZE = 64
 """Bytes of a window. It ends where its page ends, and the next page is not mapped."""
@@ -47,7 +49,7 @@ def inputs_for(signature: Signature, count: int, seed: int) -> Inputs:
     flags = source.integers(0, 1 << 12, count, np.uint64) & np.uint64(FLAGS_MASK & ~0x400)
     gpr[:, GPR.index("rsp")] = RSP
     stack = source.integers(0, 256, (count, STACK_SIZE), np.uint8)
-    pointers = [n for n, kind in enumerate(signature.arguments) if kind in ("pointer", "text")]
+    pointers = [n for n, kind in enumerate(signature.arguments) if kind in POINTERS]
     data = tuple(
         (f"window {n}", Window(window_address(n), _contents(source, signature.arguments[n], count)))
         for n in pointers
@@ -65,20 +67,23 @@ def _values(
             return _integers(source, count, 64)
         case "i8" | "i32":
             return _with_garbage(source, _integers(source, count, 32 if kind == "i32" else 8), 32)
-        case "length":
-            short = source.integers(0, SIZE // 4, count, np.uint64)
-            long = source.integers(0, SIZE + 1, count, np.uint64)
+        case "length" | "length/4":
+            most = SIZE if kind == "length" else SIZE // 4
+            short = source.integers(0, most // 4, count, np.uint64)
+            long = source.integers(0, most + 1, count, np.uint64)
             return np.where(source.random(count) < 0.7, short, long)
         case "character":
             letters = np.frombuffer(_LETTERS, np.uint8).astype(np.uint64)
             return _with_garbage(source, source.choice(letters, count), 32)
-        case "pointer" | "text":
+        case "pointer" | "pointer/4" | "text":
             own = np.full(count, window_address(number), np.uint64)
             other = np.array([window_address(n) for n in pointers], np.uint64)[
                 source.integers(0, len(pointers), count)
             ]
             base = np.where(source.random(count) < 0.15, other, own)
             offset = source.integers(0, SIZE // 2, count, np.uint64)
+            if kind == "pointer/4":
+                offset &= np.uint64(0xFFFF_FFFF_FFFF_FFFC)
             return base + np.where(source.random(count) < 0.3, np.uint64(0), offset)
 
 

@@ -1,7 +1,7 @@
 # Control: a tail call for a call.
 # expect: proved
 # options: --live-out rax
-# callees: g 1
+# callees: strlen 1
 # arguments: i64
         .intel_syntax noprefix
         .text
@@ -10,7 +10,7 @@
 f:
         sub     rsp, 8
         nop
-        call    g
+        call    strlen
         add     rsp, 8
         ret
         .size   f, .-f

@@ -4,6 +4,6 @@
         .globl  f
         .type   f, @function
 f:
-        jmp     g
+        jmp     strlen
         .size   f, .-f
         .section .note.GNU-stack,"",@progbits
