@@ -1,0 +1,182 @@
+"""Asks ``burnish.verify`` for verdicts, many at a time, each in a child process that can be ended.
+
+A child that dies or does not answer within its limit is a verdict, too: ``lost``. It counts as not decided.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import burnish
+from burnish.core.errors import BurnishError
+
+DECIDED = ("proved", "refuted")
+KINDS = ("proved", "refuted", "bounded", "tested", "unknown", "lost", "error")
+_MEMORY_BYTES = 12 << 30
+_GRACE_S = 20.0
+_WORDS = {"--live-out": "live_out", "--prototype": "prototype", "--assume": "assume", "--solver": "solver",
+    "--bound": "bound", "--timeout": "timeout", "--tests": "tests", "--seed": "seed"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Two files, a function of both, and options of ``burnish.verify`` by name. ``key`` is the caller's own."""
+
+    key: str
+    original: Path
+    rewrite: Path
+    function: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict: its kind (one of ``KINDS``), its reason or what differs, the seconds that the caller waited, and
+    the result's own JSON."""
+
+    kind: str
+    reason: str
+    seconds: float
+    document: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+    @property
+    def decided(self) -> bool:
+        """True for proved and refuted."""
+        return self.kind in DECIDED
+
+
+def available() -> bool:
+    """True where this version of Burnish can verify."""
+    return "verify" in burnish.__all__
+
+
+def options_of(words: Sequence[str]) -> dict[str, Any]:
+    """The options of a command line as arguments of ``burnish.verify``."""
+    found: dict[str, Any] = {}
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
+        if word == "--no-memory":
+            found["memory"] = False
+        elif word == "--assume":
+            found.setdefault("assume", []).append(rest.popleft())
+        else:
+            value = rest.popleft()
+            found[_WORDS[word]] = int(value) if value.isdigit() else value
+    return found
+
+
+def judge(task: Task) -> Judged:
+    """One verdict, in this process."""
+    began = time.perf_counter()
+    try:
+        result = burnish.verify(task.original, task.rewrite, function=task.function, **task.options)
+    except BurnishError as error:
+        return Judged("error", str(error), time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    document = result.to_json()
+    verdict = document["verdict"]
+    return Judged(verdict["kind"], _reason(verdict), seconds, document)
+
+
+def _reason(verdict: Mapping[str, Any]) -> str:
+    if "counterexample" in verdict:
+        return " ".join(verdict["counterexample"].get("differing", ()))
+    return str(verdict.get("reason", verdict.get("bound", "")))
+
+
+def judged(tasks: Iterable[Task], jobs: int, limit_s: float) -> Iterator[tuple[Task, Judged]]:
+    """The verdict of each task, as they come. ``limit_s`` is the verifier's own; somewhat later a child is ended."""
+    waiting = iter(tasks)
+    children: list[_Child] = []
+    try:
+        while True:
+            while len(children) < jobs:
+                child = _Child()
+                if not child.give(waiting):
+                    child.end()
+                    break
+                children.append(child)
+            if not children:
+                return
+            ready = wait([child.pipe for child in children], timeout=0.5)
+            for child in list(children):
+                assert child.task is not None
+                if child.pipe in ready:
+                    answer = child.answer()
+                elif time.monotonic() - child.since > limit_s + _GRACE_S:
+                    answer = Judged("lost", "no answer in time", time.monotonic() - child.since)
+                    child.end()
+                else:
+                    continue
+                yield child.task, answer
+                if not child.alive or not child.give(waiting):
+                    child.end()
+                    children.remove(child)
+    finally:
+        for child in children:
+            child.end()
+
+
+class _Child:
+    """A process that judges one task after another."""
+
+    def __init__(self) -> None:
+        self.pipe, theirs = multiprocessing.Pipe()
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=_serve, args=(theirs,), daemon=False
+        )
+        self._process.start()
+        theirs.close()
+        self.task: Task | None = None
+        self.since = 0.0
+        self.alive = True
+
+    def give(self, waiting: Iterator[Task]) -> bool:
+        """Hands it the next task; False where there is none."""
+        self.task = next(waiting, None)
+        if self.task is None:
+            return False
+        self.since = time.monotonic()
+        self.pipe.send(self.task)
+        return True
+
+    def answer(self) -> Judged:
+        """What it says; ``lost`` where it died."""
+        try:
+            return self.pipe.recv()
+        except (EOFError, ConnectionError):
+            self.end()
+            return Judged(
+                "lost", f"its process ended ({self._process.exitcode})", time.monotonic() - self.since
+            )
+
+    def end(self) -> None:
+        """Ends the process."""
+        self.alive = False
+        self.pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(pipe: Connection) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = judge(task)
+        except Exception as error:
+            answer = Judged("error", f"{type(error).__name__}: {error}", 0.0)
+        pipe.send(answer)

@@ -1,0 +1,25 @@
+# A loop's bound is compared as signed: no round for large counts.
+# expect: not proved
+# options: --live-out eax
+# input: rdi=80000000
+# differs: rax
+        .intel_syntax noprefix
+        .text
+        .globl  f
+        .type   f, @function
+f:
+        xor     eax, eax
+        xor     ecx, ecx
+        and     edi, 0x800000ff
+.L0:
+        cmp     ecx, edi
+        jae     .L1
+        inc     ecx
+        inc     eax
+        cmp     ecx, 300
+        je      .L1
+        jmp     .L0
+.L1:
+        ret
+        .size   f, .-f
+        .section .note.GNU-stack,"",@progbits

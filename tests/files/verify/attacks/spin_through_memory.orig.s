@@ -1,0 +1,14 @@
+# An endless loop whose end depends on memory that nobody writes.
+# expect: not proved
+# options: --live-out eax
+# input: rdi=1
+# differs: end
+        .intel_syntax noprefix
+        .text
+        .globl  f
+        .type   f, @function
+f:
+        xor     eax, eax
+        ret
+        .size   f, .-f
+        .section .note.GNU-stack,"",@progbits

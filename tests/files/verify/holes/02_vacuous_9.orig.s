@@ -1,0 +1,13 @@
+# Control: a trap that cannot be reached.
+# expect: proved
+# options: --live-out eax
+# arguments: i32
+        .intel_syntax noprefix
+        .text
+        .globl  f
+        .type   f, @function
+f:
+        lea     eax, [rdi + 1]
+        ret
+        .size   f, .-f
+        .section .note.GNU-stack,"",@progbits

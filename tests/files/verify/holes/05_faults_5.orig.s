@@ -1,0 +1,14 @@
+# Hole 5. A load of eight bytes for one of four: at the end of a page it faults.
+# expect: not proved
+# options: --live-out eax
+# input: rdi=a a=01020304
+# differs: end
+        .intel_syntax noprefix
+        .text
+        .globl  f
+        .type   f, @function
+f:
+        mov     eax, dword ptr [rdi]
+        ret
+        .size   f, .-f
+        .section .note.GNU-stack,"",@progbits

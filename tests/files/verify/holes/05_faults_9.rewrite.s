@@ -1,0 +1,10 @@
+# The rewrite: see 05_faults_9.orig.s.
+        .intel_syntax noprefix
+        .text
+        .globl  f
+        .type   f, @function
+f:
+        mov     eax, dword ptr [rdi]
+        ret
+        .size   f, .-f
+        .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,10 @@
+# The rewrite: see 10_frame_7.orig.s.
+        .intel_syntax noprefix
+        .text
+        .globl  f
+        .type   f, @function
+f:
+        mov     eax, dword ptr [rsp - 16]
+        ret
+        .size   f, .-f
+        .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,13 @@
+# The rewrite: see 11_semantics_27.orig.s.
+        .intel_syntax noprefix
+        .text
+        .globl  f
+        .type   f, @function
+f:
+        mov     eax, edi
+        shr     eax, 31
+        add     eax, edi
+        sar     eax
+        ret
+        .size   f, .-f
+        .section .note.GNU-stack,"",@progbits

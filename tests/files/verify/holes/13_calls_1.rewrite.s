@@ -1,0 +1,13 @@
+# The rewrite: see 13_calls_1.orig.s.
+        .intel_syntax noprefix
+        .text
+        .globl  f
+        .type   f, @function
+f:
+        sub     rsp, 8
+        xchg    rdi, rsi
+        call    g
+        add     rsp, 8
+        ret
+        .size   f, .-f
+        .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,50 @@
+"""Wrong rewrites that other checkers let pass are never proved, and right ones beside them are.
+
+The files of ``tests/files/verify/holes`` and ``attacks`` say what is wrong with each; ``verify_cases`` reads them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from burnish.runtime.isolation import Executor
+from verify_cases import Case, cases, differing
+
+HOLES = cases("holes")
+ATTACKS = cases("attacks")
+ALL = HOLES + ATTACKS
+WRONG = [case for case in ALL if case.expected == "not proved"]
+RIGHT = [case for case in ALL if case.expected == "proved"]
+CONCERNED = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
+"""The holes of the verifier itself; 14 and 15 are about cost and timing, 16 about storing counterexamples."""
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    with Executor() as made:
+        yield made
+
+
+@pytest.mark.parametrize("number", CONCERNED)
+def test_each_hole_has_wrong_rewrites_and_a_right_one(number: int) -> None:
+    mine = [case for case in HOLES if case.name.startswith(f"{number:02}_")]
+    assert sum(case.expected == "not proved" for case in mine) >= 3
+    assert any(case.expected == "proved" for case in mine)
+
+
+@pytest.mark.parametrize("case", [c for c in WRONG if c.input], ids=lambda case: case.name)
+def test_the_processor_tells_a_wrong_rewrite(executor: Executor, tmp_path: Path, case: Case) -> None:
+    assert case.differs in differing(executor, case, tmp_path)
+
+
+@pytest.mark.parametrize("case", [c for c in ALL if c.arguments], ids=lambda case: case.name)
+def test_the_processor_tells_no_difference_of_a_right_one(
+    executor: Executor, tmp_path: Path, case: Case
+) -> None:
+    assert differing(executor, case, tmp_path, count=2000) == {}
