@@ -346,23 +346,23 @@ class Prover:
     def _end(self, here: Joint) -> None:
         """Notes that the original ends here, if an input is known that gets here: a proof about no input is worth
         nothing."""
-        self.ended = self.ended or isinstance(self._ask(here.conditions), Sat)
+        self.ended = self.ended or isinstance(self.ask(here.conditions), Sat)
 
     def possible(self, here: Joint) -> bool:
         """False where no input gets here."""
-        return not isinstance(self._ask(here.conditions), Unsat)
+        return not isinstance(self.ask(here.conditions), Unsat)
 
     def require(self, here: Joint, wrong: Term, phrase: str) -> None:
         """Raises ``NotProvedError`` unless no input makes ``wrong`` true here."""
         if wrong is FALSE:
             return
         assertions = (*here.conditions, *_parts(wrong))
-        answer = self._ask(assertions)
+        answer = self.ask(assertions)
         if isinstance(answer, Unsat):
             return
         axioms = self.axioms((*assertions, *here.facts))
         if here.facts or axioms:
-            answer = self._ask((*assertions, *here.facts, *axioms))
+            answer = self.ask((*assertions, *here.facts, *axioms))
         match answer:
             case Unsat():
                 return
@@ -371,7 +371,7 @@ class Prover:
             case Undecided(reason):
                 raise NotProvedError(f"{phrase}: {reason}")
 
-    def _ask(self, assertions: Iterable[Term]) -> Answer:
+    def ask(self, assertions: Iterable[Term]) -> Answer:
         asked = tuple(dict.fromkeys(term for term in assertions if term is not TRUE))
         if any(term is FALSE for term in asked):
             return Unsat(())

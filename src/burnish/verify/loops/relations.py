@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, assert_never
 
+from burnish.domains.smt.evaluate import evaluate
+from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.loops.term_text import term_from_text, term_to_text
 from burnish.verify.loops.values import Sample, Value, value_from_text
 
 
@@ -80,7 +84,19 @@ class OuterKept:
         return "memory == entry memory"
 
 
-Relation = Affine | Order | OuterKept
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """``value`` is what ``term`` makes of the state at entry: registers under the names of their cells, memory under
+    ``memory``."""
+
+    value: Value
+    term: Term
+
+    def __str__(self) -> str:
+        return f"{self.value} == {term_to_text(self.term)}"
+
+
+Relation = Affine | Order | OuterKept | Computed
 """That outer memory is equal on both sides is not among them: it is asked for at every pair of cuts."""
 
 
@@ -100,8 +116,31 @@ def holds(relation: Relation, sample: Sample) -> bool:
             return a is not None and b is not None and compare(comparison, a, b, left.width)
         case OuterKept():
             return sample.a.outer == sample.b.outer == sample.entry.outer
+        case Computed(value, term):
+            number = sample[value]
+            return number is not None and _may_be(term, number, sample)
         case _:
             assert_never(relation)
+
+
+def _may_be(term: Term, number: int, sample: Sample) -> bool:
+    """False where a term of the entry state is another number. What reads memory is known only in a solver's models."""
+    if sample.model is not None:
+        return evaluate([term], sample.model)[0] == number
+    if any(part.op is Op.MEMORY for part in subterms(term)):
+        return True
+    return evaluate([term], _Entry(sample.entry.cells))[0] == number
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The registers at entry as values of variables."""
+
+    variables: Mapping[str, int]
+    memories: Mapping[str, Mapping[int, int]] = field(default_factory=dict[str, Mapping[int, int]])
+    functions: Mapping[str, Mapping[tuple[int, ...], int]] = field(
+        default_factory=dict[str, Mapping[tuple[int, ...], int]]
+    )
 
 
 def compare(comparison: Comparison, a: int, b: int, width: int) -> bool:
@@ -139,6 +178,8 @@ def relation_to_json(relation: Relation) -> dict[str, Any]:
             }
         case OuterKept():
             return data | {"kind": "memory-kept"}
+        case Computed(value, term):
+            return data | {"kind": "computed", "value": str(value), "term": term_to_text(term)}
         case _:
             assert_never(relation)
 
@@ -161,6 +202,11 @@ def relation_from_json(data: dict[str, Any]) -> Relation:
                 return Order(left, Comparison(data["comparison"]), other)
             case "memory-kept":
                 return OuterKept()
+            case "computed":
+                value, term = value_from_text(data["value"]), term_from_text(data["term"])
+                if term.width != value.width:
+                    raise ValueError("a value and its term differ in width")
+                return Computed(value, term)
             case kind:
                 raise ValueError(f"{kind!r} is no kind of relation")
     except (KeyError, TypeError) as error:

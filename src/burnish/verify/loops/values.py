@@ -9,6 +9,7 @@ from typing import Literal
 
 from burnish.core.code import Label
 from burnish.machine.registers import CELLS
+from burnish.verify.solve.query import Model
 
 Side = Literal["a", "b", "e"]
 """``a`` is the original, ``b`` the rewrite, ``e`` the state in which both are entered."""
@@ -87,6 +88,8 @@ class Sample:
     entry: Visit
     a: Visit
     b: Visit
+    model: Model | None = field(default=None, repr=False)
+    """For what is no run, but a solver's idea of one: all that is known of the entry state."""
 
     def __getitem__(self, value: Value) -> int | None:
         """The value as an unsigned integer; None where the run did not touch that part of the frame."""

@@ -1,0 +1,203 @@
+"""A proof of loops as data, and its check: every round from related states leads to related states.
+
+If at each pair of cuts the relations hold whenever both sides get there together, and every way on from there is either
+equal to the end or leads to another such pair, then by induction over the rounds both programs do the same for as long
+as the original runs. That the rewrite ends where the original does follows: in every cycle of rounds the original moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from burnish.core.code import Label
+from burnish.core.verdict import Proved, Unknown
+from burnish.domains.smt.build import FALSE, const, ne, not_, or_, select
+from burnish.domains.smt.meaning import MeaninglessError
+from burnish.domains.smt.terms import Term
+from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.compare import PROBE
+from burnish.verify.engine.execute import UnmodelledError
+from burnish.verify.engine.joint import NotProvedError, Proof, Solves
+from burnish.verify.engine.state import RETURN_ADDRESS, State
+from burnish.verify.loops.align import START, Node, Step
+from burnish.verify.loops.heads import Irreducible, natural_loops
+from burnish.verify.loops.product import Arrival, RoundProver
+from burnish.verify.loops.relations import Relation, relation_from_json, relation_to_json
+from burnish.verify.loops.symbolic import related_states, relation_term
+from burnish.verify.loops.values import FRAME, Value, value_from_text
+from burnish.verify.pair import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What holds whenever both sides are at a node together. ``slots`` are the parts of both frames that are known
+    there by a name."""
+
+    node: Node
+    relations: tuple[Relation, ...]
+    slots: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Invariants:
+    """All pairings but that of the entries, and the steps between them."""
+
+    pairings: tuple[Pairing, ...]
+    steps: tuple[Step, ...]
+
+
+def cuts_of(pair: Pair) -> tuple[frozenset[Label], frozenset[Label]]:
+    """The loop heads of both sides. Raises ``NotProvedError`` for loops that have none."""
+    found: list[frozenset[Label]] = []
+    for side, name in ((pair.original, "original"), (pair.rewrite, "rewrite")):
+        loops = natural_loops(side.function)
+        if isinstance(loops, Irreducible):
+            raise NotProvedError(f"the {name} has {loops}")
+        found.append(frozenset(loop.head for loop in loops))
+    return found[0], found[1]
+
+
+def node_states(pairing: Pairing) -> tuple[State, State, tuple[Term, ...]]:
+    """Any two states at a pairing's cuts, and what is to be assumed of them."""
+    slots = [
+        [slot for slot in pairing.slots if slot.side == side and slot.cell == FRAME] for side in ("a", "b")
+    ]
+    return related_states(pairing.relations, (slots[0], slots[1]))
+
+
+def structure(a: State, b: State) -> list[Term]:
+    """Conditions under each of which two states are not such as every pairing demands: memory is the same, the frames
+    hold the return address, the direction flag is clear."""
+    wrong = [] if a.memory is b.memory else [ne(select(a.memory, PROBE), select(b.memory, PROBE))]
+    for state in (a, b):
+        wrong.append(ne(state.frame_value(0, 8), RETURN_ADDRESS))
+        wrong.append(ne(state.register("df"), const(0, 8)))
+    return [term for term in wrong if term is not FALSE]
+
+
+def check(
+    pair: Pair, solver: Solves, deadline: float, invariants: Invariants, assumed: Sequence[Term] = ()
+) -> Proof:
+    """``Proved`` if the invariants are a proof, else ``Unknown`` with the reason. Needs no search, and believes nothing
+    of what it is given. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
+    queries = 0
+    try:
+        prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
+        pairings = {pairing.node: pairing for pairing in invariants.pairings}
+        moves: set[tuple[Node, Node]] = set()
+
+        def arrive(arrival: Arrival) -> None:
+            pairing = pairings.get(arrival.target)
+            if pairing is None:
+                raise NotProvedError(f"nothing is known at {arrival.target}")
+            if not arrival.here.passed[0]:
+                moves.add((arrival.here.source, arrival.target))
+            wrong = structure(arrival.a, arrival.b)
+            wrong += [not_(relation_term(relation, arrival.a, arrival.b)) for relation in pairing.relations]
+            prover.require(
+                arrival.here, or_(FALSE, *wrong), f"relations do not hold again at {arrival.target}"
+            )
+
+        prover.arrive = arrive
+        try:
+            prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
+            for pairing in invariants.pairings:
+                if pairing.node == START:
+                    raise NotProvedError("a pairing of the entries")
+                a, b, more = node_states(pairing)
+                prover.round(pairing.node, (a, b), (*assumed, *more))
+        finally:
+            queries = prover.queries
+        if _has_cycle(moves):
+            raise NotProvedError("the rewrite may run on for ever while the original stands still")
+    except NotProvedError as error:
+        return Proof(Unknown(str(error)), error.model, queries)
+    except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+        return Proof(Unknown(str(error)), None, queries)
+    if not prover.ended:
+        return Proof(
+            Unknown("no input is known that brings the original to an end that can be compared"),
+            None,
+            queries,
+        )
+    return Proof(Proved(), None, queries, to_json(invariants), "induction over loops")
+
+
+def _has_cycle(edges: set[tuple[Node, Node]]) -> bool:
+    left = set(edges)
+    while left:
+        targets = {target for _, target in left}
+        rest = {(source, target) for source, target in left if source in targets}
+        if rest == left:
+            return True
+        left = rest
+    return False
+
+
+def to_json(invariants: Invariants) -> tuple[Any, ...]:
+    """JSON data: a pairing with what holds there, then the steps. ``from_json`` reads it."""
+    pairings = [
+        {
+            "kind": "pairing",
+            "original": _label_to_json(pairing.node.a),
+            "rewrite": _label_to_json(pairing.node.b),
+            "slots": [str(slot) for slot in pairing.slots],
+            "relations": [relation_to_json(relation) for relation in pairing.relations],
+        }
+        for pairing in invariants.pairings
+    ]
+    steps = [
+        {
+            "kind": "step",
+            "source": [_label_to_json(step.source.a), _label_to_json(step.source.b)],
+            "original": [_label_to_json(label) for label in step.a],
+            "rewrite": [_label_to_json(label) for label in step.b],
+            "target": None
+            if step.target is None
+            else [_label_to_json(step.target.a), _label_to_json(step.target.b)],
+        }
+        for step in invariants.steps
+    ]
+    return (*pairings, *steps)
+
+
+def from_json(data: Sequence[dict[str, Any]]) -> Invariants:
+    """The invariants that ``to_json`` gave; raises ``ValueError`` for anything else."""
+    pairings: list[Pairing] = []
+    steps: list[Step] = []
+    try:
+        for item in data:
+            match item["kind"]:
+                case "pairing":
+                    node = _node([item["original"], item["rewrite"]])
+                    relations = tuple(relation_from_json(relation) for relation in item["relations"])
+                    slots = tuple(value_from_text(slot) for slot in item["slots"])
+                    pairings.append(Pairing(node, relations, slots))
+                case "step":
+                    passed = [
+                        tuple(_label(label) for label in item[side]) for side in ("original", "rewrite")
+                    ]
+                    target = None if item["target"] is None else _node(item["target"])
+                    steps.append(Step(_node(item["source"]), passed[0], passed[1], target))
+                case kind:
+                    raise ValueError(f"{kind!r} is no part of a proof of loops")
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"invariants lack {error}") from None
+    return Invariants(tuple(pairings), tuple(steps))
+
+
+def _label_to_json(label: Label | None) -> str | None:
+    return None if label is None else f"{label.address:#x}.{label.part}"
+
+
+def _label(text: str | None) -> Label | None:
+    if text is None:
+        return None
+    address, _, part = text.partition(".")
+    return Label(int(address, 16), int(part or 0))
+
+
+def _node(data: Sequence[str | None]) -> Node:
+    return Node(_label(data[0]), _label(data[1]))

@@ -1,0 +1,207 @@
+"""One round of both programs together: from related states at a pair of cuts to the next pairs.
+
+Each side is executed from cut to cut. Which of them goes on, and how many cuts it passes, is what the alignment's steps
+say; they are a guess, and only that: every pair of ways that both sides can go at once must lead to the same end, or to
+a pair of cuts at which their relations hold again, or be impossible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from burnish.core.code import Label
+from burnish.domains.smt.build import FALSE, TRUE, or_
+from burnish.domains.smt.terms import Term
+from burnish.verify.engine.execute import Log
+from burnish.verify.engine.joint import Joint, Prover
+from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Where
+from burnish.verify.engine.state import State
+from burnish.verify.loops.align import START, Node, Step
+
+_SLACK = 2
+"""Cuts that a side may pass before its return, beyond the most that was seen."""
+_MOST_JOINTS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class LoopJoint(Joint):
+    """Where both sides are in a round that began at ``source``, and the cuts that each has passed since.
+
+    ``faults`` are conditions under which the rewrite faults, to be looked at when both are at a pair of cuts."""
+
+    source: Node = START
+    passed: tuple[tuple[Label | None, ...], tuple[Label | None, ...]] = ((), ())
+    faults: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Both sides at a pair of cuts at the end of a round."""
+
+    target: Node
+    here: LoopJoint
+    a: State
+    b: State
+
+
+@dataclass(slots=True)
+class RoundProver(Prover):
+    """Explores rounds. While ``searching`` nothing is asked for but the arrivals, so that relations can be looked for
+    cheaply; a proof is only what was explored without."""
+
+    steps: Sequence[Step] = ()
+    searching: bool = False
+    arrive: Callable[[Arrival], None] | None = None
+    _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        Prover.__post_init__(self)
+        self._by_source = {}
+        for step in self.steps:
+            self._by_source.setdefault(step.source, []).append(step)
+
+    def round(self, node: Node, states: tuple[State, State], assumed: Sequence[Term]) -> None:
+        """All ways from a node. Raises ``NotProvedError`` where something does not hold."""
+        lead = self._lead(node)
+        labels = (node.a, node.b)
+        entries = [executor.entry.label for executor in self.executors]
+        at: list[Point | Where] = []
+        passed: list[tuple[Label | None, ...]] = []
+        for side in (0, 1):
+            label = labels[side]
+            if label is None and entries[side] in self.cuts[side]:
+                # The entry is a loop head: that side has arrived at it.
+                at.append(AtCut(entries[side]))
+                passed.append((entries[side],))
+            else:
+                where = entries[side] if label is None else label
+                at.append(Point(where) if side == lead else AtCut(where))
+                passed.append(())
+        start = LoopJoint(
+            states[0], states[1], (at[0], at[1]), tuple(assumed), source=node, passed=(passed[0], passed[1])
+        )
+        waiting: list[Joint] = [start]
+        for _ in range(_MOST_JOINTS):
+            if not waiting:
+                return
+            waiting.extend(self.step(waiting.pop()))
+        self.require(start, TRUE, "too many ways through one round of the loops")
+
+    def _lead(self, node: Node) -> int:
+        """The side that goes first: the rewrite, unless it stands still in some step."""
+        steps = self._by_source.get(node, [])
+        return 0 if any(not step.b for step in steps) else 1
+
+    def step(self, joint: Joint) -> list[Joint]:
+        assert isinstance(joint, LoopJoint)
+        found: list[Joint] = []
+        for one in Prover.step(self, joint):
+            if isinstance(one, LoopJoint):
+                found.append(one)
+            else:
+                found.append(
+                    LoopJoint(
+                        one.original,
+                        one.rewrite,
+                        one.at,
+                        one.conditions,
+                        one.facts,
+                        one.accesses,
+                        one.pending,
+                        joint.source,
+                        joint.passed,
+                    )
+                )
+        return found
+
+    def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
+        assert isinstance(here, LoopJoint)
+        passed = (
+            _passed(here.passed[0], here.at[0], first.where),
+            _passed(here.passed[1], here.at[1], second.where),
+        )
+        here = replace(here, passed=passed)
+        steps = self._by_source.get(here.source, [])
+        for step in steps:
+            if step.target is not None and (step.a, step.b) == passed:
+                if self.possible(here):
+                    self._arrive(Arrival(step.target, here, first.state, second.state))
+                return []
+        mover = self._mover(here, (first.where, second.where), steps)
+        if mover is None:
+            return Prover.unmatched(self, here, first, second)
+        if not self.possible(here):
+            return []
+        wheres: list[Point | Where] = [first.where, second.where]
+        at = wheres[mover]
+        assert isinstance(at, AtCut)
+        wheres[mover] = Point(at.label)
+        return [replace(here, original=first.state, rewrite=second.state, at=(wheres[0], wheres[1]))]
+
+    def _mover(self, here: LoopJoint, wheres: tuple[Where, Where], steps: Sequence[Step]) -> int | None:
+        """The side that goes on: where one has returned or calls, the other; else whose turn it is in some step."""
+        lead = self._lead(here.source)
+        longest = [
+            max((len(cuts[side]) for cuts in ((s.a, s.b) for s in steps)), default=0) + _SLACK
+            for side in (0, 1)
+        ]
+        free = [isinstance(wheres[side], AtCut) and len(here.passed[side]) < longest[side] for side in (0, 1)]
+        if not all(isinstance(where, AtCut) for where in wheres):
+            waits = [isinstance(where, (AtReturn, AtCall)) for where in wheres]
+            return next((side for side in (0, 1) if free[side] and waits[1 - side]), None)
+        open_ = [
+            step for step in steps if _begins(step.a, here.passed[0]) and _begins(step.b, here.passed[1])
+        ]
+        done = any(len((s.a, s.b)[lead]) == len(here.passed[lead]) for s in open_)
+        for side in (1 - lead,) if done else (lead, 1 - lead):
+            if free[side] and any(len((s.a, s.b)[side]) > len(here.passed[side]) for s in open_):
+                return side
+        return None
+
+    def _arrive(self, arrival: Arrival) -> None:
+        here = self.settle(arrival.here)
+        assert isinstance(here, LoopJoint)
+        assert self.arrive is not None
+        self.arrive(replace(arrival, here=here))
+
+    def settle(self, here: Joint) -> Joint:
+        if self.searching:
+            return replace(here, accesses=(), pending=())
+        assert isinstance(here, LoopJoint)
+        if here.faults:
+            self.require(here, or_(*here.faults), "the rewrite may fault where the original does not")
+        return replace(Prover.settle(self, here), faults=())  # type: ignore[call-arg]
+
+    def _checked(self, joint: Joint, original: Log, rewrite: Log) -> Joint:
+        assert isinstance(joint, LoopJoint)
+        more = Prover._checked(self, joint, original, replace(rewrite, faults=[]))
+        assert isinstance(more, LoopJoint)
+        known = {fault for fault in original.faults}
+        new = [fault for fault in dict.fromkeys(rewrite.faults) if fault not in known and fault is not FALSE]
+        return replace(more, faults=(*more.faults, *new))
+
+    def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
+        if not self.searching:
+            Prover._returns(self, here, first, second)
+
+    def require(self, here: Joint, wrong: Term, phrase: str) -> None:
+        if not self.searching:
+            Prover.require(self, here, wrong, phrase)
+
+
+def _passed(before: tuple[Label | None, ...], at: Point | Where, now: Where) -> tuple[Label | None, ...]:
+    """The cuts that a side has passed, with the one that it has come to."""
+    if not isinstance(at, Point):
+        return before
+    match now:
+        case AtCut(label):
+            return (*before, label)
+        case AtReturn():
+            return (*before, None)
+        case _:
+            return before
+
+
+def _begins(whole: tuple[Label | None, ...], part: tuple[Label | None, ...]) -> bool:
+    return whole[: len(part)] == part

@@ -1,0 +1,122 @@
+"""Proofs of functions with loops: aligned on runs, related, and checked by induction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from burnish.core.code import Function, Label
+from burnish.core.state import MachineState
+from burnish.core.verdict import Proved, Unknown
+from burnish.domains.smt.meaning import MeaninglessError
+from burnish.domains.smt.terms import Term
+from burnish.recompile.calls import UNKNOWN
+from burnish.recompile.liveness import liveness
+from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.execute import UnmodelledError
+from burnish.verify.engine.joint import NotProvedError, Proof, Solves
+from burnish.verify.loops.align import Aligner, Alignment, Node
+from burnish.verify.loops.candidates import cell_values, entry_values, slot_values
+from burnish.verify.loops.heads import Irreducible, Loop, natural_loops
+from burnish.verify.loops.invariants import Invariants, check, cuts_of
+from burnish.verify.loops.product import RoundProver
+from burnish.verify.loops.search import Search
+from burnish.verify.loops.traces import Trace, traces
+from burnish.verify.loops.values import Side, Value
+from burnish.verify.pair import Pair
+
+_ALIGNMENTS = 8
+_FEWEST_RUNS = 3
+
+
+def prove_loops(
+    pair: Pair,
+    solver: Solves,
+    deadline: float,
+    states: Sequence[MachineState],
+    assumed: Sequence[Term] = (),
+) -> Proof:
+    """A proof without a bound, or ``Unknown`` with the reason of the likeliest attempt.
+
+    ``states`` are inputs from which both sides are run; those from which both return count. ``assumed`` are conditions
+    on the entry state; ``deadline`` is on ``time.monotonic``.
+    """
+    queries = 0
+    first: Proof | None = None
+    try:
+        cuts = cuts_of(pair)
+        for alignment, values in islice(_alignments(pair, cuts, states), _ALIGNMENTS):
+            if time.monotonic() > deadline:
+                break
+            proof = _attempt(pair, solver, deadline, assumed, alignment, values, cuts)
+            queries += proof.queries
+            if isinstance(proof.verdict, Proved):
+                return proof
+            first = first or proof
+    except NotProvedError as error:
+        return Proof(Unknown(str(error)), error.model, queries)
+    return first or Proof(Unknown("no runs of the loops are known from which to learn"), None, queries)
+
+
+def _attempt(
+    pair: Pair,
+    solver: Solves,
+    deadline: float,
+    assumed: Sequence[Term],
+    alignment: Alignment,
+    values: dict[Node, tuple[Value, ...]],
+    cuts: tuple[frozenset[Label], frozenset[Label]],
+) -> Proof:
+    prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts, steps=alignment.steps)
+    try:
+        invariants: Invariants = Search(prover, alignment, values).run()
+    except NotProvedError as error:
+        return Proof(Unknown(str(error)), error.model, prover.queries)
+    except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+        return Proof(Unknown(str(error)), None, prover.queries)
+    proof = check(pair, solver, deadline, invariants, assumed)
+    return Proof(proof.verdict, proof.model, proof.queries + prover.queries, proof.invariants, proof.method)
+
+
+def _alignments(
+    pair: Pair, cuts: tuple[frozenset[Label], frozenset[Label]], states: Sequence[MachineState]
+) -> Iterator[tuple[Alignment, dict[Node, tuple[Value, ...]]]]:
+    """Alignments, likeliest first, each with the values that its relations may speak of."""
+    functions = pair.original.function, pair.rewrite.function
+    found = [traces(function, cut, states) for function, cut in zip(functions, cuts, strict=True)]
+    runs = [(a, b) for a, b in zip(*found, strict=True) if a is not None and b is not None]
+    if len(runs) < _FEWEST_RUNS:
+        return
+    at_a = _values("a", functions[0], [a for a, _ in runs])
+    at_b = _values("b", functions[1], [b for _, b in runs])
+    entry = entry_values(
+        _live(functions[0])[functions[0].blocks[0].label] | _live(functions[1])[functions[1].blocks[0].label]
+    )
+    aligner = Aligner(runs, _loops(functions[0]), _loops(functions[1]), at_a, at_b, entry)
+    starts = [function.blocks[0].label for function in functions]
+    for alignment in aligner.alignments():
+        yield (
+            alignment,
+            {node: entry + at_a[node.a or starts[0]] + at_b[node.b or starts[1]] for node in alignment.nodes},
+        )
+
+
+def _loops(function: Function) -> tuple[Loop, ...]:
+    loops = natural_loops(function)
+    assert not isinstance(loops, Irreducible)
+    return loops
+
+
+def _live(function: Function) -> dict[Label, int]:
+    return liveness(function, lambda _: UNKNOWN).live_in
+
+
+def _values(side: Side, function: Function, runs: Sequence[Trace]) -> dict[Label, tuple[Value, ...]]:
+    """For the entry and each loop head: what relations may speak of there."""
+    slots: set[tuple[int, int]] = set()
+    for run in runs:
+        slots |= run.slots
+    live = _live(function)
+    labels = (function.blocks[0].label, *(loop.head for loop in _loops(function)))
+    return {label: slot_values(side, slots) + cell_values(side, live[label]) for label in labels}

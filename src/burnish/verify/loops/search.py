@@ -1,0 +1,182 @@
+"""Which of the guessed relations hold for ever: those that no round breaks.
+
+Houdini (Flanagan and Leino, FME 2001): begin with all that holds on data, drop what a model refutes, until nothing
+changes. Linear relations are not only dropped: the model is one more sample, of which new ones are made, as in
+data-driven equivalence checking (Sharma, Schkufza, Churchill and Aiken, OOPSLA 2013). What comes out is still a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from burnish.domains.smt.build import FALSE, TRUE, eq, not_, or_, select
+from burnish.domains.smt.evaluate import evaluate
+from burnish.domains.smt.terms import Term
+from burnish.machine.registers import CELLS
+from burnish.verify.engine.compare import PROBE
+from burnish.verify.engine.joint import NotProvedError
+from burnish.verify.engine.state import ENTRY_MEMORY, State, entry_value
+from burnish.verify.loops.align import START, Alignment, Node
+from burnish.verify.loops.candidates import equalities, kept, orders
+from burnish.verify.loops.invariants import Invariants, Pairing, node_states
+from burnish.verify.loops.product import Arrival, RoundProver
+from burnish.verify.loops.relations import Affine, Computed, Relation, holds
+from burnish.verify.loops.symbolic import relation_term, value_term
+from burnish.verify.loops.term_text import is_of_entry
+from burnish.verify.loops.values import FRAME, Sample, Value, Visit
+from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
+
+_MOST_ROUNDS = 200
+_ONE_S = 2.0
+"""Seconds for a single relation, where all together were not decided."""
+
+
+class Search:
+    """Finds the relations of one alignment. ``values`` are those that relations may speak of, by node, those of the
+    entry state first."""
+
+    def __init__(
+        self, prover: RoundProver, alignment: Alignment, values: Mapping[Node, Sequence[Value]]
+    ) -> None:
+        self._prover = prover
+        self._alignment = alignment
+        self._values = values
+        self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
+        self._relations: dict[Node, list[Relation]] = {}
+        self._changed: dict[Node, None] = {}
+        for node in alignment.nodes:
+            if node != START:
+                equal = equalities(self._samples[node], values[node])
+                order = orders(self._samples[node], values[node], equal)
+                self._relations[node] = [*kept(self._samples[node]), *equal, *order]
+
+    def run(self) -> Invariants:
+        """The relations that are left. Raises ``NotProvedError`` when out of time, or for too many rounds."""
+        self._prover.searching = True
+        self._prover.arrive = self._arrive
+        waiting = dict.fromkeys(self._alignment.nodes)
+        for _ in range(_MOST_ROUNDS):
+            if not waiting:
+                pairings = tuple(self._pairing(node) for node in self._relations)
+                return Invariants(pairings, self._alignment.steps)
+            node = next(iter(waiting))
+            del waiting[node]
+            self._changed.clear()
+            self._round(node)
+            waiting.update(self._changed)
+        raise NotProvedError("relations between the loops are not stable after many rounds")
+
+    def _pairing(self, node: Node) -> Pairing:
+        slots = tuple(value for value in self._values[node] if value.cell == FRAME)
+        return Pairing(node, tuple(self._relations[node]), slots)
+
+    def _round(self, node: Node) -> None:
+        prover = self._prover
+        if node == START:
+            prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), prover.assumed)
+        else:
+            a, b, assumed = node_states(self._pairing(node))
+            prover.round(node, (a, b), (*prover.assumed, *assumed))
+
+    def _arrive(self, arrival: Arrival) -> None:
+        """Drops what does not hold at the end of a round."""
+        node = arrival.target
+        if node not in self._relations:
+            raise NotProvedError(f"the way to {node} was never seen")
+        if arrival.here.source == START:
+            self._propose(arrival)
+        while True:
+            terms = self._open(arrival)
+            if not terms:
+                return
+            match self._ask(arrival, or_(FALSE, *(not_(term) for _, term in terms))):
+                case Unsat():
+                    return
+                case Sat(model):
+                    self._learn(arrival, model, terms)
+                case Undecided():
+                    self._single(arrival, terms)
+                    return
+
+    def _open(self, arrival: Arrival) -> list[tuple[Relation, Term]]:
+        pairs = [(r, relation_term(r, arrival.a, arrival.b)) for r in self._relations[arrival.target]]
+        return [(relation, term) for relation, term in pairs if term is not TRUE]
+
+    def _ask(self, arrival: Arrival, wrong: Term) -> Answer:
+        here = arrival.here
+        asked = (*here.conditions, wrong)
+        answer = self._prover.ask(asked)
+        if isinstance(answer, Sat):
+            answer = self._prover.ask((*asked, *here.facts, *self._prover.axioms((*asked, *here.facts))))
+        return answer
+
+    def _propose(self, arrival: Arrival) -> None:
+        """What is computed before the loops may stay as it is: relations that no data shows."""
+        node = arrival.target
+        found: list[Relation] = []
+        for value in self._values[node]:
+            if value.side == "e" or value.size < 4:
+                continue
+            term = value_term(value, arrival.a, arrival.b)
+            if term.is_const or not is_of_entry(term):
+                continue
+            relation = Computed(value, term)
+            if all(holds(relation, sample) for sample in self._samples[node]):
+                found.append(relation)
+        known = set(self._relations[node])
+        self._relations[node][:0] = [relation for relation in found if relation not in known]
+
+    def _learn(self, arrival: Arrival, model: Model, terms: Sequence[tuple[Relation, Term]]) -> None:
+        """Drops what a model refutes, and makes the linear relations anew with it as one more sample."""
+        node = arrival.target
+        truth = evaluate([term for _, term in terms], model)
+        refuted = {relation for (relation, _), true in zip(terms, truth, strict=True) if not true}
+        if not refuted:
+            raise NotProvedError("a model that refutes nothing")
+        self._changed[node] = None
+        left = [relation for relation in self._relations[node] if relation not in refuted]
+        if any(isinstance(relation, Affine) for relation in refuted):
+            self._samples[node].append(self._sample(arrival, model))
+            new = equalities(self._samples[node], self._values[node])
+            first = next((k for k, r in enumerate(left) if isinstance(r, Affine)), len(left))
+            left = [r for r in left if not isinstance(r, Affine)]
+            left[min(first, len(left)) : min(first, len(left))] = [r for r in new if r not in refuted]
+        self._relations[node] = left
+
+    def _single(self, arrival: Arrival, terms: Sequence[tuple[Relation, Term]]) -> None:
+        """Keeps of the relations those that are decided, and hold, one by one."""
+        node = arrival.target
+        for relation, term in terms:
+            if not isinstance(self._ask(arrival, not_(term)), Unsat):
+                self._relations[node].remove(relation)
+                self._changed[node] = None
+
+    def _sample(self, arrival: Arrival, model: Model) -> Sample:
+        """A solver's model as a sample of the arrival's states."""
+        cells = {v.cell for v in self._values[arrival.target] if v.cell != FRAME}
+        entry = Visit(
+            None,
+            {name: self._number(entry_value(CELLS[name], 0, CELLS[name].size), model) for name in cells},
+            {},
+            0,
+        )
+        return Sample(
+            entry,
+            self._visit("a", arrival.a, arrival.target, model),
+            self._visit("b", arrival.b, arrival.target, model),
+            model,
+        )
+
+    def _visit(self, side: str, state: State, node: Node, model: Model) -> Visit:
+        values = [value for value in self._values[node] if value.side == side]
+        cells = {v.cell: self._number(state.register(v.cell), model) for v in values if v.cell != FRAME}
+        frame: dict[int, int] = {}
+        for value in values:
+            if value.cell == FRAME:
+                number = self._number(value_term(value, state, state), model)
+                frame |= {value.offset + k: number >> 8 * k & 0xFF for k in range(value.size)}
+        same = eq(select(state.memory, PROBE), select(ENTRY_MEMORY, PROBE))
+        return Visit(None, cells, frame, 1 - self._number(same, model))
+
+    def _number(self, term: Term, model: Model) -> int:
+        return evaluate([term], model)[0]

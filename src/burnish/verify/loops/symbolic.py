@@ -1,0 +1,203 @@
+"""Relations as terms: of two symbolic states, and as states in which they hold by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from burnish.domains.smt.build import (
+    TRUE,
+    add,
+    concat,
+    const,
+    eq,
+    extract,
+    memory,
+    mul,
+    ne,
+    select,
+    sext,
+    sle,
+    slt,
+    ule,
+    ult,
+    var,
+    zext,
+)
+from burnish.domains.smt.rewrite import substitute, variables
+from burnish.domains.smt.terms import Op, Term
+from burnish.machine.registers import CELLS, FLAG_CELLS, GPR_CELLS, VECTOR_CELLS
+from burnish.verify.engine.compare import PROBE
+from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value
+from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation
+from burnish.verify.loops.values import FRAME, Side, Value
+
+_COMPARE = {
+    Comparison.DIFFERENT: ne,
+    Comparison.BELOW: ult,
+    Comparison.NOT_ABOVE: ule,
+    Comparison.LESS: slt,
+    Comparison.NOT_GREATER: sle,
+}
+
+
+def value_term(value: Value, a: State, b: State) -> Term:
+    """A value as a term of the variables that two states are made of."""
+    if value.side == "e":
+        raw = entry_value(CELLS[value.cell], value.offset, value.size)
+    else:
+        state = a if value.side == "a" else b
+        if value.cell == FRAME:
+            raw = _frame(state, value.side, value.offset, value.size)
+        else:
+            raw = extract(state.register(value.cell), 8 * value.offset, 8 * value.size)
+    if value.extended:
+        return zext(raw, 64) if value.extended == "zext" else sext(raw, 64)
+    return raw
+
+
+def _frame(state: State, side: Side, offset: int, size: int) -> Term:
+    """Bytes of the frame; unknown where a call may have changed them."""
+    mark = state.garbage_below
+    if mark is not None and any(
+        k < mark and state.cells.byte(k) is None for k in range(offset, offset + size)
+    ):
+        return var(f"{side}:garbage at {offset}", 8 * size)
+    return state.frame_value(offset, size)
+
+
+def relation_term(relation: Relation, a: State, b: State) -> Term:
+    """The condition (width 1) that a relation holds between two states."""
+    match relation:
+        case Affine(terms, constant, width):
+            *rest, (coefficient, lead) = terms
+            right = add(
+                const(-constant, width), *(mul(const(-c, width), value_term(v, a, b)) for c, v in rest)
+            )
+            return eq(mul(const(coefficient, width), value_term(lead, a, b)), right)
+        case Order(left, comparison, right):
+            first = value_term(left, a, b)
+            second = const(right, left.width) if isinstance(right, int) else value_term(right, a, b)
+            return _COMPARE[comparison](first, second)
+        case OuterKept():
+            if a.memory is ENTRY_MEMORY:
+                return TRUE
+            return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
+        case Computed(value, term):
+            return eq(value_term(value, a, b), term)
+        case _:
+            assert_never(relation)
+
+
+def related_states(
+    relations: Sequence[Relation], slots: tuple[Iterable[Value], Iterable[Value]]
+) -> tuple[State, State, tuple[Term, ...]]:
+    """Any states of both sides between which the relations hold: two states, and what must be assumed beside.
+
+    What a relation defines is put in its place, so that terms that must be equal mostly are the same. ``slots`` are
+    the parts of each side's frame that are known by a name; all else in the frames is unknown, and memory outside is
+    the same on both sides.
+    """
+    outer = ENTRY_MEMORY if any(isinstance(r, OuterKept) for r in relations) else memory("memory at the cut")
+    a, b = _free_state("a", slots[0], outer), _free_state("b", slots[1], outer)
+    own = {term for state in (a, b) for term in _variables(state)}
+    solved = _Solved(own)
+    for relation in relations:
+        if isinstance(relation, Computed):
+            solved.define(value_term(relation.value, a, b), relation.term, relation.value.extended != "")
+    for relation in relations:
+        if isinstance(relation, Affine) and relation.defines and relation.lead.side != "e":
+            solved.define(
+                value_term(relation.lead, a, b), _definition(relation, a, b), relation.lead.extended != ""
+            )
+    for state in (a, b):
+        _substitute(state, solved.mapping)
+    assumed = dict.fromkeys(relation_term(relation, a, b) for relation in relations)
+    return a, b, tuple(term for term in assumed if term is not TRUE)
+
+
+def _definition(relation: Affine, a: State, b: State) -> Term:
+    width = relation.width
+    rest = (mul(const(-c, width), value_term(v, a, b)) for c, v in relation.terms[:-1])
+    return add(const(-relation.constant, width), *rest)
+
+
+class _Solved:
+    """Variables that are replaced by terms of others, never in a circle."""
+
+    def __init__(self, own: set[Term]) -> None:
+        self.mapping: dict[Term, Term] = {}
+        self._own = own
+        self._parts = 0
+
+    def define(self, lead: Term, value: Term, extended: bool) -> None:
+        """Makes ``lead`` equal to ``value`` where ``lead`` is, or is part of, a variable that is still free. Where it
+        is an extension only its low half can be given a value."""
+        lead, value = substitute([lead, value], self.mapping)
+        if extended and lead.op in (Op.ZEXT, Op.SEXT):
+            lead = lead.args[0]
+            value = extract(value, 0, lead.width)
+        if lead.op is Op.EXTRACT and lead.args[0] in self._own:
+            lead = self._split(lead)
+        if lead in self._own and lead not in variables([value]):
+            self._set(lead, value)
+
+    def _split(self, part: Term) -> Term:
+        """A new variable for a part of one, which becomes the parts beside each other."""
+        whole = part.args[0]
+        assert isinstance(part.payload, int)
+        low, high = part.payload, whole.width - part.payload - part.width
+        self._parts += 1
+        names = [(high, "high"), (part.width, "part"), (low, "low")]
+        pieces = [var(f"{whole.name}/{self._parts} {name}", width) for width, name in names if width]
+        self._own.update(pieces)
+        self._set(whole, concat(*pieces))
+        return pieces[1] if high else pieces[0]
+
+    def _set(self, variable: Term, value: Term) -> None:
+        self._own.discard(variable)
+        keys = list(self.mapping)
+        changed = substitute([self.mapping[key] for key in keys], {variable: value})
+        self.mapping = dict(zip(keys, changed, strict=True))
+        self.mapping[variable] = value
+
+
+def _free_state(side: Side, slots: Iterable[Value], outer: Term) -> State:
+    """A state of which only the return address and the direction flag are known."""
+    state = State(memory(f"{side}:frame"), outer)
+    for cell in (*GPR_CELLS, *VECTOR_CELLS):
+        state.set_register(cell.name, var(f"{side}:{cell.name}", 8 * cell.size))
+    for cell in FLAG_CELLS:
+        if cell.name != "df":
+            state.set_register(cell.name, zext(var(f"{side}:{cell.name}", 1), 8))
+    for offset, size in _clusters((slot.offset, slot.size) for slot in slots):
+        state.cells.put(offset, var(f"{side}:frame {offset}", 8 * size))
+    state.cells.put(0, RETURN_ADDRESS)
+    return state
+
+
+def _clusters(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges ``(offset, size)`` with those that overlap as one."""
+    found: list[tuple[int, int]] = []
+    for offset, size in sorted(ranges):
+        if found and offset < sum(found[-1]):
+            start, length = found[-1]
+            found[-1] = (start, max(length, offset + size - start))
+        else:
+            found.append((offset, size))
+    return [(offset, size) for offset, size in found if offset + size <= 0]
+
+
+def _variables(state: State) -> Iterable[Term]:
+    for pieces in state.registers.values():
+        yield from (value for _, _, value in pieces if value.op is Op.VAR)
+    yield from (value for _, value in state.cells.items() if value is not RETURN_ADDRESS)
+
+
+def _substitute(state: State, mapping: dict[Term, Term]) -> None:
+    for cell, pieces in state.registers.items():
+        state.registers[cell] = [
+            (start, size, substitute([value], mapping)[0]) for start, size, value in pieces
+        ]
+    for offset, value in list(state.cells.items()):
+        state.cells.put(offset, substitute([value], mapping)[0])
