@@ -61,5 +61,5 @@ def make_pair() -> MakePair:
 @pytest.fixture(scope="session")
 def solver() -> Iterator[Solver]:
     """Asks both solvers, without a cache."""
-    with Solver(cache=None) as one:
+    with Solver() as one:
         yield one

@@ -232,7 +232,7 @@ class Prover:
         """Both are at points that belong together: every access of the rewrite must be covered by now."""
         writes = self.specification.memory
         open_ = uncovered(here.accesses, here.pending, self._extents(), writes=writes, pages=False)
-        if open_ and not isinstance(self._ask((*here.conditions, or_(*open_))), Unsat):
+        if open_ and not isinstance(self.ask((*here.conditions, or_(*open_))), Unsat):
             open_ = uncovered(here.accesses, here.pending, self._extents(), writes=writes)
             self.require(here, or_(*open_), "the rewrite may access memory where the original does not")
         return replace(here, accesses=(), pending=())
@@ -332,7 +332,7 @@ class Prover:
         found = perhaps_on_stack(first, second)
         if found is not None:
             wrong = or_(FALSE, *(one.condition for one in found))
-            if wrong is FALSE or isinstance(self._ask((*here.conditions, wrong)), Unsat):
+            if wrong is FALSE or isinstance(self.ask((*here.conditions, wrong)), Unsat):
                 return
         self.provisos[f"{first[0].callee.name} takes no arguments on the stack"] = None
 
