@@ -50,7 +50,7 @@ class Linear:
             case Op.NOT:
                 self.constant = self.constant - times & self.mask
                 stack.append((args[0], -times))
-            case Op.CONCAT:
+            case Op.CONCAT if any(arg.op is Op.CONST for arg in args):
                 at = width - args[0].width
                 stack.append((lift(args[0], width), times << at))
                 for part in args[1:]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 from itertools import count
-from weakref import WeakValueDictionary
+from weakref import ref
 
 
 class Op(IntEnum):
@@ -111,17 +111,37 @@ class Term:
 Payload = int | str | tuple[str, int] | None
 _Key = tuple[Op, int, tuple[Term, ...], Payload]
 
+
+class _Reference(ref[Term]):
+    """A weak reference that knows where it is kept."""
+
+    __slots__ = ("key",)
+    key: _Key
+
+
 _SERIALS = count()
-_KNOWN: WeakValueDictionary[_Key, Term] = WeakValueDictionary()
+_KNOWN: dict[_Key, _Reference] = {}
+
+
+def _forget(reference: ref[Term]) -> None:
+    assert isinstance(reference, _Reference)
+    if _KNOWN.get(reference.key) is reference:
+        del _KNOWN[reference.key]
 
 
 def make(op: Op, width: int, args: tuple[Term, ...] = (), payload: Payload = None) -> Term:
     """The one term of that shape, without any folding. For the constructors of this package."""
     key = (op, width, args, payload)
-    found = _KNOWN.get(key)
-    if found is None:
-        found = _KNOWN[key] = Term(op, width, args, payload)
-    return found
+    reference = _KNOWN.get(key)
+    if reference is not None:
+        found = reference()
+        if found is not None:
+            return found
+    term = Term(op, width, args, payload)
+    reference = _Reference(term, _forget)
+    reference.key = key
+    _KNOWN[key] = reference
+    return term
 
 
 def subterms(*roots: Term) -> Iterator[Term]:
