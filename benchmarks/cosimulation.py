@@ -38,6 +38,7 @@ from cosim import (
     testable,
 )
 from cosim_llvm import disagreements_with_llvm
+from cosim_smt import disagreements_with_terms
 
 _LIBRARIES = Path("/lib/x86_64-linux-gnu")
 _DEFAULT = ("libz.so.1", "libbz2.so.1.0", "liblzma.so.5", "gzip", "xz", "lua5.4")
@@ -67,11 +68,16 @@ def collect(paths: list[Path], examples: int) -> dict[str, Form]:
 def _compare(
     executor: Executor, example: Example, batch: StateBatch, domain: str
 ) -> Iterator[tuple[str, list[Disagreement]]]:
-    """Disagreements by domain. The compiled form says nothing of what only transfers control."""
+    """Disagreements by domain. The compiled form and the terms say nothing of what only transfers control, and terms
+    nothing of ``rep``."""
     result = expected(executor, example, batch)
-    if domain != "llvm":
+    if domain in ("concrete", "all"):
         yield "concrete", disagreements(example, batch, result, concrete)
-    if domain != "concrete":
+    if domain in ("smt", "all"):
+        terms = disagreements_with_terms(example, batch, result)
+        if terms is not None:
+            yield "smt", terms
+    if domain in ("llvm", "all"):
         compiled = disagreements_with_llvm(executor, example, batch, result, Target())
         if compiled is not None:
             yield "llvm", compiled
@@ -85,7 +91,7 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sweep", action="store_true", help="all encodings of the opcode maps, not files")
-    parser.add_argument("--domain", choices=("concrete", "llvm", "both"), default="both")
+    parser.add_argument("--domain", choices=("concrete", "llvm", "smt", "all"), default="all")
     arguments = parser.parse_args()
     began = time.perf_counter()
     paths: list[Path] = []

@@ -1,4 +1,4 @@
-"""Which flags an instruction leaves undefined.
+"""Which flags and results an instruction leaves undefined.
 
 Compiled code does not read them, so what p-code writes there is of no account; a comparison with a processor must
 leave them out, and a proof must take them as unknown.
@@ -8,6 +8,10 @@ Source: Intel SDM volume 2, "Flags Affected" of each instruction; AMD64 Architec
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from burnish.core.pcode import Varnode
+from burnish.machine.emit import general
 from burnish.machine.encoding import Encoding, Map, decode
 from burnish.machine.shifts import DOUBLE_SHIFTS, SHIFTS
 
@@ -31,6 +35,27 @@ def undefined_flags(raw: bytes, count: int | None = None) -> frozenset[str]:
     or None for whatever any count may leave undefined."""
     encoding = decode(raw)
     return ALWAYS if encoding is None else ALWAYS | _undefined(encoding, count)
+
+
+@dataclass(frozen=True, slots=True)
+class UndefinedResult:
+    """A register that an instruction leaves undefined where, after it, ``flag`` is 1."""
+
+    register: Varnode
+    flag: str
+
+
+def undefined_results(raw: bytes) -> tuple[UndefinedResult, ...]:
+    """What the instruction ``raw`` leaves undefined beside flags: the destination of BSF and BSR where the source is 0,
+    all 64 bits of it for 32-bit operands. (AMD says that it keeps its value, and p-code does so; of Intel's processors
+    some clear the upper half.) Other instructions with undefined results, as SHLD of 16 bits, are refused."""
+    encoding = decode(raw)
+    if encoding is None or encoding.map is not Map.TWO or encoding.opcode not in (0xBC, 0xBD):
+        return ()
+    if encoding.mandatory == 0xF3:
+        return ()
+    size = 2 if encoding.operand_size == 2 else 8
+    return (UndefinedResult(general(encoding.reg, size), "zf"),)
 
 
 def _undefined(encoding: Encoding, count: int | None) -> frozenset[str]:

@@ -175,17 +175,31 @@ def number(term: Term, values: list[int]) -> int:
     return _COMPUTE[term.op](term, values) & (1 << term.width) - 1
 
 
+class Evaluator:
+    """Terms that are evaluated many times, on one model after another."""
+
+    def __init__(self, roots: Sequence[Term]) -> None:
+        order = list(subterms(*roots))
+        place = {term: index for index, term in enumerate(order)}
+        self._steps = [(term, [place[arg] for arg in term.args]) for term in order]
+        self._roots = [place[root] for root in roots]
+
+    def __call__(self, model: Assignment) -> list[int]:
+        """The values of the terms, as unsigned integers."""
+        values: list[Value] = []
+        for term, args in self._steps:
+            values.append(_value(term, [values[index] for index in args], model))
+        found: list[int] = []
+        for index in self._roots:
+            value = values[index]
+            assert isinstance(value, int)
+            found.append(value)
+        return found
+
+
 def evaluate(roots: Sequence[Term], model: Assignment) -> list[int]:
     """The values of terms that are bit-vectors, as unsigned integers."""
-    known: dict[Term, Value] = {}
-    for term in subterms(*roots):
-        known[term] = _value(term, [known[arg] for arg in term.args], model)
-    found: list[int] = []
-    for root in roots:
-        value = known[root]
-        assert isinstance(value, int)
-        found.append(value)
-    return found
+    return Evaluator(roots)(model)
 
 
 def _value(term: Term, values: list[Value], model: Assignment) -> Value:

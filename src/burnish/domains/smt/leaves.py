@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from burnish.domains.smt import evaluate
-from burnish.domains.smt.terms import Op, Term, make
+from burnish.domains.smt.terms import Op, Payload, Term, make
 
 
 def const(value: int, width: int) -> Term:
@@ -29,11 +29,9 @@ def signed(value: int, width: int) -> int:
     return value - (1 << width) if value >> (width - 1) & 1 else value
 
 
-def made(op: Op, width: int, args: tuple[Term, ...]) -> Term:
+def made(op: Op, width: int, args: tuple[Term, ...], payload: Payload = None) -> Term:
     """The term, or its value where all operands are known."""
-    term = make(op, width, args)
-    return (
-        const(evaluate.number(term, [arg.value for arg in args]), width)
-        if all(a.is_const for a in args)
-        else term
-    )
+    term = make(op, width, args, payload)
+    if all(arg.op is Op.CONST for arg in args):
+        return const(evaluate.number(term, [arg.value for arg in args]), width)
+    return term

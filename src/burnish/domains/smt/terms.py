@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 from itertools import count
-from weakref import WeakValueDictionary
+from weakref import ref
 
 
 class Op(IntEnum):
@@ -69,9 +69,10 @@ class Op(IntEnum):
 
 class Term:
     """One node. ``args`` are terms; ``payload`` is described with each ``Op``. ``serial`` grows from term to term in
-    the order in which they are made: for sorting."""
+    the order in which they are made: for sorting. ``depth`` is the length of the longest way to a leaf. ``bits`` keeps
+    what ``known`` finds."""
 
-    __slots__ = ("__weakref__", "args", "op", "payload", "serial", "width")
+    __slots__ = ("__weakref__", "args", "bits", "depth", "op", "payload", "serial", "width")
 
     def __init__(self, op: Op, width: int, args: tuple[Term, ...], payload: Payload) -> None:
         self.op = op
@@ -79,6 +80,8 @@ class Term:
         self.args = args
         self.payload = payload
         self.serial = next(_SERIALS)
+        self.depth = 1 + max((arg.depth for arg in args), default=-1)
+        self.bits: tuple[int, int] | None = None
 
     @property
     def is_const(self) -> bool:
@@ -108,17 +111,37 @@ class Term:
 Payload = int | str | tuple[str, int] | None
 _Key = tuple[Op, int, tuple[Term, ...], Payload]
 
+
+class _Reference(ref[Term]):
+    """A weak reference that knows where it is kept."""
+
+    __slots__ = ("key",)
+    key: _Key
+
+
 _SERIALS = count()
-_KNOWN: WeakValueDictionary[_Key, Term] = WeakValueDictionary()
+_KNOWN: dict[_Key, _Reference] = {}
+
+
+def _forget(reference: ref[Term]) -> None:
+    assert isinstance(reference, _Reference)
+    if _KNOWN.get(reference.key) is reference:
+        del _KNOWN[reference.key]
 
 
 def make(op: Op, width: int, args: tuple[Term, ...] = (), payload: Payload = None) -> Term:
     """The one term of that shape, without any folding. For the constructors of this package."""
     key = (op, width, args, payload)
-    found = _KNOWN.get(key)
-    if found is None:
-        found = _KNOWN[key] = Term(op, width, args, payload)
-    return found
+    reference = _KNOWN.get(key)
+    if reference is not None:
+        found = reference()
+        if found is not None:
+            return found
+    term = Term(op, width, args, payload)
+    reference = _Reference(term, _forget)
+    reference.key = key
+    _KNOWN[key] = reference
+    return term
 
 
 def subterms(*roots: Term) -> Iterator[Term]:

@@ -1,0 +1,288 @@
+"""Constructors of bitwise operations and of truth values.
+
+Negations stand at the leaves, but outside of an exclusive or. Operations on what lies side by side are done part by
+part, and where bits are known there is nothing left to do.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from burnish.domains.smt.dispatch import construct, plain
+from burnish.domains.smt.known import known
+from burnish.domains.smt.leaves import const
+from burnish.domains.smt.terms import Op, Term, make
+from burnish.domains.smt.words import concat, extract, sext
+
+_SEGMENTS = 4
+"""Where known bits alternate more often than this, operations are not split at them."""
+_NESTED = 80
+"""Negation stays outside of what is deeper."""
+
+
+@lru_cache(maxsize=1 << 15)
+def not_(a: Term) -> Term:
+    """Bitwise complement; negation of a truth value."""
+    ones = (1 << a.width) - 1
+    match a.op:
+        case Op.CONST:
+            return const(~a.value, a.width)
+        case Op.NOT:
+            return a.args[0]
+        case Op.AND | Op.OR if a.depth < _NESTED:
+            other = Op.OR if a.op is Op.AND else Op.AND
+            return construct(other, a.width, [not_(arg) for arg in a.args])
+        case Op.ITE if a.width == 1 or a.args[1].is_const or a.args[2].is_const:
+            condition, then, other = a.args
+            return construct(Op.ITE, a.width, [condition, not_(then), not_(other)])
+        case Op.CONCAT:
+            return concat(*map(not_, a.args))
+        case Op.ZEXT:
+            return concat(const(ones, a.width - a.args[0].width), not_(a.args[0]))
+        case Op.SEXT:
+            return sext(not_(a.args[0]), a.width)
+        case Op.ADD | Op.MUL if a.width > 1 and _is_linear(a):
+            minus = construct(Op.MUL, a.width, [a, const(-1, a.width)])
+            return construct(Op.ADD, a.width, [minus, const(-1, a.width)])
+        case _:
+            return make(Op.NOT, a.width, (a,))
+
+
+def _is_linear(a: Term) -> bool:
+    return a.op is Op.ADD or a.args[-1].op is Op.CONST
+
+
+def and_(*operands: Term) -> Term:
+    """Bitwise and, of one or more."""
+    return _both(Op.AND, operands)
+
+
+def or_(*operands: Term) -> Term:
+    """Bitwise or, of one or more."""
+    return _both(Op.OR, operands)
+
+
+def _both(op: Op, operands: Sequence[Term]) -> Term:
+    """And, or or. ``neutral`` changes nothing, ``absorbing`` decides."""
+    width = operands[0].width
+    ones = (1 << width) - 1
+    neutral, absorbing = (ones, 0) if op is Op.AND else (0, ones)
+    constant, rest = neutral, dict[Term, None]()
+    for term in _flat(op, operands):
+        if term.op is Op.CONST:
+            constant = constant & term.value if op is Op.AND else constant | term.value
+        else:
+            rest[term] = None
+    if constant == absorbing or _has_complements(rest):
+        return const(absorbing, width)
+    if width == 1:
+        return _truths(op, rest)
+    if constant != neutral and rest:
+        constant = _needed(op, constant, rest)
+    terms = sorted(rest, key=_serial)
+    if constant != neutral:
+        terms.append(const(constant, width))
+    if len(terms) < 2:
+        return terms[0] if terms else const(neutral, width)
+    return _in_parts(op, terms) or _of_sign(op, terms) or make(op, width, tuple(terms))
+
+
+def _serial(term: Term) -> int:
+    return term.serial
+
+
+def _flat(op: Op, operands: Sequence[Term]) -> Iterable[Term]:
+    for term in operands:
+        if term.op is op:
+            yield from term.args
+        else:
+            yield term
+
+
+def _has_complements(terms: dict[Term, None]) -> bool:
+    if len(terms) < 2:
+        return False
+    for term in terms:
+        if term.op is Op.NOT:
+            if term.args[0] in terms:
+                return True
+        elif (term.width == 1 or term.op in (Op.ADD, Op.AND, Op.OR)) and not_(term) in terms:
+            return True
+    return False
+
+
+def _needed(op: Op, constant: int, rest: Iterable[Term]) -> int:
+    """The constant without the bits that the other operands decide alone."""
+    decided = 0
+    for term in rest:
+        zeros, ones = known(term)
+        decided |= zeros if op is Op.AND else ones
+    if op is Op.AND:
+        full = constant | decided
+        return full if full == (1 << next(iter(rest)).width) - 1 else constant
+    return 0 if constant & ~decided == 0 else constant
+
+
+def _of_sign(op: Op, terms: Sequence[Term]) -> Term | None:
+    """With copies of one bit: a choice."""
+    if len(terms) != 2:
+        return None
+    for sign, other in (terms, terms[::-1]):
+        if sign.op is Op.SEXT and sign.args[0].width == 1:
+            width = sign.width
+            arms = [other, const(0, width)] if op is Op.AND else [const(-1, width), other]
+            return construct(Op.ITE, width, [sign.args[0], *arms])
+    return None
+
+
+# Part by part.
+
+
+def _in_parts(op: Op, terms: Sequence[Term]) -> Term | None:
+    """The operation in each part, where operands have parts; None where they have none."""
+    width = terms[0].width
+    cuts: set[int] = set()
+    for term in terms:
+        cuts.update(_seams(op, term))
+    if not cuts:
+        return None
+    edges = [0, *sorted(cuts), width]
+    combine = {Op.AND: and_, Op.OR: or_, Op.XOR: xor}[op]
+    parts = [
+        combine(*(extract(term, low, high - low) for term in terms))
+        for low, high in itertools.pairwise(edges)
+    ]
+    return concat(*reversed(parts))
+
+
+@lru_cache(maxsize=1 << 15)
+def _seams(op: Op, term: Term) -> tuple[int, ...]:
+    """Bits at which an operand begins another part, without 0."""
+    if term.op is Op.CONCAT:
+        found: list[int] = []
+        at = 0
+        for part in reversed(term.args):
+            found += [at + seam for seam in _seams(op, part)]
+            at += part.width
+            found.append(at)
+        return tuple(found[:-1])
+    if term.op is Op.ZEXT:
+        return (*_seams(op, term.args[0]), term.args[0].width)
+    zeros, ones = known(term)
+    if term.op is Op.CONST:
+        return () if op is Op.XOR else _runs(ones, term.width)
+    return _ends(zeros, term.width)
+
+
+def _runs(mask: int, width: int) -> tuple[int, ...]:
+    """Where runs of equal bits begin, or the ends alone where there are many."""
+    changes = (mask ^ mask << 1) & (1 << width) - 1 & ~1
+    if changes.bit_count() < _SEGMENTS:
+        return tuple(bit for bit in range(1, width) if changes >> bit & 1)
+    return _ends(~mask & (1 << width) - 1, width)
+
+
+def _ends(zeros: int, width: int) -> tuple[int, ...]:
+    """Where the zeros at the low end stop, and those at the high end begin."""
+    low = ((zeros + 1) & ~zeros).bit_length() - 1
+    high = (~zeros & (1 << width) - 1).bit_length()
+    return tuple(bit for bit in (low, high) if 0 < bit < width)
+
+
+# Exclusive or.
+
+
+def xor(*operands: Term) -> Term:
+    """Bitwise exclusive or, of one or more."""
+    width = operands[0].width
+    ones = (1 << width) - 1
+    constant, rest = 0, dict[Term, None]()
+    for term in _flat(Op.XOR, operands):
+        if term.op is Op.NOT:
+            constant ^= ones
+            term = term.args[0]
+        for part in term.args if term.op is Op.XOR else (term,):
+            if part.op is Op.CONST:
+                constant ^= part.value
+            elif part in rest:
+                del rest[part]
+            else:
+                rest[part] = None
+    if not rest:
+        return const(constant, width)
+    terms = sorted(rest, key=_serial)
+    if len(terms) == 1 and constant in (0, ones):
+        return not_(terms[0]) if constant else terms[0]
+    if constant == ones:
+        return not_(xor(*terms))
+    if width == 1:
+        return make(Op.XOR, 1, tuple(terms))
+    if constant:
+        terms.append(const(constant, width))
+    if _are_apart(terms):
+        return or_(*terms)
+    return _in_parts(Op.XOR, terms) or make(Op.XOR, width, tuple(terms))
+
+
+def _are_apart(terms: Sequence[Term]) -> bool:
+    """True where no bit can be set in two of the terms."""
+    seen = 0
+    for term in terms:
+        possible = (1 << term.width) - 1 & ~known(term)[0]
+        if seen & possible:
+            return False
+        seen |= possible
+    return True
+
+
+# Truth values.
+
+
+def _truths(op: Op, terms: dict[Term, None]) -> Term:
+    if not terms:
+        return const(1 if op is Op.AND else 0, 1)
+    if op is Op.OR:
+        terms = _with_equality(terms, lambda term: term)
+    else:
+        terms = _with_equality(terms, not_)
+    found = sorted(terms, key=_serial)
+    if len(found) == 1:
+        return found[0]
+    if len(terms) > 1 and _has_complements(terms):
+        return const(0 if op is Op.AND else 1, 1)
+    return make(op, 1, tuple(found))
+
+
+def _with_equality(terms: dict[Term, None], view: Callable[[Term], Term]) -> dict[Term, None]:
+    """Alternatives, with ``a < b`` and ``a = b`` as one ``not b < a``, and ``a < b`` and ``not a = b`` as the latter;
+    ``view`` turns the parts of a conjunction into alternatives, and back."""
+    for term in terms:
+        order = _order(view(term))
+        if order is None:
+            continue
+        op, a, b = order
+        equal = construct(Op.EQ, 1, (a, b))
+        if view(equal) in terms:
+            rest = {other: None for other in terms if other is not term and other is not view(equal)}
+            rest[view(not_(construct(op, 1, (b, a))))] = None
+            return _with_equality(rest, view)
+        if view(not_(equal)) in terms:
+            return _with_equality({other: None for other in terms if other is not term}, view)
+    return terms
+
+
+def _order(term: Term) -> tuple[Op, Term, Term] | None:
+    """``(ULT or SLT, a, b)`` where the term says ``a < b``: a sign says less than 0."""
+    if term.op is Op.ULT or term.op is Op.SLT:
+        return term.op, *term.args
+    if term.op is Op.EXTRACT and term.payload == term.args[0].width - 1:
+        return Op.SLT, term.args[0], const(0, term.args[0].width)
+    return None
+
+
+plain(Op.NOT, not_)
+plain(Op.AND, and_)
+plain(Op.OR, or_)
+plain(Op.XOR, xor)
