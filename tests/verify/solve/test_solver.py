@@ -22,6 +22,7 @@ from burnish.verify.solve.solver import Solver, solve
 from .terms import hard, number, swar_popcount
 
 X, Y = t.var("x", 32), t.var("y", 32)
+P, Q = t.var("p8", 8), t.var("q8", 8)
 A, B = t.var("a", 64), t.var("b", 64)
 M, N = t.memory("m"), t.memory("n")
 
@@ -52,12 +53,13 @@ SATISFIABLE = {
         t.ne(t.select(t.ite(t.ult(A, B), M, N), A), t.select(t.ite(t.ult(A, B), N, M), A)),
     ),
     "a function": (t.ne(t.apply("f", 8, X, Y), t.apply("f", 8, Y, X)), t.ult(t.apply("g", 64), A)),
+    "a function and a variable of one name": (t.ult(t.var("k", 8), t.apply("k", 8)),),
     "ones": (t.eq(t.popcount(X), number(31)), t.eq(t.clz(X), number(0)), t.eq(t.ctz(X), number(0))),
     "zeros": (t.eq(t.clz(X), number(17)), t.eq(t.ctz(X), number(11)), t.eq(t.ctz(Y), number(32))),
 }
 UNSATISFIABLE = {
     "addition commutes": (t.ne(t.add(t.xor(X, number(7)), Y), t.sub(Y, t.sub(number(0), t.xor(number(7), X)))),),
-    "division": (t.ult(Y, number(9)), t.ne(X, t.add(t.mul(t.udiv(X, Y), Y), t.urem(X, Y)))),
+    "division": (t.ne(P, t.add(t.mul(t.udiv(P, Q), Q), t.urem(P, Q))), t.ne(Q, t.const(0, 8))),
     "no 33 zeros": (t.ult(number(32), t.clz(X)),),
     "no 33 zeros at the end": (t.ult(number(32), t.ctz(X)),),
     "ones by masks": (t.ne(t.popcount(X), swar_popcount(X)),),
