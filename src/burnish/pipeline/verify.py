@@ -13,7 +13,8 @@ from collections.abc import Callable
 from burnish.core.image import FunctionBounds
 from burnish.core.verdict import Unknown
 from burnish.pipeline.verifying import FunctionVerdict, Verification, VerifyOptions
-from burnish.verify.decide import Engines, NoEngines, decide
+from burnish.verify.decide import Engines, decide
+from burnish.verify.engines import StandardEngines
 from burnish.verify.subject import Input, choose_functions, read_input, read_pair
 
 Say = Callable[[str], None]
@@ -36,11 +37,11 @@ def verify(
     first = read_input(os.fspath(original), options.cflags, options.syntax)
     second = read_input(os.fspath(rewrite), options.cflags, options.syntax)
     chosen = choose_functions(first, second, options.function, options.against)
-    engines = NoEngines()
     rows: list[FunctionVerdict] = []
-    for number, functions in enumerate(chosen, 1):
-        say(f"function {number} of {len(chosen)}: {functions[0].name}")
-        rows.append(_verdict(first, second, functions, options, engines))
+    with StandardEngines(options.solver, options.bound) as engines:
+        for number, functions in enumerate(chosen, 1):
+            say(f"function {number} of {len(chosen)}: {functions[0].name}")
+            rows.append(_verdict(first, second, functions, options, engines))
     return Verification(
         first.name,
         second.name,
@@ -68,6 +69,7 @@ def _verdict(
         decision.verdict,
         decision.reason,
         reading.pair.specification,
+        decision.provisos,
         decision.effort,
         reading.notes,
     )

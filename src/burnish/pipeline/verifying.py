@@ -55,21 +55,23 @@ class VerifyOptions:
 
 @dataclass(frozen=True, slots=True)
 class FunctionVerdict:
-    """The verdict on one pair of functions. ``reason`` is why it is no stronger one; ``specification`` is None where it
-    could not be told; ``notes`` are sentences on how the pair was read."""
+    """The verdict on one pair of functions. ``reason`` is why it is no stronger one, ``provisos`` what it takes for
+    granted; ``specification`` is None where it could not be told; ``notes`` are sentences on how the pair was read."""
 
     function: str
     against: str
     verdict: Verdict
     reason: str = ""
     specification: Specification | None = None
+    provisos: tuple[str, ...] = ()
     effort: Effort = field(default_factory=Effort)
     notes: tuple[str, ...] = ()
 
     @property
     def overrides(self) -> tuple[str, ...]:
         """What stands beside the verdict."""
-        return () if self.specification is None else self.specification.overrides
+        changed = () if self.specification is None else self.specification.overrides
+        return (*changed, *(f"provided that {proviso}" for proviso in self.provisos))
 
 
 @dataclass(frozen=True, slots=True)

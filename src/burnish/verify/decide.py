@@ -71,10 +71,12 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict, why it is no stronger one (a phrase, empty for a proof and a counterexample), and what it took."""
+    """A verdict, why it is no stronger one (a phrase, empty for a proof and a counterexample), what it takes for
+    granted, and what it took."""
 
     verdict: Verdict
     reason: str = ""
+    provisos: tuple[str, ...] = ()
     effort: Effort = field(default_factory=Effort)
 
 
@@ -91,7 +93,7 @@ def decide(pair: Pair, engines: Engines, timeout_s: float) -> Decision:
     tested = time.monotonic()
     effort = Effort({"tests": tested - started}, tests.tested, tests.void)
     if tests.counterexample is not None:
-        return Decision(Refuted(tests.counterexample), "", effort)
+        return Decision(Refuted(tests.counterexample), effort=effort)
     proof = engines.prove(pair, max(timeout_s - (tested - started), 0.0))
     proved = time.monotonic()
     effort = Effort(
@@ -104,7 +106,8 @@ def decide(pair: Pair, engines: Engines, timeout_s: float) -> Decision:
         proof.method,
     )
     verdict, reason = _verdict(pair, engines, tests, proof)
-    return Decision(verdict, reason, effort)
+    holds = isinstance(verdict, Proved | Bounded)
+    return Decision(verdict, reason, proof.provisos if holds else (), effort)
 
 
 def _verdict(pair: Pair, engines: Engines, tests: TestResult, proof: Proof) -> tuple[Verdict, str]:
@@ -126,30 +129,11 @@ def _verdict(pair: Pair, engines: Engines, tests: TestResult, proof: Proof) -> t
             return Unknown(reason), reason
 
 
-class NoEngines:
-    """Neither tests nor proofs."""
-
-    def test(self, pair: Pair, seconds: float) -> TestResult:
-        """No tests."""
-        return _Untested()
-
-    def prove(self, pair: Pair, seconds: float) -> Proof:
-        """No proof."""
-        return Proof(Unknown("nothing here proves it"))
-
-    def replay(self, pair: Pair, model: Model) -> Counterexample | str:
-        """No counterexample."""
-        return "nothing here runs it"
-
-    @property
-    def solvers(self) -> Mapping[str, str]:
-        """None."""
-        return {}
-
-
 @dataclass(frozen=True, slots=True)
-class _Untested:
+class Untested:
+    """No tests, for a reason."""
+
+    reason: str
     tested: int = 0
     void: int = 0
     counterexample: Counterexample | None = None
-    reason: str = "it was not tested"
