@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from burnish.pipeline.face import merge as merge
     from burnish.pipeline.face import optimize as optimize
     from burnish.pipeline.face import record as record
+    from burnish.pipeline.face import verify as verify
     from burnish.pipeline.importing import import_profile as import_profile
     from burnish.pipeline.profile import profile as profile
     from burnish.pipeline.revert import revert as revert
@@ -44,6 +45,7 @@ _HOME = {
     "record": "burnish.pipeline.face",
     "revert": "burnish.pipeline.revert",
     "show": "burnish.pipeline.show",
+    "verify": "burnish.pipeline.face",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "record",
     "revert",
     "show",
+    "verify",
 ]
 
 

@@ -21,6 +21,7 @@ VERBS: dict[str, Verb] = {
     "optimize": Verb(
         "optimize", "Make a copy of a program that runs its workload faster.", takes_command=True
     ),
+    "verify": Verb("verify", "Prove that a function does the same as another, or show where it differs."),
     "record": Verb("record", "Run a program and keep what its hot functions did.", takes_command=True),
     "profile": Verb("profile", "Show what a recording says: hot functions, blocks and loops."),
     "merge": Verb("merge", "Write several recordings of one program as one."),

@@ -89,4 +89,11 @@ class Specification:
 
 
 def _shown(part: LiveOut) -> str:
-    return f"{part.register}:{part.size}"
+    """As assembly has it: ``eax`` and not ``rax:4``."""
+    name = part.register
+    whole = 16 if name.startswith("xmm") else 8
+    if part.size == whole:
+        return name
+    if part.size == 4 and name.startswith("r"):
+        return f"{name}d" if name[1:].isdigit() else f"e{name[1:]}"
+    return f"{name}:{part.size}"

@@ -16,7 +16,10 @@ from burnish.pipeline.record import record as record_run
 from burnish.pipeline.recording import RecordOptions
 from burnish.pipeline.recording_words import burst as burst_of
 from burnish.pipeline.recording_words import kinds, observer_of
+from burnish.pipeline.verify import verify as verify_files
+from burnish.pipeline.verifying import Verification, VerifyOptions
 from burnish.record.store import Recording
+from burnish.verify.subject import Overrides
 
 
 def optimize(
@@ -80,3 +83,31 @@ def merge(recordings: Iterable[Source], output: str | os.PathLike[str]) -> Recor
     """Write what several recordings of one program say together at ``output``, and open that. Raises as
     ``burnish.pipeline.merge.merge_recordings`` does."""
     return merge_recordings(recordings, Path(output)).open()
+
+
+def verify(
+    original: str | os.PathLike[str],
+    rewrite: str | os.PathLike[str],
+    function: str | None = None,
+    against: str | None = None,
+    *,
+    live_out: Iterable[str] | None = None,
+    memory: bool = True,
+    assume: Iterable[str] = (),
+    prototype: str | None = None,
+    same_callees: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    **options: Any,
+) -> Verification:
+    """Prove that ``function`` of ``original`` does the same as ``against`` (default: the same name) of ``rewrite``, or
+    find an input on which it does not; without ``function`` all of one name in both.
+
+    Files are ELF, objects, C or assembly; a string of several lines is assembly text. ``options`` are the other fields
+    of ``VerifyOptions``: ``burnish.verify("a.s", "b.s", "f", live_out=["eax"], timeout_s=10.0)``. Raises as
+    ``burnish.pipeline.verify.verify`` does, and ``TypeError`` for an unknown option.
+    """
+    overrides = Overrides(
+        None if live_out is None else tuple(live_out), memory, tuple(assume), prototype, same_callees
+    )
+    chosen = VerifyOptions(function, against, overrides, **options)
+    return verify_files(original, rewrite, chosen, say)

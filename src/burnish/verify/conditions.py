@@ -81,9 +81,10 @@ class _Meaning:
                 return build.ne(self._value(expression, width), build.const(0, width))
 
     def _width(self, expression: Expression) -> int | None:
-        """The width that an expression has of itself, in bits; None for numbers."""
+        """The width that an expression has of itself, in bits; None for numbers, those that stand for
+        truth among them."""
         match expression:
-            case Number():
+            case Number() | Unary("!", _):
                 return None
             case Register(name):
                 return 8 * self._part(name)[2]
@@ -91,15 +92,13 @@ class _Meaning:
                 return 8 * size
             case Unary("sext" | "zext", _):
                 return _ADDRESS
-            case Unary("!", _):
-                return 1
             case Unary(_, operand):
                 return self._width(operand)
             case Binary("<<" | ">>" | "s>>", left, _):
                 return self._width(left)
             case Binary(operator, left, right):
                 if operator in _COMPARISONS or operator in ("&&", "||"):
-                    return 1
+                    return None
                 widths = [w for w in (self._width(left), self._width(right)) if w is not None]
                 return max(widths) if widths else None
             case _:

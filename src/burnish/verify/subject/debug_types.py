@@ -207,7 +207,7 @@ def _base(entry: Any) -> Layout:
         return scalar(name, size, Class.SSE)
     if encoding == _FLOAT and size == 16:
         if "128" in name or "quad" in name.lower():
-            return Layout(name, 16, 16, ((0, Class.SSE), (8, Class.SSE_UP)))
+            return Layout(name, 16, 16, ((0, 8, Class.SSE), (8, 8, Class.SSE_UP)))
         return scalar(name, 16, Class.X87)
     if encoding == _COMPLEX and size in (8, 16):
         return replace(scalar(name, size, Class.SSE), alignment=size // 2)
@@ -231,12 +231,14 @@ def _array(entry: Any, depth: int) -> Layout:
     if "DW_AT_GNU_vector" in entry.attributes:
         if size not in (8, 16):
             raise UnreadableTypeError(f"a vector of {size} bytes")
-        halves = ((0, Class.SSE), (8, Class.SSE_UP))
+        halves = ((0, 8, Class.SSE), (8, 8, Class.SSE_UP))
         return Layout(f"{element.text} vector", size, size, halves[: size // 8])
     text = f"{element.text}[{count}]"
     if size > _IN_REGISTERS or element.in_memory:
         return Layout(text, size, element.alignment, (), in_memory=True)
-    parts = tuple((k * element.size + offset, kind) for k in range(count) for offset, kind in element.parts)
+    parts = tuple(
+        (k * element.size + at, length, kind) for k in range(count) for at, length, kind in element.parts
+    )
     return Layout(text, size, element.alignment, parts)
 
 
@@ -257,10 +259,10 @@ def _aggregate(entry: Any, depth: int) -> Layout:
         inner, offset = _field(child, depth)
         alignment = max(alignment, inner.alignment)
         in_memory = in_memory or inner.in_memory or offset % max(inner.alignment, 1) != 0
-        parts += [(offset + at, kind) for at, kind in inner.parts]
-    if not in_memory and any(kind is Class.X87 for _, kind in parts):
+        parts += [(offset + at, length, kind) for at, length, kind in inner.parts]
+    if not in_memory and any(kind is Class.X87 for _, _, kind in parts):
         raise UnreadableTypeError(f"{text}, which has a long double")
-    if any(offset >= size for offset, _ in parts):
+    if any(at + length > size for at, length, _ in parts):
         raise UnreadableTypeError(f"{text}, with a field beyond its end")
     return Layout(text, size, alignment, () if in_memory else tuple(parts), False, in_memory, by_reference)
 
@@ -272,9 +274,11 @@ def _field(child: Any, depth: int) -> tuple[Layout, int]:
         bit = child.attributes.get("DW_AT_data_bit_offset")
         if bit is None:
             raise UnreadableTypeError("a bit field as DWARF 3 describes it")
-        # The unit in which it lies may begin before it; a field never crosses an eightbyte that its type does not.
-        first, last = bit.value // 64, (bit.value + child.attributes["DW_AT_bit_size"].value - 1) // 64
-        parts = tuple((8 * at, Class.INTEGER) for at in range(first, last + 1))
+        first, last = bit.value // 8, (bit.value + child.attributes["DW_AT_bit_size"].value - 1) // 8
+        parts = tuple(
+            (max(8 * at, first), min(8 * at + 7, last) - max(8 * at, first) + 1, Class.INTEGER)
+            for at in range(first // 8, last // 8 + 1)
+        )
         return Layout(inner.text, inner.size, 1, parts), 0
     location = child.attributes.get("DW_AT_data_member_location")
     offset = 0 if location is None else location.value

@@ -28,8 +28,8 @@ class UnreadableTypeError(Exception):
     phrase."""
 
 
-Part = tuple[int, Class]
-"""(offset in bytes, class) of a scalar in a type; each lies in one eightbyte."""
+Part = tuple[int, int, Class]
+"""(offset, size, class) of a scalar in a type, in bytes; each lies in one eightbyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,18 @@ class Layout:
         if self.in_memory:
             return (Class.MEMORY,)
         found = [Class.NONE] * -(-self.size // 8)
-        for offset, kind in self.parts:
+        for offset, _, kind in self.parts:
             at = offset // 8
             if found[at] is Class.NONE:
                 found[at] = kind
             elif found[at] is not kind:
                 found[at] = Class.X87 if Class.X87 in (found[at], kind) else Class.INTEGER
         return tuple(found)
+
+    def filled(self, eightbyte: int) -> int:
+        """How many low bytes of an eightbyte there are without the padding at its end."""
+        start = 8 * eightbyte
+        return max((at + size - start for at, size, _ in self.parts if at // 8 == eightbyte), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +96,8 @@ class FunctionType:
             return (LiveOut("rax", 8),)
         integers, vectors = iter(("rax", "rdx")), iter(("xmm0", "xmm1"))
         found: list[LiveOut] = []
-        left = self.result.size
-        for kind in self.result.classes:
-            size = min(left, 8)
-            left -= size
+        for number, kind in enumerate(self.result.classes):
+            size = self.result.filled(number)
             if kind is Class.X87:
                 raise UnreadableTypeError(f"a result of type {self.result.text}, in an x87 register")
             if kind is Class.SSE_UP:
@@ -143,7 +146,7 @@ class FunctionType:
                 continue
             places.append(_LOW_BYTE[integers[0]] if wanted else "")
             for number, kind in enumerate(classes):
-                size = min(parameter.size - 8 * number, 8)
+                size = parameter.filled(number)
                 if kind is Class.SSE_UP:
                     registers[-1] = (registers[-1][0], registers[-1][1] + size)
                 elif kind is not Class.NONE:
@@ -157,7 +160,8 @@ def _as_passed(parameter: Layout) -> Layout:
 
 def scalar(text: str, size: int, kind: Class, is_bool: bool = False) -> Layout:
     """A type of one value, or, for more than 8 bytes, of several of one class."""
-    return Layout(text, size, size, tuple((offset, kind) for offset in range(0, size, 8)), is_bool)
+    parts = tuple((offset, min(size - offset, 8), kind) for offset in range(0, size, 8))
+    return Layout(text, size, size, parts, is_bool)
 
 
 _LOW_BYTE = {"rdi": "dil", "rsi": "sil", "rdx": "dl", "rcx": "cl", "r8": "r8b", "r9": "r9b"}

@@ -1,0 +1,210 @@
+"""``burnish verify``."""
+
+from __future__ import annotations
+
+import shlex
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from burnish.cli.options import JsonOption
+from burnish.cli.preload import preload
+
+OriginalArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ORIGINAL",
+        show_default=False,
+        help="ELF file, object, C source (.c) or assembly (.s); or a certificate.",
+    ),
+]
+RewriteArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="REWRITE", show_default=False, help="The file with what shall do the same."),
+]
+FunctionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--function",
+        "-f",
+        metavar="NAME|0xADDR",
+        show_default=False,
+        help="The function to compare; without it all that have one name in both files.",
+    ),
+]
+AgainstOption = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        metavar="NAME|0xADDR",
+        show_default=False,
+        help="Its counterpart in REWRITE, where that has another name.",
+    ),
+]
+LiveOutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--live-out",
+        metavar="REGISTERS",
+        show_default=False,
+        help="Compare these results, with commas between them (eax, rdx, xmm0:8), and not those of the type.",
+    ),
+]
+NoMemoryOption = Annotated[bool, typer.Option("--no-memory", help="Do not compare memory.")]
+AssumeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assume",
+        metavar="CONDITION",
+        show_default=False,
+        help="Only look at inputs for which this holds, as in 'rdi != 0 && [rdi+8]:4 s< 10'. May be repeated.",
+    ),
+]
+PrototypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prototype",
+        metavar="DECLARATION",
+        show_default=False,
+        help="The function's type in C, as in 'int f(const char *, unsigned)', where the files do not say.",
+    ),
+]
+SameCalleesOption = Annotated[
+    bool,
+    typer.Option(
+        "--assume-same-callees", help="Take functions of one name that both files call for one, unseen."
+    ),
+]
+BoundOption = Annotated[
+    int,
+    typer.Option("--bound", metavar="N", min=1, help="Unroll loops for which no invariant is found N times."),
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.01, help="For each pair of functions.")
+]
+
+
+class SolverChoice(Enum):
+    """Which solvers are asked."""
+
+    FIRST = "first"
+    BOTH = "both"
+    BITWUZLA = "bitwuzla"
+    Z3 = "z3"
+
+
+SolverOption = Annotated[
+    SolverChoice,
+    typer.Option(
+        "--solver", help="Take the first answer of Bitwuzla and Z3, want both to agree, or ask one alone."
+    ),
+]
+
+
+class AcceptChoice(Enum):
+    """Which verdicts count as success."""
+
+    PROVED = "proved"
+    BOUNDED = "bounded"
+    TESTED = "tested"
+
+
+AcceptOption = Annotated[
+    AcceptChoice, typer.Option("--accept", help="The weakest verdict for which the exit code is 0.")
+]
+TestsOption = Annotated[
+    int, typer.Option("--tests", metavar="N", min=0, help="Inputs on which both are run before any proof.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of everything random.")]
+CflagsOption = Annotated[
+    str, typer.Option("--cflags", metavar="FLAGS", help="What gcc is given for C sources.")
+]
+
+
+class SyntaxChoice(Enum):
+    """How assembly is written."""
+
+    ATT = "att"
+    INTEL = "intel"
+
+
+SyntaxOption = Annotated[
+    SyntaxChoice, typer.Option("--syntax", help="How assembly is written that does not say so itself.")
+]
+
+
+def run(
+    original: OriginalArgument,
+    rewrite: RewriteArgument = None,
+    function: FunctionOption = None,
+    against: AgainstOption = None,
+    live_out: LiveOutOption = None,
+    no_memory: NoMemoryOption = False,
+    assume: AssumeOption = None,
+    prototype: PrototypeOption = None,
+    assume_same_callees: SameCalleesOption = False,
+    bound: BoundOption = 8,
+    timeout: TimeoutOption = 60.0,
+    solver: SolverOption = SolverChoice.FIRST,
+    accept: AcceptOption = AcceptChoice.PROVED,
+    tests: TestsOption = 512,
+    seed: SeedOption = 0,
+    cflags: CflagsOption = "-O2",
+    syntax: SyntaxOption = SyntaxChoice.ATT,
+    json: JsonOption = False,
+) -> int:
+    """Prove that a function does the same as another, or find an input on which it does not.
+
+    Functions of one name in ORIGINAL and REWRITE are compared. What must be the same: results by the function's type
+    (from debug information or --prototype; else all registers that may carry one), memory, callee-saved registers,
+    calls and their order, faults, termination. What you take away from that stands beside the verdict. Exits 0 for
+    PROVED (or what --accept allows), 1 for REFUTED, 3 for anything weaker.
+    """
+    preload("burnish.pipeline.verify", "burnish.report.verify")
+    from burnish.core.errors import UsageError
+    from burnish.pipeline.verify import verify
+    from burnish.pipeline.verifying import Accept, VerifyOptions
+    from burnish.report.progress import progress
+    from burnish.report.verify import print_verification
+    from burnish.verify.solve.query import Choice
+    from burnish.verify.subject import Overrides
+
+    if rewrite is None:
+        raise UsageError(f"name the file with the function that {original} is compared with")
+    overrides = Overrides(
+        live_out=None if live_out is None else tuple(filter(None, map(str.strip, live_out.split(",")))),
+        memory=not no_memory,
+        assume=tuple(assume or ()),
+        prototype=prototype,
+        same_callees=assume_same_callees,
+    )
+    options = VerifyOptions(
+        function=function,
+        against=against,
+        overrides=overrides,
+        bound=bound,
+        timeout_s=timeout,
+        solver=Choice(solver.value),
+        accept=Accept(accept.value),
+        tests=tests,
+        seed=seed,
+        cflags=tuple(_words(cflags)),
+        syntax="intel" if syntax is SyntaxChoice.INTEL else "att",
+    )
+    with progress() as say:
+        done = verify(original, rewrite, options, say)
+    if json:
+        print(done.to_json())
+    else:
+        print_verification(done)
+    return done.exit_code
+
+
+def _words(text: str) -> list[str]:
+    from burnish.core.errors import UsageError
+
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--cflags {text!r} cannot be read: {error}") from None

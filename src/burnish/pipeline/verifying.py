@@ -1,0 +1,109 @@
+"""What ``burnish verify`` is asked, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import ClassVar
+
+from burnish.core.specification import Specification
+from burnish.core.verdict import Bounded, Proved, Refuted, Tested, Unknown, Verdict, strength
+from burnish.pipeline.results import Result
+from burnish.verify.decide import Effort
+from burnish.verify.solve.query import Choice
+from burnish.verify.subject import Overrides, Syntax
+
+
+class Accept(Enum):
+    """The weakest verdict that counts as a success."""
+
+    PROVED = "proved"
+    BOUNDED = "bounded"
+    TESTED = "tested"
+
+
+_RANK = {
+    Accept.PROVED: strength(Proved())[0],
+    Accept.BOUNDED: strength(Bounded(1))[0],
+    Accept.TESTED: strength(Tested(1))[0],
+}
+_HOLDS, _REFUTED, _UNKNOWN = 0, 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """``timeout_s`` bounds the work on one pair of functions; ``tests`` is how many inputs are tried first, ``bound``
+    how often loops are unrolled for which no invariant is found. ``cflags`` are gcc's. ``smt_lib`` is a folder for the
+    solvers' queries. Without ``cache`` nothing is used that earlier runs left."""
+
+    function: str | None = None
+    against: str | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    bound: int = 8
+    timeout_s: float = 60.0
+    solver: Choice = Choice.FIRST
+    accept: Accept = Accept.PROVED
+    tests: int = 512
+    seed: int = 0
+    cflags: tuple[str, ...] = ("-O2",)
+    syntax: Syntax = "att"
+    smt_lib: Path | None = None
+    cache: bool = True
+    recording: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionVerdict:
+    """The verdict on one pair of functions. ``reason`` is why it is no stronger one, ``provisos`` what it takes for
+    granted; ``specification`` is None where it could not be told; ``notes`` are sentences on how the pair was read."""
+
+    function: str
+    against: str
+    verdict: Verdict
+    reason: str = ""
+    specification: Specification | None = None
+    provisos: tuple[str, ...] = ()
+    effort: Effort = field(default_factory=Effort)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What stands beside the verdict."""
+        changed = () if self.specification is None else self.specification.overrides
+        return (*changed, *(f"provided that {proviso}" for proviso in self.provisos))
+
+
+@dataclass(frozen=True, slots=True)
+class Verification(Result):
+    """What ``verify`` found: one verdict a pair of functions, in the order of the original's addresses. ``seconds`` is
+    all the time it took."""
+
+    verb: ClassVar[str] = "verify"
+    original: str
+    rewrite: str
+    accept: Accept
+    functions: tuple[FunctionVerdict, ...]
+    seconds: float
+    seed: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """The weakest of all."""
+        return min((row.verdict for row in self.functions), key=strength)
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all verdicts are as strong as was asked for, 1 where one is ``REFUTED``, else 3."""
+        return exit_code(self.verdict, self.accept)
+
+
+def exit_code(verdict: Verdict, accept: Accept) -> int:
+    """0 where the verdict is as strong as is asked for, 1 where it is ``REFUTED``, else 3."""
+    match verdict:
+        case Refuted():
+            return _REFUTED
+        case Unknown():
+            return _UNKNOWN
+        case Proved() | Bounded() | Tested():
+            return _HOLDS if strength(verdict)[0] >= _RANK[accept] else _UNKNOWN

@@ -1,0 +1,104 @@
+"""The text of ``burnish verify``."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from burnish.core.specification import ALL_LIVE_OUTS, Specification
+from burnish.core.verdict import Counterexample, Proved, Refuted, Unknown, Verdict, label
+from burnish.pipeline.verifying import FunctionVerdict, Verification
+from burnish.report.tables import Column, print_line, print_table
+
+_SOURCES = {
+    "dwarf": "from the debug information",
+    "prototype": "from the prototype",
+    "default": "no type is known, so all that may carry a result",
+    "option": "as asked for",
+}
+
+
+def print_verification(done: Verification) -> None:
+    """The verdict with what stands beside it, and what was done; a table where there are several functions."""
+    if len(done.functions) == 1:
+        _print_one(done, done.functions[0])
+    else:
+        _print_many(done)
+
+
+def _print_one(done: Verification, row: FunctionVerdict) -> None:
+    print_line(f"{_verdict(row)}: {_names(row)} ({done.original}, {done.rewrite})")
+    if row.reason and not isinstance(row.verdict, Unknown):
+        print_line(f"Not proved: {row.reason}.")
+    for note in row.notes:
+        print_line(f"Note: {note}.")
+    if isinstance(row.verdict, Refuted):
+        _print_counterexample(row.verdict.counterexample)
+    if row.specification is not None:
+        print_line(f"Compared: {_compared(row.specification)}.")
+    print_line(f"{_effort(row)} in {done.seconds:.2f} s.")
+
+
+def _print_many(done: Verification) -> None:
+    columns = (
+        Column("function", folds=True),
+        Column("verdict", folds=True),
+        Column("time", right=True),
+        Column("why no stronger", folds=True),
+    )
+    print_table(columns, [_row(row) for row in done.functions])
+    print()
+    counts = Counter(_word(row.verdict) for row in done.functions)
+    total = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+    print_line(f"{len(done.functions)} functions of {done.original} and {done.rewrite}: {total}.")
+
+
+def _row(row: FunctionVerdict) -> tuple[str, ...]:
+    why = row.reason
+    if isinstance(row.verdict, Refuted):
+        why = " ".join(row.verdict.counterexample.differing)
+    word = _verdict(row) if not isinstance(row.verdict, Unknown) else "UNKNOWN"
+    return _names(row), word, f"{1000 * sum(row.effort.seconds.values()):.0f} ms", why
+
+
+def _names(row: FunctionVerdict) -> str:
+    return row.function if row.function == row.against else f"{row.function} against {row.against}"
+
+
+def _word(verdict: Verdict) -> str:
+    return label(verdict).partition("(")[0]
+
+
+def _verdict(row: FunctionVerdict) -> str:
+    """Never a bare word where the user changed what is compared."""
+    word = "REFUTED" if isinstance(row.verdict, Refuted) else label(row.verdict)
+    return f"{word} {', '.join(row.overrides)}" if row.overrides else word
+
+
+def _compared(specification: Specification) -> str:
+    parts = [f"{part.register} ({part.size} bytes)" for part in specification.live_outs]
+    source = _SOURCES[specification.source]
+    if specification.live_outs == ALL_LIVE_OUTS and specification.source == "default":
+        parts = [part.register for part in specification.live_outs]
+    results = f"{', '.join(parts) or 'no result'} ({source})"
+    memory = "memory" if specification.memory else "not memory"
+    return f"{results}, {memory}, callee-saved registers, calls, faults, termination"
+
+
+def _effort(row: FunctionVerdict) -> str:
+    effort = row.effort
+    parts = [f"{effort.tests} tests"]
+    if effort.queries:
+        solvers = " and ".join(f"{name} {version}" for name, version in effort.solvers.items())
+        parts.append(f"{effort.queries} queries" + (f" to {solvers}" if solvers else ""))
+    if effort.invariants:
+        parts.append(f"{len(effort.invariants)} invariants")
+    if effort.method and isinstance(row.verdict, Proved):
+        parts.append(effort.method)
+    return ", ".join(parts)
+
+
+def _print_counterexample(found: Counterexample) -> None:
+    for sentence in found.differing:
+        print_line(f"  {sentence}")
+    for name, value in found.registers.items():
+        print_line(f"  {name:<6} {value:#x}")
