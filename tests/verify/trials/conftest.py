@@ -65,9 +65,12 @@ def _compiled(
     specification: Specification,
     flags: tuple[str, str] = ("-O0", "-O3"),
     callees: Sequence[Callee] = (),
+    idioms: bool = False,
 ) -> Pair:
-    plain = ("-fno-stack-protector", "-fcf-protection=none", "-fno-tree-loop-distribute-patterns")
-    first, second = (compile_c(source + "\n\n", [flag, *plain]) for flag in flags)
+    plain = ["-fno-stack-protector", "-fcf-protection=none"]
+    if not idioms:
+        plain.append("-fno-tree-loop-distribute-patterns")
+    first, second = (compile_c(source + "\n\n", [*flag.split(), *plain]) for flag in flags)
     return Pair(side(first, "f", callees), side(second, "f", callees), specification)
 
 
@@ -79,7 +82,8 @@ def assembled() -> Callable[..., Pair]:
 
 @pytest.fixture(scope="session")
 def compiled() -> Callable[..., Pair]:
-    """``compiled(source, specification, flags, callees)``: the function ``f`` of C at two levels of optimisation."""
+    """``compiled(source, specification, flags, callees)``: the function ``f`` of C at two levels of optimisation.
+    With ``idioms`` the compiler may make loops into calls of the C library."""
     if shutil.which("gcc") is None:
         pytest.skip("needs gcc")
     return _compiled
