@@ -75,9 +75,8 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_call_has_a_counterexample(compiled: Callable[..., Pair], bench: Bench, name: str) -> None:
     first, second, word = WRONG[name]
-    one, two = (
-        compiled(text, EAX, ("-O1 -w", "-O1 -w"), CALLEES, idioms=True).original for text in (first, second)
-    )
+    pair = compiled(first, EAX, ("-O1 -w", "-O1 -w"), CALLEES, idioms=True, against=second)
+    one, two = pair.original, pair.rewrite
     found = PreparedOriginal.prepare(one, EAX, bench, count=200).test(two, bench).counterexample
     assert found is not None
     assert word in found.differing[0]
