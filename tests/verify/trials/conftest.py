@@ -1,88 +1,77 @@
-"""Pairs of functions from C and assembly, with objects told apart by section, and processes to run them in."""
+"""Pairs of functions from C and assembly, and processes to run them in."""
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from burnish.core.code import Function
-from burnish.core.image import Image
-from burnish.core.pcode import OpCode, Space
 from burnish.core.specification import Specification
-from burnish.images import assemble, compile_c, control_flow
-from burnish.verify.pair import Callee, DataObject, Pair, Place, Side
+from burnish.verify.pair import Callee, Pair, Side
+from burnish.verify.subject import Input, Overrides, choose_functions, read_input, read_pair
+from burnish.verify.subject.pairs import Reading
 from burnish.verify.trials import Bench
 
 
-def side(image: Image, name: str, callees: Sequence[Callee] = ()) -> Side:
-    """One function of an image."""
-    bounds = next(bounds for bounds in image.functions if bounds.name == name)
-    function = control_flow(image, bounds)
-    assert isinstance(function, Function), function
+def _pair(one: Input, two: Input, specification: Specification, callees: Sequence[Callee] = ()) -> Pair:
+    functions = choose_functions(one, two, "f")[0]
+    reading = read_pair(one, two, functions, Overrides(same_callees=True))
+    assert isinstance(reading, Reading), reading
     known = {callee.name: callee for callee in callees}
-    called: dict[int, Callee] = {}
-    for table in (image.plt, image.got):
-        for address, imported in table.items():
-            called[address] = known.get(imported.name, Callee(imported.name))
-    for other in image.functions:
-        if other.name != name and not other.is_part:
-            called[other.address] = known.get(other.name, Callee(other.name))
-    places: dict[int, Place] = {}
-    for block in function.blocks:
-        for operation in block.operations:
-            if operation.opcode in (OpCode.ADDRESS, OpCode.LOAD, OpCode.STORE):
-                node = operation.inputs[0]
-                if node.space is Space.CONST:
-                    place = _place(image, node.offset)
-                    if place is not None:
-                        places[node.offset] = place
-    return Side(name, image, function, places, called)
+
+    def side(found: Side) -> Side:
+        return replace(found, callees={a: known.get(c.name, c) for a, c in found.callees.items()})
+
+    return Pair(side(reading.pair.original), side(reading.pair.rewrite), specification)
 
 
-def _place(image: Image, address: int) -> Place | None:
-    for section in image.sections:
-        if section.address <= address < section.end and not image.is_code(address):
-            data = None
-            name = section.name
-            if image.is_constant(section.address, section.size):
-                data = image.read(section.address, section.size)
-                assert data is not None
-                name += hashlib.sha256(data).hexdigest()
-            return Place(DataObject(name, section.size, 64, data), address - section.address)
-    return None
-
-
-def _assembled(original: str, rewrite: str, specification: Specification) -> Pair:
-    first, second = (assemble(f".globl f\nf:\n{text}\n", "intel") for text in (original, rewrite))
-    return Pair(side(first, "f"), side(second, "f"), specification)
-
-
-def _compiled(
-    source: str,
-    specification: Specification,
-    flags: tuple[str, str] = ("-O0", "-O3"),
-    callees: Sequence[Callee] = (),
-) -> Pair:
-    plain = ("-fno-stack-protector", "-fcf-protection=none", "-fno-tree-loop-distribute-patterns")
-    first, second = (compile_c(source + "\n\n", [flag, *plain]) for flag in flags)
-    return Pair(side(first, "f", callees), side(second, "f", callees), specification)
+@functools.cache
+def assemble_pair(original: str, rewrite: str, specification: Specification) -> Pair:
+    """Two texts in Intel syntax, as functions ``f``."""
+    one, two = (read_input(f".globl f\nf:\n{text}\n", syntax="intel") for text in (original, rewrite))
+    return _pair(one, two, specification)
 
 
 @pytest.fixture(scope="session")
 def assembled() -> Callable[..., Pair]:
     """``assembled(original, rewrite, specification)``: two texts in Intel syntax, as functions ``f``."""
-    return _assembled
+    return assemble_pair
 
 
 @pytest.fixture(scope="session")
-def compiled() -> Callable[..., Pair]:
-    """``compiled(source, specification, flags, callees)``: the function ``f`` of C at two levels of optimisation."""
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
+    """``compiled(source, specification, flags, callees)``: the function ``f`` of C at two levels of optimisation.
+    With ``idioms`` the compiler may make loops into calls of the C library; ``against`` is the rewrite's source."""
     if shutil.which("gcc") is None:
         pytest.skip("needs gcc")
-    return _compiled
+    folder = tmp_path_factory.mktemp("sources")
+
+    @functools.cache
+    def read(text: str, flags: tuple[str, ...]) -> Input:
+        path: Path = folder / f"source{len(list(folder.iterdir()))}.c"
+        path.write_text(text + "\n")
+        return read_input(path, flags)
+
+    def compile_pair(
+        source: str,
+        specification: Specification,
+        flags: tuple[str, str] = ("-O0", "-O3"),
+        callees: Sequence[Callee] = (),
+        idioms: bool = False,
+        against: str = "",
+    ) -> Pair:
+        plain = ["-fno-stack-protector", "-fcf-protection=none"]
+        if not idioms:
+            plain.append("-fno-tree-loop-distribute-patterns")
+        one = read(source, (*flags[0].split(), *plain))
+        two = read(against or source, (*flags[1].split(), *plain))
+        return _pair(one, two, specification, callees)
+
+    return compile_pair
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ WRONG = {
     "a store to the caller's frame": ("ret", "mov qword ptr [rsp + 16], 0; ret", NOTHING),
     "a kept register": ("mov eax, edi; ret", "mov ebx, edi; mov eax, ebx; ret", EAX),
     "half of a kept register": ("mov eax, edi; ret", "mov r12d, r12d; mov eax, edi; ret", EAX),
-    "an access beyond": ("mov eax, edi; ret", "mov eax, edi; mov rcx, [0]; ret", EAX),
+    "an access beyond": ("mov eax, edi; ret", "mov eax, edi; mov rcx, [rdi]; ret", EAX),
     "a division": ("xor eax, eax; ret", "mov eax, edi; cdq; idiv esi; xor eax, eax; ret", EAX),
     "an endless loop": ("mov eax, edi; ret", "mov eax, edi; 1: jmp 1b", EAX),
     "an uninitialised register": ("xor eax, eax; ret", "mov eax, r11d; ret", EAX),

@@ -73,7 +73,11 @@ class Arena:
 
 def objects_of(side: Side) -> list[DataObject]:
     """The objects that a side refers to, in order of the addresses by which it does."""
-    found = {place.data.name: place.data for _, place in sorted(side.places.items())}
+    found = {
+        place.data.name: place.data
+        for table in (side.places, side.slots)
+        for _, place in sorted(table.items())
+    }
     return list(found.values())
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.core.image import Access
 from burnish.core.state import FLAGS_MASK
 from burnish.runtime.batch import StateBatch, Window
 from burnish.verify.trials.shape import (
@@ -25,10 +26,13 @@ from burnish.verify.trials.shape import (
     register_probe,
     stack_probe,
 )
+from burnish.verify.trials.stubs import LEDGER, LEDGER_SIZE, LITTER, LITTER_SIZE
 from burnish.verify.trials.values import Octets, Source, Words, contents, integers, small, vectors
 
 FIRST_AREA = 2
 """Windows of a batch: the dead stack, the live stack, the areas in order, thread-local memory if there is any."""
+_DEEP = 4096
+"""A stack deeper than that holds the same below the stack pointer in all states."""
 _HUGE = 1 << 16
 """Objects beyond that size have the same contents in all states."""
 
@@ -43,16 +47,17 @@ def draw(shape: Shape, rows: int, source: Source, pool: Words, *, probing: float
     for area, held in zip(shape.areas, memory, strict=True):
         _fill_slots(shape, area, held, source)
     live = _live_stack(shape, rows, source, pool, probing)
-    windows = [
-        Window(shape.rsp - shape.below, np.zeros((rows, shape.below), np.uint8), observed=False),
-        Window(shape.rsp, live),
-    ]
+    dead = np.zeros((rows, shape.below) if shape.below <= _DEEP else shape.below, np.uint8)
+    windows = [Window(shape.rsp - shape.below, dead, observed=False), Window(shape.rsp, live)]
     for area, held in zip(shape.areas, memory, strict=True):
         windows.append(Window(area.start, held))
     if shape.uses_fs:
         local = source.integers(0, 256, 2 * FS_SIZE, np.uint8)
         local[FS_SIZE : FS_SIZE + 8] = np.array([FS_BASE], np.uint64).view(np.uint8)
         windows.append(Window(FS_BASE - FS_SIZE, local))
+    if shape.calls:
+        windows.append(Window(LITTER, np.zeros((rows, LITTER_SIZE), np.uint8), observed=False))
+        windows.append(Window(LEDGER, np.zeros(LEDGER_SIZE, np.uint8)))
     xmm = source.integers(0, 1 << 64, (rows, 16, 2), np.uint64)
     if shape.uses_vectors:
         xmm[:, :VECTOR_ARGUMENTS] = vectors(source, rows, VECTOR_ARGUMENTS, pool)
@@ -62,18 +67,25 @@ def draw(shape: Shape, rows: int, source: Source, pool: Words, *, probing: float
 
 
 def with_garbage(batch: StateBatch, source: Source) -> StateBatch:
-    """The same inputs with other contents of what is no argument: other registers, flags, and the stack below."""
+    """The same inputs with other contents of what is no argument: other registers, flags, the stack below, and what
+    calls leave behind."""
     rows = len(batch)
     gpr, xmm = batch.gpr.copy(), batch.xmm.copy()
     others = [number for number in range(16) if number not in ARGUMENTS and number != RSP]
     gpr[:, others] = source.integers(0, 1 << 64, (rows, len(others)), np.uint64)
     xmm[:, VECTOR_ARGUMENTS:] = source.integers(0, 1 << 64, (rows, 16 - VECTOR_ARGUMENTS, 2), np.uint64)
     flags = source.integers(0, FLAGS_MASK + 1, rows, np.uint64) & np.uint64(FLAGS_MASK & ~DIRECTION)
-    dead = batch.windows[0]
-    garbage = source.integers(0, 1 << 64, (rows, dead.size // 8), np.uint64).view(np.uint8)
-    return replace(
-        batch, gpr=gpr, xmm=xmm, flags=flags, windows=(replace(dead, contents=garbage), *batch.windows[1:])
+    windows = tuple(
+        window if window.observed or Access.WRITE not in window.access else _littered(window, source)
+        for window in batch.windows
     )
+    return replace(batch, gpr=gpr, xmm=xmm, flags=flags, windows=windows)
+
+
+def _littered(window: Window, source: Source) -> Window:
+    shape = window.contents.shape
+    words = source.integers(0, 1 << 64, (*shape[:-1], shape[-1] // 8), np.uint64)
+    return replace(window, contents=words.view(np.uint8))
 
 
 def select(batch: StateBatch, chosen: NDArray[np.intp]) -> StateBatch:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from burnish.core.code import Instruction, Switch
+from burnish.core.code import Function, Instruction, Switch
 from burnish.machine.encoding import Encoding, decode
 from burnish.runtime.batch import DEFAULT_CODE_ADDRESS
 from burnish.verify.pair import Side
@@ -57,26 +57,38 @@ class _Part:
 
 
 def transplant(
-    side: Side, arena: Arena, stubs: Mapping[str, bytes] | None = None, address: int = DEFAULT_CODE_ADDRESS
+    side: Side, arena: Arena, stubs: Mapping[str, int] | None = None, address: int = DEFAULT_CODE_ADDRESS
 ) -> NativeCode:
-    """The native code of ``side``, whose objects are in ``arena``. ``stubs`` has position-independent code for each
-    callee by name. Raises ``CannotRunError``."""
+    """The native code of ``side`` and of what it calls as far as that is known, with objects in ``arena``. ``stubs``
+    has the address of the code that stands for each other callee, by name. Raises ``CannotRunError``."""
     return _Transplant(side, arena, {} if stubs is None else stubs, address).make()
 
 
+def bodies_by_name(side: Side) -> dict[str, Function]:
+    """Functions that run as they are when they are called: the side's own, and those that it calls and whose code is
+    known."""
+    found = {
+        side.callees[address].name: body for address, body in side.bodies.items() if address in side.callees
+    }
+    own = side.callees.get(side.function.address)
+    return found if own is None else {**found, own.name: side.function}
+
+
 class _Transplant:
-    def __init__(self, side: Side, arena: Arena, stubs: Mapping[str, bytes], address: int) -> None:
+    def __init__(self, side: Side, arena: Arena, stubs: Mapping[str, int], address: int) -> None:
         self._side = side
         self._arena = arena
         self._stubs = stubs
         self._address = address
-        self._instructions = sorted(side.function.instructions, key=lambda one: one.address)
+        self._bodies = bodies_by_name(side)
+        self._functions = list({id(f): f for f in (side.function, *self._bodies.values())}.values())
+        found = {one.address: one for f in self._functions for one in f.instructions}
+        self._instructions = [found[address] for address in sorted(found)]
         if not self._instructions:
             raise CannotRunError("no code")
         self._parts, self._size = _parts(self._instructions, side.function.address)
         self._tail = bytearray()
-        self._stub_at: dict[str, int] = {}
-        self._slot_at: dict[str, int] = {}
+        self._slot_at: dict[int, int] = {}
         self._tables: dict[int, int] = {}
 
     def make(self) -> NativeCode:
@@ -126,17 +138,18 @@ class _Transplant:
             here = self._address + offset + instruction.size
             _put(code, at, self._data_address(target, encoding) - here, size, instruction.address)
         else:
-            goal = self._offset(target)
-            if goal is None:
-                goal = self._stub(target)
-            _put(code, at, goal - offset - instruction.size, size, instruction.address)
+            here = self._address + offset + instruction.size
+            _put(code, at, self._code_address(target) - here, size, instruction.address)
 
     def _data_address(self, target: int, encoding: Encoding) -> int:
         table = self._tables.get(target)
         if table is not None:
             return self._address + table
         if target in self._side.callees and encoding.opcode == 0xFF and encoding.extension in (2, 4):
-            return self._address + self._slot(target)
+            return self._slot(target, self._code_address(target))
+        slot = self._side.slots.get(target)
+        if slot is not None:
+            return self._slot(target, self._arena.addresses[slot.data.name] + slot.offset)
         place = self._side.places.get(target)
         if place is not None:
             return self._arena.addresses[place.data.name] + place.offset
@@ -169,36 +182,36 @@ class _Transplant:
 
     # Calls.
 
-    def _stub(self, target: int) -> int:
-        """Offset of the stub for what a direct call or jump leads to."""
+    def _code_address(self, target: int) -> int:
+        """Where what a call or jump leads to lies: in the code, or a stub."""
+        inside = self._offset(target)
+        if inside is not None:
+            return self._address + inside
         callee = self._side.callees.get(target)
         if callee is None:
             raise CannotRunError(f"a jump or call to {target:#x}, of which it is not known what lies there")
-        if callee.name not in self._stub_at:
-            stub = self._stubs.get(callee.name)
-            if stub is None:
-                raise CannotRunError(f"calls {callee.name}")
-            self._stub_at[callee.name] = self._append(stub, 16)
-        return self._stub_at[callee.name]
+        body = self._bodies.get(callee.name)
+        offset = None if body is None else self._offset(body.address)
+        if offset is not None:
+            return self._address + offset
+        stub = self._stubs.get(callee.name)
+        if stub is None:
+            raise CannotRunError(f"calls {callee.name}")
+        return stub
 
-    def _slot(self, target: int) -> int:
-        """Offset of a word with the address of the stub for what an indirect call through memory leads to."""
-        name = self._side.callees[target].name
-        if name not in self._slot_at:
-            stub = self._address + self._stub(target)
-            self._slot_at[name] = self._append(struct.pack("<Q", stub))
-        return self._slot_at[name]
+    def _slot(self, slot: int, holds: int) -> int:
+        """Address of a word for a slot of the GOT, which holds an address."""
+        if slot not in self._slot_at:
+            self._slot_at[slot] = self._append(struct.pack("<Q", holds))
+        return self._address + self._slot_at[slot]
 
     # Jump tables.
 
     def _move_tables(self) -> None:
-        for block in self._side.function.blocks:
-            switch = block.terminator
-            if isinstance(switch, Switch) and any(label.part for label in switch.targets):
-                raise CannotRunError(f"a jump at {block.label} into the middle of an instruction")
         switches = [
             frozenset(label.address for label in block.terminator.targets)
-            for block in self._side.function.blocks
+            for function in self._functions
+            for block in function.blocks
             if isinstance(block.terminator, Switch)
         ]
         if not switches:

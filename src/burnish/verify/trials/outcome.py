@@ -14,6 +14,7 @@ from burnish.machine.registers import CALLEE_SAVED, GPR_NAMES
 from burnish.runtime.batch import BatchResult, StateBatch, Status
 from burnish.verify.pair import Side
 from burnish.verify.trials.shape import DIRECTION
+from burnish.verify.trials.stubs import LEDGER
 
 _MXCSR_CONTROL = 0xFFC0
 _WORD = (1 << 64) - 1
@@ -84,18 +85,26 @@ def _is_nan(value: int, exponent: int, fraction: int) -> bool:
 def differing(view: View, one: BatchResult, other: BatchResult, *, results_only: bool = False) -> Flags:
     """True for each row in which ``other`` may differ from ``one``, which has finished: exact, but for what
     ``first_difference`` excuses. With ``results_only`` registers that a function keeps are not compared."""
-    found: Flags = other.status != Status.FINISHED
+    found: Flags = ((one.flags ^ other.flags) & np.uint64(DIRECTION)) != 0
     for part in view.specification.live_outs:
         found |= _live_out_differs(part.register, part.size, one, other)
     if not results_only:
         found |= (one.gpr[:, _KEPT] != other.gpr[:, _KEPT]).any(axis=1)
-    found |= ((one.flags ^ other.flags) & np.uint64(DIRECTION)) != 0
     found |= ((one.mxcsr ^ other.mxcsr) & np.uint32(_MXCSR_CONTROL)) != 0
-    if view.specification.memory:
-        for address, mine, its in zip(view.addresses, one.windows, other.windows, strict=False):
+    if LEDGER in view.addresses:
+        # After a call that does not return there are no results. (That both ended so is told by the ledger.)
+        found &= _ledger(view, one)[:, 2] == 0
+    found |= other.status != Status.FINISHED
+    for address, mine, its in zip(view.addresses, one.windows, other.windows, strict=False):
+        if view.specification.memory or address == LEDGER:
             first = _live_from(view, address, mine.shape[1])
             found |= _rows_differ(mine[:, first:], its[:, first:])
     return found
+
+
+def _ledger(view: View, result: BatchResult) -> NDArray[np.uint64]:
+    """What the stubs noted, a row for each state."""
+    return result.windows[view.addresses.index(LEDGER)].view(np.uint64)
 
 
 def _live_from(view: View, address: int, size: int) -> int:
@@ -130,7 +139,26 @@ def first_difference(view: View, one: BatchResult, other: BatchResult, row: int)
     stop = other.stop(row)
     if stop is not None:
         return _stopped(stop)
+    if LEDGER in view.addresses:
+        mine, its = (_ledger(view, result)[row] for result in (one, other))
+        if (mine != its).any():
+            return _calls_difference(mine, its)
+        if mine[2]:
+            return _memory_difference(view, one, other, row)
     return _register_difference(view, one, other, row) or _memory_difference(view, one, other, row)
+
+
+def _calls_difference(mine: NDArray[np.uint64], its: NDArray[np.uint64]) -> str:
+    first, second = (held[4:].reshape(-1, 2) for held in (mine, its))
+    count = min(int(mine[0]), int(its[0]), len(first))
+    for number in range(count):
+        if first[number, 0] != second[number, 0]:
+            return f"Call number {number + 1} is of another function in the rewrite."
+        if first[number, 1] != second[number, 1]:
+            return f"Call number {number + 1} has other arguments, or finds other memory, in the rewrite."
+    if mine[0] != its[0]:
+        return f"The original makes {mine[0]} calls and the rewrite {its[0]}."
+    return "A call has other arguments, or finds other memory, in the rewrite."
 
 
 def _stopped(stop: Faulted | TimedOut | SystemCall) -> str:
@@ -178,6 +206,8 @@ def _memory_difference(view: View, one: BatchResult, other: BatchResult, row: in
     if not view.specification.memory:
         return ""
     for address, mine, its in _window_pairs(view.addresses, one, other, row):
+        if address == LEDGER:
+            continue
         first = _live_from(view, address, len(mine))
         for at in np.flatnonzero(mine[first:] != its[first:]).tolist():
             place = address + first + at

@@ -69,7 +69,8 @@ class Area:
 class Shape:
     """``registers`` has the area that each pointer among the arguments points to; ``bounded`` are arguments of which
     large values make it run on or out of its memory. ``below`` and ``above`` are bytes of stack below the stack
-    pointer at entry and above the return address, of which ``stack_slots`` are pointers, by offset."""
+    pointer at entry and above the return address, of which ``stack_slots`` are pointers, by offset. Vector
+    arguments of code that does not use vector registers are random. ``calls`` where there are calls of stubs."""
 
     areas: tuple[Area, ...] = ()
     registers: Mapping[int, int] = field(default_factory=dict[int, int])
@@ -80,6 +81,7 @@ class Shape:
     stack_slots: Mapping[int, int] = field(default_factory=dict[int, int])
     uses_fs: bool = False
     uses_vectors: bool = True
+    calls: bool = False
 
     @property
     def rsp(self) -> int:

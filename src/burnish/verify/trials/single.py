@@ -22,10 +22,12 @@ from burnish.runtime.batch import (
 from burnish.verify.pair import Pair
 from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.calls import Calls, stubbed
 from burnish.verify.trials.given import GivenInput
-from burnish.verify.trials.native import transplant
+from burnish.verify.trials.native import CannotRunError, bodies_by_name, transplant
 from burnish.verify.trials.outcome import View, computes_with_floats, first_difference
 from burnish.verify.trials.shape import PAGE
+from burnish.verify.trials.stubs import LEDGER, LEDGER_SIZE, LITTER, LITTER_SIZE, RESULTS
 
 _STEP = 1 << 16
 _DEEPEST = 1 << 20
@@ -72,9 +74,20 @@ class _Trial:
         self._arena = Arena().with_objects(objects, given.places)
         address, back = _code_place(given)
         self._placement = Placement(address, back)
-        self.original = transplant(pair.original, self._arena, address=address).data
-        self.rewrite = transplant(pair.rewrite, self._arena, address=address).data
-        self._objects = _missing_objects(self._arena, given)
+        callees = {callee.name: callee for side in (pair.original, pair.rewrite) for callee in stubbed(side)}
+        one_sided = callees.keys() & (
+            bodies_by_name(pair.original).keys() | bodies_by_name(pair.rewrite).keys()
+        )
+        if one_sided:
+            raise CannotRunError(f"calls {min(one_sided)}, of which only one side has the code")
+        rsp, extent = given.registers.get("rsp", 0), pair.specification.stack_bytes
+        own = {callee.name for callee in stubbed(pair.original)}
+        # The original's first, so that they return the same words as when the input was found.
+        ordered = sorted(callees.values(), key=lambda callee: (callee.name not in own, callee.name))
+        calls = Calls.of(ordered, rsp, extent, back)
+        self.original = transplant(pair.original, self._arena, calls.addresses, address).data
+        self.rewrite = transplant(pair.rewrite, self._arena, calls.addresses, address).data
+        self._objects = [*_missing_objects(self._arena, given), *_stub_memory(calls, pair, given)]
 
     def run(self, code: bytes) -> tuple[BatchResult, StateBatch, int]:
         """What one side leaves, with what it started from and the bytes of stack that were added below."""
@@ -120,6 +133,29 @@ def _missing_objects(arena: Arena, given: GivenInput) -> list[Window]:
         data = thing.data or bytes(max(thing.size, 1))
         access = Access.READ if thing.data is not None else Access.READ | Access.WRITE
         found.append(Window(address, np.frombuffer(data, np.uint8), access))
+    return found
+
+
+def _stub_memory(calls: Calls, pair: Pair, given: GivenInput) -> list[Window]:
+    """What stubs need and the input has not."""
+    if not calls.callees:
+        return []
+    rsp = given.registers.get("rsp", 0)
+    watched = [
+        (region.address, len(region.data))
+        for region in given.memory
+        if pair.specification.memory
+        and Access.WRITE in region.access
+        and region.address not in (LEDGER, LITTER)
+        and not region.address - _DEEPEST <= rsp < region.end
+    ]
+    found = calls.windows(watched)
+    for address, size in ((LITTER, LITTER_SIZE), (LEDGER, LEDGER_SIZE), (RESULTS, calls.results_size)):
+        held = [region for region in given.memory if region.address == address]
+        have = len(held[0].data) if held else 0
+        if have < size:
+            data = np.arange(size - have).astype(np.uint8) if address == RESULTS else np.zeros(size, np.uint8)
+            found.append(Window(address + have, data))
     return found
 
 

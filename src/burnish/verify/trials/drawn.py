@@ -1,0 +1,133 @@
+"""The inputs of a function's tests, and what the function makes of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from burnish.core.pcode import Space
+from burnish.core.specification import Specification
+from burnish.machine.registers import FS_OFFSET, VECTOR_BASE
+from burnish.runtime.batch import BatchResult, StateBatch, Status, Window
+from burnish.verify.pair import Side
+from burnish.verify.trials.arena import Arena
+from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.draw import concatenate, draw, interleave, select, with_garbage
+from burnish.verify.trials.outcome import View, differing
+from burnish.verify.trials.shape import ARGUMENTS, Area, Shape
+from burnish.verify.trials.values import Words
+
+_STAGES = (4, 32, 256)
+"""The first rows of the tests are run by themselves: most wrong code differs there."""
+_ATTEMPTS = 8
+_CALLER = 32
+"""Bytes of the caller's frame above the arguments on the stack, which nobody may change."""
+
+
+def take(result: BatchResult, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> BatchResult:
+    """The results of the states with these numbers."""
+    return BatchResult(
+        result.gpr[chosen],
+        result.xmm[chosen],
+        result.flags[chosen],
+        result.mxcsr[chosen],
+        tuple(held[chosen] for held in result.windows),
+        result.status[chosen],
+        result.number[chosen],
+        result.address[chosen],
+        result.rip[chosen],
+    )
+
+
+def first_shape(side: Side, specification: Specification, arena: Arena) -> Shape:
+    areas = tuple(
+        Area(arena.addresses[thing.name] + max(thing.size, 1), max(thing.size, 1), name=thing.name)
+        for thing in arena.writable
+    )
+    read = {
+        node.offset
+        for block in side.function.blocks
+        for operation in block.operations
+        for node in operation.inputs
+        if node.space is Space.REGISTER
+    }
+    above = -(-specification.stack_bytes // 16) * 16 + _CALLER
+    return Shape(
+        areas,
+        above=above,
+        stack_bytes=specification.stack_bytes,
+        uses_fs=FS_OFFSET in read,
+        uses_vectors=any(offset >= VECTOR_BASE for offset in read),
+    )
+
+
+def draw_tests(
+    code: bytes,
+    shape: Shape,
+    constants: tuple[Window, ...],
+    bench: Bench,
+    source: np.random.Generator,
+    pool: Words,
+    specification: Specification,
+    count: int,
+    deadline: float,
+) -> tuple[StateBatch | None, BatchResult | None, int]:
+    """States in pairs, what the original makes of them, and the number of void inputs."""
+    kept: list[StateBatch] = []
+    good = void = 0
+    for _ in range(_ATTEMPTS):
+        batch = draw(shape, count, source, pool)
+        if kept and good < count // 2:
+            _take_over(shape, batch, kept, source)
+        result = bench.run(code, replace(batch, windows=(*batch.windows, *constants)))
+        finished = np.flatnonzero(result.status == Status.FINISHED)
+        void += count - len(finished)
+        kept.append(select(batch, finished[: count - good]))
+        good += len(kept[-1])
+        if good >= count or time.monotonic() > deadline:
+            break
+    kept = [states for states in kept if len(states)]
+    if not good:
+        return None, None, void
+    first = concatenate(kept)
+    states = interleave(first, with_garbage(first, source))
+    result = bench.run(code, replace(states, windows=(*states.windows, *constants)))
+    view = View.of(specification, states, shape.rsp, shape.below, floats=True)
+    even, odd = (take(result, np.arange(start, len(states), 2)) for start in (0, 1))
+    dependent = differing(view, even, odd, results_only=True) | (even.status != Status.FINISHED)
+    void += int(dependent.sum())
+    pairs = np.flatnonzero(~dependent)
+    if not len(pairs):
+        return None, None, void
+    rows = np.stack((2 * pairs, 2 * pairs + 1), axis=1).reshape(-1)
+    return select(states, rows), take(result, rows), void
+
+
+def _take_over(
+    shape: Shape, batch: StateBatch, kept: Sequence[StateBatch], source: np.random.Generator
+) -> None:
+    """Where few inputs come to their return, most arguments of most states are those of some that did."""
+    good = np.concatenate([states.gpr for states in kept])
+    rows = len(batch)
+    if not len(good):
+        return
+    models = good[source.integers(0, len(good), rows)]
+    follows = source.random(rows) < 0.8
+    for register in ARGUMENTS:
+        chosen = follows & (source.random(rows) < 0.85)
+        batch.gpr[chosen, register] = models[chosen, register]
+
+
+def cut(states: StateBatch | None, result: BatchResult | None) -> list[tuple[StateBatch, BatchResult]]:
+    if states is None or result is None:
+        return []
+    edges = [0, *(edge for edge in _STAGES if edge < len(states)), len(states)]
+    stages: list[tuple[StateBatch, BatchResult]] = []
+    for start, end in pairwise(edges):
+        chosen = np.arange(start, end)
+        stages.append((select(states, chosen), take(result, chosen)))
+    return stages

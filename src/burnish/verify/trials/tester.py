@@ -1,0 +1,147 @@
+"""Runs one rewrite on the inputs of an original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from signal import SIGSEGV
+
+import numpy as np
+
+from burnish.core.image import Access
+from burnish.core.specification import Specification
+from burnish.core.verdict import Counterexample
+from burnish.runtime.batch import BatchResult, StateBatch, Status, Window
+from burnish.verify.pair import Side
+from burnish.verify.trials.arena import Arena, objects_of
+from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.calls import Calls, stubbed
+from burnish.verify.trials.draw import select
+from burnish.verify.trials.drawn import take
+from burnish.verify.trials.given import GivenInput
+from burnish.verify.trials.native import CannotRunError, bodies_by_name, transplant
+from burnish.verify.trials.outcome import View, differing, first_difference
+from burnish.verify.trials.shape import Shape
+from burnish.verify.trials.stubs import LITTER, LITTER_SIZE, MORE_STUBS, REAL_NAMES
+
+_DEEPEST_STACK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """What all rewrites of one original are run in. ``constants`` are windows that are the same for all inputs."""
+
+    side: Side
+    specification: Specification
+    arena: Arena
+    calls: Calls
+    shape: Shape
+    constants: tuple[Window, ...] = field(repr=False)
+    seed: int
+    floats: bool
+
+    def more_calls(self, rewrite: Side) -> Calls:
+        """Stubs for what a rewrite calls and the original does not: for what is done for real. Where the rest would lie
+        nothing is mapped. Raises ``CannotRunError`` where only one side has the code of a callee."""
+        theirs = stubbed(rewrite)
+        one_sided = (bodies_by_name(self.side).keys() & {callee.name for callee in theirs}) | (
+            bodies_by_name(rewrite).keys() & self.calls.addresses.keys()
+        )
+        if one_sided:
+            raise CannotRunError(f"calls {min(one_sided)}, of which only one side has the code")
+        more = [callee for callee in theirs if callee.name not in self.calls.addresses]
+        dropped = [c.name for c in more if c.name not in REAL_NAMES and (c.pure or c.reads_only)]
+        if dropped:
+            raise CannotRunError(f"calls {dropped[0]}, which the original does not")
+        real = [callee for callee in more if callee.name in REAL_NAMES]
+        made = Calls.of(real, self.shape.rsp, self.specification.stack_bytes, base=MORE_STUBS)
+        nowhere = {callee.name: MORE_STUBS - 16 for callee in more if callee.name not in REAL_NAMES}
+        return replace(made, addresses={**made.addresses, **nowhere})
+
+
+class Tester:
+    """Runs one rewrite."""
+
+    def __init__(self, setting: Setting, rewrite: Side, bench: Bench) -> None:
+        """Raises ``CannotRunError``."""
+        self._setting = setting
+        self._bench = bench
+        self._below = setting.shape.below
+        self._arena = setting.arena.with_objects(objects_of(rewrite))
+        more = setting.more_calls(rewrite)
+        self._code = transplant(rewrite, self._arena, {**more.addresses, **setting.calls.addresses}).data
+        added = self._arena.writable[len(setting.arena.writable) :]
+        self._added = [
+            Window(self._arena.addresses[thing.name], np.arange(1, max(thing.size, 1) + 1).astype(np.uint8))
+            for thing in added
+        ]
+        self._constants = [
+            *setting.constants,
+            *self._arena.constant_windows(setting.arena),
+            *more.windows(()),
+        ]
+        if more.code and not setting.shape.calls:
+            self._constants.append(Window(LITTER, np.full(LITTER_SIZE, 0x5A, np.uint8), Access.READ))
+
+    def run(self, states: StateBatch, expected: BatchResult) -> Counterexample | None:
+        """What differs on one of the states, or None."""
+        while True:
+            batch = self._batch(states)
+            result = self._bench.run(self._code, batch)
+            deeper = self._deeper(result)
+            if not deeper:
+                break
+            self._below = deeper
+        view = View.of(
+            self._setting.specification,
+            batch,
+            self._setting.shape.rsp,
+            self._below,
+            floats=self._setting.floats,
+        )
+        suspects = differing(view, expected, result)
+        known = len(expected.windows)
+        if self._setting.specification.memory:
+            for window, after in zip(self._added, result.windows[known:], strict=True):
+                suspects |= (after != window.contents).any(axis=1)
+        for row in np.flatnonzero(suspects).tolist():
+            sentence = self._judge(view, batch, expected, result, row)
+            if sentence:
+                given = GivenInput.of_row(batch, row, self._arena.addresses, "a drawn input")
+                side = self._setting.side
+                return given.counterexample(side.name, side.function.address, (sentence,), self._setting.seed)
+        return None
+
+    def _batch(self, states: StateBatch) -> StateBatch:
+        windows = (*states.windows, *self._added, *self._constants)
+        if self._below != self._setting.shape.below:
+            old = states.windows[0]
+            more = np.full((len(states), self._below - old.size), 0x5A, np.uint8)
+            dead = Window(old.end - self._below, np.concatenate((more, old.contents), axis=1), observed=False)
+            windows = (dead, *windows[1:])
+        return replace(states, windows=windows)
+
+    def _deeper(self, result: BatchResult) -> int:
+        """How much stack the rewrite wants below the stack pointer, where that is more than it has; else 0."""
+        low = self._setting.shape.rsp - self._below
+        faults = result.address[(result.status == Status.FAULTED) & (result.number == SIGSEGV)]
+        near = faults[(faults < low) & (faults >= low - _DEEPEST_STACK)]
+        if not len(near) or self._below >= _DEEPEST_STACK:
+            return 0
+        return min(_DEEPEST_STACK, -(-2 * int(self._setting.shape.rsp - near.min()) // 64) * 64)
+
+    def _judge(
+        self, view: View, batch: StateBatch, expected: BatchResult, result: BatchResult, row: int
+    ) -> str:
+        """A sentence on what differs in a row; empty where nothing does that counts."""
+        if result.status[row] == Status.TIMED_OUT:
+            chosen = np.array([row])
+            again = self._bench.run(self._code, select(batch, chosen), patiently=True)
+            return first_difference(view, take(expected, chosen), again, 0)
+        sentence = first_difference(view, expected, result, row)
+        if sentence or result.status[row] != Status.FINISHED or not self._setting.specification.memory:
+            return sentence
+        known = len(expected.windows)
+        for window, after in zip(self._added, result.windows[known:], strict=True):
+            if (after[row] != window.contents).any():
+                return f"The rewrite writes to memory at {window.address:#x} that the original does not refer to."
+        return ""
