@@ -8,6 +8,7 @@ last. Of all rules those are preferred under which most of the changing values a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -230,7 +231,7 @@ class Aligner:
 def _stretches(run: Run, chain: _Chain, node: Node) -> Iterator[tuple[list[int], list[int]]]:
     """For each stretch between two matches: the visits of both cuts in it."""
     visits_a, visits_b = run[0].visits, run[1].visits
-    for (i0, j0, _), (i1, j1, _) in zip(chain, chain[1:], strict=False):
+    for (i0, j0, _), (i1, j1, _) in itertools.pairwise(chain):
         yield (
             [i for i in range(i0 + 1, i1) if visits_a[i].where == node.a],
             [j for j in range(j0 + 1, j1) if visits_b[j].where == node.b],
@@ -252,7 +253,7 @@ def _still(run: Run, chain: _Chain, head: Label, rules: list[Rule]) -> _Chain:
     """A chain with the visits of ``head`` that nothing goes with, each beside where the rewrite stands."""
     found = list(chain)
     visits_a, visits_b = run[0].visits, run[1].visits
-    for (i0, j0, _), (i1, _, _) in zip(chain, chain[1:], strict=False):
+    for (i0, j0, _), (i1, _, _) in itertools.pairwise(chain):
         for i in range(i0 + 1, i1):
             if visits_a[i].where == head:
                 node = Node(head, visits_b[j0].where)
@@ -263,7 +264,7 @@ def _still(run: Run, chain: _Chain, head: Label, rules: list[Rule]) -> _Chain:
 
 def _steps(run: Run, chain: _Chain) -> Iterator[Step]:
     visits_a, visits_b = run[0].visits, run[1].visits
-    for (i0, j0, source), (i1, j1, target) in zip(chain, chain[1:], strict=False):
+    for (i0, j0, source), (i1, j1, target) in itertools.pairwise(chain):
         assert source is not None
         passed_a = tuple(visits_a[i].where for i in range(i0 + 1, i1 + 1))
         passed_b = tuple(visits_b[j].where for j in range(j0 + 1, j1 + 1))

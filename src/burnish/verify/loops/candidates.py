@@ -7,10 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
-from burnish.machine.registers import CALLEE_SAVED
-from burnish.recompile.bits import cells_in, cells_mask
+from burnish.machine.registers import CALLEE_SAVED, GPR_CELLS, VECTOR_CELLS
+from burnish.recompile.bits import cell_mask, cells_in, cells_mask
+from burnish.verify.engine.state import entry_value
 from burnish.verify.loops.modular import Numbers, relations
-from burnish.verify.loops.relations import Affine, Comparison, Order, OuterKept, Relation, holds
+from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation, holds
 from burnish.verify.loops.values import FRAME, Sample, Side, Value
 
 WIDTHS = (64, 32, 8)
@@ -26,6 +27,15 @@ _MOST_ORDERED = 24
 def cell_values(side: Side, live: int) -> tuple[Value, ...]:
     """The register cells with a byte in ``live`` (``recompile.bits``) that relations may speak of."""
     return tuple(Value(side, cell.name, 0, cell.size) for cell, _ in cells_in(live) if cell.size >= 8)
+
+
+def untouched(side: Side, written: int) -> tuple[Computed, ...]:
+    """That registers without a byte in ``written``, which a function does not change, hold what they held at entry."""
+    return tuple(
+        Computed(Value(side, cell.name, 0, cell.size), entry_value(cell, 0, cell.size))
+        for cell in (*GPR_CELLS, *VECTOR_CELLS)
+        if not written & cell_mask(cell.name)
+    )
 
 
 def slot_values(side: Side, slots: Iterable[tuple[int, int]]) -> tuple[Value, ...]:
@@ -115,13 +125,11 @@ def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affin
     defined: set[tuple[Side, str, int]] = set()
     for width in WIDTHS:
         table = columns(samples, values, width)
-        for value in [v for v in table if (v.side, v.cell, v.offset) in defined]:
+        for value in [v for v in table if _place(v) in defined]:
             del table[value]
         new = linear(table, width)
         found.extend(new)
-        defined.update(
-            (r.lead.side, r.lead.cell, r.lead.offset) for r in new if r.defines and not r.lead.extended
-        )
+        defined.update(_place(r.lead) for r in new if r.defines and not r.lead.extended)
     return found
 
 
@@ -129,13 +137,13 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
     """How values compare with each other and with 0 wherever they were sampled; of several comparisons of a pair the
     strongest of each kind. Left out are values that one of ``equal`` says to be the same as another, what the
     convention preserves, and vectors."""
-    known = {relation.lead for relation in equal if len(relation.terms) <= 2 and relation.defines}
+    known = {_place(r.lead) for r in equal if len(r.terms) <= 2 and r.defines and not r.lead.extended}
     wanted = [v for v in values if v.size <= 8 and not (v.side == "e" and v.cell in _PRESERVED)]
     found: list[Order] = []
     for width in (32, 64):
         table = columns(samples, wanted, width)
         sign = np.uint64(1 << (width - 1))
-        alike = [v for v in table if v not in known and not v.extended][:_MOST_ORDERED]
+        alike = [v for v in table if _place(v) not in known and not v.extended][:_MOST_ORDERED]
         for value in alike:
             if (table[value] < sign).all():
                 found.append(Order(value, Comparison.BELOW, int(sign)))
@@ -144,6 +152,10 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
         for a, b in combinations(alike, 2):
             found.extend(_ordered(a, b, table[a], table[b], sign))
     return found
+
+
+def _place(value: Value) -> tuple[Side, str, int]:
+    return value.side, value.cell, value.offset
 
 
 def _ordered(a: Value, b: Value, x: Numbers, y: Numbers, sign: np.uint64) -> list[Order]:

@@ -177,7 +177,7 @@ class RoundProver(Prover):
         assert isinstance(joint, LoopJoint)
         more = Prover._checked(self, joint, original, replace(rewrite, faults=[]))
         assert isinstance(more, LoopJoint)
-        known = {fault for fault in original.faults}
+        known = set(original.faults)
         new = [fault for fault in dict.fromkeys(rewrite.faults) if fault not in known and fault is not FALSE]
         return replace(more, faults=(*more.faults, *new))
 

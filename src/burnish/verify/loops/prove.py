@@ -7,20 +7,24 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from burnish.core.code import Function, Label
+from burnish.core.pcode import OpCode
 from burnish.core.state import MachineState
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
+from burnish.machine.registers import CELLS
+from burnish.recompile.bits import cell_mask, cells_mask, varnode_mask
 from burnish.recompile.calls import UNKNOWN
 from burnish.recompile.liveness import liveness
 from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
 from burnish.verify.loops.align import Aligner, Alignment, Node
-from burnish.verify.loops.candidates import cell_values, entry_values, slot_values
+from burnish.verify.loops.candidates import cell_values, entry_values, slot_values, untouched
 from burnish.verify.loops.heads import Irreducible, Loop, natural_loops
 from burnish.verify.loops.invariants import Invariants, check, cuts_of
 from burnish.verify.loops.product import RoundProver
+from burnish.verify.loops.relations import Computed
 from burnish.verify.loops.search import Search
 from burnish.verify.loops.traces import Trace, traces
 from burnish.verify.loops.values import Side, Value
@@ -70,7 +74,7 @@ def _attempt(
 ) -> Proof:
     prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts, steps=alignment.steps)
     try:
-        invariants: Invariants = Search(prover, alignment, values).run()
+        invariants: Invariants = Search(prover, alignment, values, _untouched(pair)).run()
     except NotProvedError as error:
         return Proof(Unknown(str(error)), error.model, prover.queries)
     except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
@@ -102,6 +106,10 @@ def _alignments(
         )
 
 
+def _untouched(pair: Pair) -> tuple[Computed, ...]:
+    return untouched("a", _written(pair.original.function)) + untouched("b", _written(pair.rewrite.function))
+
+
 def _loops(function: Function) -> tuple[Loop, ...]:
     loops = natural_loops(function)
     assert not isinstance(loops, Irreducible)
@@ -112,11 +120,29 @@ def _live(function: Function) -> dict[Label, int]:
     return liveness(function, lambda _: UNKNOWN).live_in
 
 
+def _written(function: Function) -> int:
+    """Register bytes that some operation changes, or may change in a call; the stack pointer always."""
+    mask = cells_mask(("rsp",))
+    for block in function.blocks:
+        for operation in block.operations:
+            if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
+                mask |= UNKNOWN.clobbers
+            elif operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
+                mask |= cells_mask(("rdi", "rsi", "rcx"))
+            elif operation.output is not None:
+                mask |= varnode_mask(operation.output)
+    return mask
+
+
 def _values(side: Side, function: Function, runs: Sequence[Trace]) -> dict[Label, tuple[Value, ...]]:
     """For the entry and each loop head: what relations may speak of there."""
     slots: set[tuple[int, int]] = set()
     for run in runs:
         slots |= run.slots
-    live = _live(function)
+    live, written = _live(function), _written(function)
+    whole = [cell.name for cell in CELLS.values() if written & cell_mask(cell.name)]
     labels = (function.blocks[0].label, *(loop.head for loop in _loops(function)))
-    return {label: slot_values(side, slots) + cell_values(side, live[label]) for label in labels}
+    return {
+        label: slot_values(side, slots) + cell_values(side, live[label] & cells_mask(whole))
+        for label in labels
+    }

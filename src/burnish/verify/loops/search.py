@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from burnish.domains.smt.build import FALSE, TRUE, eq, not_, or_, select
 from burnish.domains.smt.evaluate import evaluate
+from burnish.domains.smt.evaluate_many import Array
 from burnish.domains.smt.terms import Term
 from burnish.machine.registers import CELLS
 from burnish.verify.engine.compare import PROBE
@@ -18,25 +21,31 @@ from burnish.verify.engine.joint import NotProvedError
 from burnish.verify.engine.state import ENTRY_MEMORY, State, entry_value
 from burnish.verify.loops.align import START, Alignment, Node
 from burnish.verify.loops.candidates import equalities, kept, orders
+from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.product import Arrival, RoundProver
-from burnish.verify.loops.relations import Affine, Computed, Relation, holds
+from burnish.verify.loops.relations import Affine, Computed, Order, OuterKept, Relation, holds
 from burnish.verify.loops.symbolic import relation_term, value_term
 from burnish.verify.loops.term_text import is_of_entry
 from burnish.verify.loops.values import FRAME, Sample, Value, Visit
 from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
 
 _MOST_ROUNDS = 200
-_ONE_S = 2.0
-"""Seconds for a single relation, where all together were not decided."""
+_MOST_GUESSES = 12
+_MOST_ROWS = 6
+"""Random states that become samples at once."""
 
 
 class Search:
     """Finds the relations of one alignment. ``values`` are those that relations may speak of, by node, those of the
-    entry state first."""
+    entry state first. ``untouched`` is what holds at every node because no code changes it."""
 
     def __init__(
-        self, prover: RoundProver, alignment: Alignment, values: Mapping[Node, Sequence[Value]]
+        self,
+        prover: RoundProver,
+        alignment: Alignment,
+        values: Mapping[Node, Sequence[Value]],
+        untouched: Sequence[Computed] = (),
     ) -> None:
         self._prover = prover
         self._alignment = alignment
@@ -48,7 +57,7 @@ class Search:
             if node != START:
                 equal = equalities(self._samples[node], values[node])
                 order = orders(self._samples[node], values[node], equal)
-                self._relations[node] = [*kept(self._samples[node]), *equal, *order]
+                self._relations[node] = [*kept(self._samples[node]), *untouched, *equal, *order]
 
     def run(self) -> Invariants:
         """The relations that are left. Raises ``NotProvedError`` when out of time, or for too many rounds."""
@@ -85,7 +94,9 @@ class Search:
             raise NotProvedError(f"the way to {node} was never seen")
         if arrival.here.source == START:
             self._propose(arrival)
+        near: Mapping[str, int] = {}
         while True:
+            self._guess(arrival, near)
             terms = self._open(arrival)
             if not terms:
                 return
@@ -94,6 +105,7 @@ class Search:
                     return
                 case Sat(model):
                     self._learn(arrival, model, terms)
+                    near = model.variables
                 case Undecided():
                     self._single(arrival, terms)
                     return
@@ -126,21 +138,53 @@ class Search:
         known = set(self._relations[node])
         self._relations[node][:0] = [relation for relation in found if relation not in known]
 
+    def _guess(self, arrival: Arrival, near: Mapping[str, int]) -> None:
+        """Drops what random states refute, for as long as some do."""
+        here = arrival.here
+        conditions = [*here.conditions, *here.facts]
+        conditions += self._prover.axioms(conditions)
+        values = self._values[arrival.target]
+        halves = [
+            Value(v.side, v.cell, v.offset + k, min(v.size, 8)) for v in values for k in range(0, v.size, 8)
+        ]
+        shown = [value_term(value, arrival.a, arrival.b) for value in halves]
+        for seed in range(_MOST_GUESSES):
+            terms = self._open(arrival)
+            if not terms:
+                return
+            guesses = Guesses(conditions, [*shown, *(term for _, term in terms)], near, seed)
+            if not guesses.count:
+                return
+            refuted: dict[Relation, int] = {}
+            for (relation, _), truth in zip(terms, guesses.numbers([term for _, term in terms]), strict=True):
+                if truth is not None and not truth.all():
+                    refuted[relation] = int(np.argmin(truth))
+            if not refuted:
+                return
+            affine = [k for relation, k in refuted.items() if isinstance(relation, Affine)]
+            rows = list(dict.fromkeys(affine))[:_MOST_ROWS]
+            numbers = guesses.numbers(shown) if rows else []
+            new = [_row(halves, numbers, k) for k in rows] if all(n is not None for n in numbers) else []
+            self._drop(arrival.target, set(refuted), new)
+
     def _learn(self, arrival: Arrival, model: Model, terms: Sequence[tuple[Relation, Term]]) -> None:
-        """Drops what a model refutes, and makes the linear relations anew with it as one more sample."""
-        node = arrival.target
+        """Drops what a model refutes."""
         truth = evaluate([term for _, term in terms], model)
         refuted = {relation for (relation, _), true in zip(terms, truth, strict=True) if not true}
         if not refuted:
             raise NotProvedError("a model that refutes nothing")
+        self._drop(arrival.target, refuted, [self._sample(arrival, model)])
+
+    def _drop(self, node: Node, refuted: set[Relation], samples: Sequence[Sample]) -> None:
+        """Takes relations away; linear ones are made anew with more samples."""
         self._changed[node] = None
         left = [relation for relation in self._relations[node] if relation not in refuted]
-        if any(isinstance(relation, Affine) for relation in refuted):
-            self._samples[node].append(self._sample(arrival, model))
-            new = equalities(self._samples[node], self._values[node])
-            first = next((k for k, r in enumerate(left) if isinstance(r, Affine)), len(left))
-            left = [r for r in left if not isinstance(r, Affine)]
-            left[min(first, len(left)) : min(first, len(left))] = [r for r in new if r not in refuted]
+        if samples and any(isinstance(relation, Affine) for relation in refuted):
+            self._samples[node].extend(samples)
+            new = [r for r in equalities(self._samples[node], self._values[node]) if r not in refuted]
+            first = [r for r in left if isinstance(r, Computed | OuterKept)]
+            last = [r for r in left if isinstance(r, Order)]
+            left = [*first, *new, *last]
         self._relations[node] = left
 
     def _single(self, arrival: Arrival, terms: Sequence[tuple[Relation, Term]]) -> None:
@@ -180,3 +224,19 @@ class Search:
 
     def _number(self, term: Term, model: Model) -> int:
         return evaluate([term], model)[0]
+
+
+def _row(halves: Sequence[Value], numbers: Sequence[Array | None], index: int) -> Sample:
+    """One random state as a sample. What is known of memory is only that it changed."""
+    cells: dict[str, dict[str, int]] = {"e": {}, "a": {}, "b": {}}
+    frames: dict[str, dict[int, int]] = {"e": {}, "a": {}, "b": {}}
+    for value, array in zip(halves, numbers, strict=True):
+        assert array is not None
+        number = int(array[index])
+        if value.cell == FRAME:
+            frames[value.side] |= {value.offset + k: number >> 8 * k & 0xFF for k in range(value.size)}
+        else:
+            known = cells[value.side]
+            known[value.cell] = known.get(value.cell, 0) | number << 8 * value.offset
+    visits = {side: Visit(None, cells[side], frames[side], int(side != "e")) for side in ("e", "a", "b")}
+    return Sample(visits["e"], visits["a"], visits["b"])
