@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 from burnish.report.tables import Column, percent, print_line, print_table
 from harness import ROOT, Figure, common, finish, parser
 from real_functions import PROJECTS, Corpus, Pair, corpus, loops
-from verifying import KINDS, Judged, Task, available, judged
+from verifying import KINDS, Judged, Task, available, counted, judged
 
 _NAMES = tuple(project.name for project in PROJECTS)
 _KEPT = ROOT / "out" / "benchmarks" / "verify_functions.rows.jsonl"
@@ -74,7 +74,7 @@ def judge_all(pairs: Sequence[Pair], jobs: int, timeout: float, keep: Path) -> l
             rows.append(_row(by_key[task.key], answer))
             file.write(json.dumps(asdict(rows[-1])) + "\n")
             file.flush()
-            print(f"{len(rows)} of {len(pairs)}", end="\r", file=sys.stderr)
+            counted(f"{len(rows)} of {len(pairs)}")
     return rows
 
 
