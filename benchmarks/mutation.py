@@ -146,7 +146,7 @@ class Judge:
             path = subject.original if one.side == "original" else subject.rewrite
             changed = Code.of(path, subject.function).mutated(one.mutant, self._folder / f"{key}.o")
             pair = (changed, subject.rewrite) if one.side == "original" else (subject.original, changed)
-            options = options_of(subject.options) | {"timeout": self._timeout, "cache": False}
+            options = options_of(subject.options) | {"timeout_s": self._timeout, "cache": False}
             if not self._with_tests:
                 options["tests"] = 0
             yield Task(key, *pair, subject.function, options)

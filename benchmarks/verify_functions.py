@@ -67,7 +67,7 @@ def judge_all(pairs: Sequence[Pair], jobs: int, timeout: float, keep: Path) -> l
     by_key = {pair.name: pair for pair in pairs if (pair.project, pair.file, pair.function) not in known}
     wanted = {(pair.project, pair.file, pair.function) for pair in pairs}
     rows = [row for row in rows if (row.project, row.file, row.function) in wanted]
-    options = {"timeout": timeout}
+    options = {"timeout_s": timeout}
     waiting = (Task(name, p.original, p.rewrite, p.function, options) for name, p in by_key.items())
     with keep.open("a") as file:
         for task, answer in judged(waiting, jobs, timeout):

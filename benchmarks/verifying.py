@@ -69,6 +69,7 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
             found["memory"] = False
             continue
         name, value = word.removeprefix("--").replace("-", "_"), rest.popleft()
+        name = "timeout_s" if name == "timeout" else name
         if name in _LISTS:
             found[name] = (*found.get(name, ()), *(value.split(",") if name == "live_out" else [value]))
         else:
@@ -80,12 +81,21 @@ def judge(task: Task) -> Judged:
     """One verdict, in this process."""
     began = time.perf_counter()
     try:
-        result = burnish.verify(task.original, task.rewrite, function=task.function, **task.options)
+        result = burnish.verify(task.original, task.rewrite, task.function, **_plain(task.options))
     except BurnishError as error:
         return Judged("error", str(error), time.perf_counter() - began)
     seconds = time.perf_counter() - began
     document = json.loads(result.to_json())["functions"][0]
     return Judged(document["verdict"]["kind"], _reason(document), seconds, document)
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    from burnish.verify.solve.query import Choice
+
+    found = dict(options)
+    if "solver" in found:
+        found["solver"] = Choice(found["solver"])
+    return found
 
 
 def _reason(document: Mapping[str, Any]) -> str:
