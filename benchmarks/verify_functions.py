@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 from burnish.report.tables import Column, percent, print_line, print_table
 from harness import ROOT, Figure, common, finish, parser
 from real_functions import PROJECTS, Corpus, Pair, corpus, loops
-from verifying import KINDS, Judged, Task, available, judged
+from verifying import KINDS, Judged, Task, available, counted, judged
 
 _NAMES = tuple(project.name for project in PROJECTS)
 _KEPT = ROOT / "out" / "benchmarks" / "verify_functions.rows.jsonl"
@@ -67,14 +67,14 @@ def judge_all(pairs: Sequence[Pair], jobs: int, timeout: float, keep: Path) -> l
     by_key = {pair.name: pair for pair in pairs if (pair.project, pair.file, pair.function) not in known}
     wanted = {(pair.project, pair.file, pair.function) for pair in pairs}
     rows = [row for row in rows if (row.project, row.file, row.function) in wanted]
-    options = {"timeout": timeout}
+    options = {"timeout_s": timeout}
     waiting = (Task(name, p.original, p.rewrite, p.function, options) for name, p in by_key.items())
     with keep.open("a") as file:
         for task, answer in judged(waiting, jobs, timeout):
             rows.append(_row(by_key[task.key], answer))
             file.write(json.dumps(asdict(rows[-1])) + "\n")
             file.flush()
-            print(f"{len(rows)} of {len(pairs)}", end="\r", file=sys.stderr)
+            counted(f"{len(rows)} of {len(pairs)}")
     return rows
 
 

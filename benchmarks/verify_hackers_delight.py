@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from burnish.report.tables import Column, print_table
 from hackers_delight import FLAGS, INTRINSICS, LEVELS, SETS, intrinsic_source, source
 from harness import Figure, Options, common, finish, parser
-from verifying import Judged, Task, available, judged
+from verifying import Judged, Task, available, counted, judged
 
 SOLVERS = ("first", "bitwuzla", "z3")
 _BASE = "-O0"
@@ -82,7 +82,7 @@ def _tasks(
     key: tuple[str, str, str], pair: tuple[Path, Path], solvers: Sequence[str], timeout: float
 ) -> list[Task]:
     return [
-        Task("\t".join((*key, solver)), *pair, key[2], {"solver": solver, "timeout": timeout, "cache": False})
+        Task("\t".join((*key, solver)), *pair, key[2], {"solver": solver, "timeout_s": timeout, "cache": False})
         for solver in solvers
     ]
 
@@ -164,7 +164,7 @@ def measure(options: Options, names: Sequence[str], jobs: int, timeout: float) -
         rows: list[Row] = []
         for done, answer in judged(wanted, jobs, timeout):
             rows.append(_row(done, answer))
-            print(f"{len(rows)} of {len(wanted)}", end="\r", file=sys.stderr)
+            counted(f"{len(rows)} of {len(wanted)}")
     return rows
 
 

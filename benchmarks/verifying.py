@@ -5,8 +5,10 @@ A child that dies or does not answer within its limit is a verdict, too: ``lost`
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import resource
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,8 +24,7 @@ DECIDED = ("proved", "refuted")
 KINDS = ("proved", "refuted", "bounded", "tested", "unknown", "lost", "error")
 _MEMORY_BYTES = 12 << 30
 _GRACE_S = 20.0
-_WORDS = {"--live-out": "live_out", "--prototype": "prototype", "--assume": "assume", "--solver": "solver",
-    "--bound": "bound", "--timeout": "timeout", "--tests": "tests", "--seed": "seed"}  # fmt: skip
+_LISTS = ("live_out", "assume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,20 @@ def available() -> bool:
 
 
 def options_of(words: Sequence[str]) -> dict[str, Any]:
-    """The options of a command line as arguments of ``burnish.verify``."""
+    """The options of a command line as options of a task."""
     found: dict[str, Any] = {}
     rest = deque(words)
     while rest:
         word = rest.popleft()
         if word == "--no-memory":
             found["memory"] = False
-        elif word == "--assume":
-            found.setdefault("assume", []).append(rest.popleft())
+            continue
+        name, value = word.removeprefix("--").replace("-", "_"), rest.popleft()
+        name = "timeout_s" if name == "timeout" else name
+        if name in _LISTS:
+            found[name] = (*found.get(name, ()), *(value.split(",") if name == "live_out" else [value]))
         else:
-            value = rest.popleft()
-            found[_WORDS[word]] = int(value) if value.isdigit() else value
+            found[name] = int(value) if value.isdigit() else value
     return found
 
 
@@ -78,19 +81,34 @@ def judge(task: Task) -> Judged:
     """One verdict, in this process."""
     began = time.perf_counter()
     try:
-        result = burnish.verify(task.original, task.rewrite, function=task.function, **task.options)
+        result = burnish.verify(task.original, task.rewrite, task.function, **_plain(task.options))
     except BurnishError as error:
         return Judged("error", str(error), time.perf_counter() - began)
     seconds = time.perf_counter() - began
-    document = result.to_json()
+    document = json.loads(result.to_json())["functions"][0]
+    return Judged(document["verdict"]["kind"], _reason(document), seconds, document)
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    from burnish.verify.solve.query import Choice
+
+    found = dict(options)
+    if "solver" in found:
+        found["solver"] = Choice(found["solver"])
+    return found
+
+
+def _reason(document: Mapping[str, Any]) -> str:
     verdict = document["verdict"]
-    return Judged(verdict["kind"], _reason(verdict), seconds, document)
-
-
-def _reason(verdict: Mapping[str, Any]) -> str:
     if "counterexample" in verdict:
         return " ".join(verdict["counterexample"].get("differing", ()))
-    return str(verdict.get("reason", verdict.get("bound", "")))
+    return str(verdict.get("reason") or document.get("reason") or verdict.get("bound", ""))
+
+
+def counted(text: str) -> None:
+    """Shows how far a run is, on a terminal."""
+    if sys.stderr.isatty():
+        print(text, end="\r", file=sys.stderr)
 
 
 def judged(tasks: Iterable[Task], jobs: int, limit_s: float) -> Iterator[tuple[Task, Judged]]:
