@@ -6,23 +6,42 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
+from burnish.core.state import MachineState, MemoryRegion
 from burnish.core.verdict import Counterexample
+from burnish.runtime.batch import StateBatch, Status
 from burnish.verify.decide import TestResult, Untested
+from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.joint import Proof
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.pair import Pair
 from burnish.verify.prove import prove
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
+from burnish.verify.trials import Bench, CannotRunError, GivenInput, PreparedOriginal, run_pair
+
+_STARTS = 48
+"""Inputs from which the relations between loops are learnt, at most."""
+_AROUND = 256
+"""Bytes before and after every address in a model's registers that are mapped."""
+_LOWEST, _HIGHEST = 1 << 16, (1 << 47) - (1 << 16)
 
 
 class StandardEngines:
-    """See ``decide.Engines``. Solvers are kept from pair to pair; a context manager. ``bound`` is how often loops are
-    unrolled for which no invariant is found. Raises ``HostError`` without the solvers that ``choice`` needs."""
+    """See ``decide.Engines``. Solvers and the processes in which tests run are kept from pair to pair; a context
+    manager. ``bound`` is how often loops are unrolled for which no invariant is found, ``tests`` how many inputs are
+    tried, by ``seed``. Raises ``HostError`` without the solvers that ``choice`` needs."""
 
-    def __init__(self, choice: Choice = Choice.FIRST, bound: int = 8) -> None:
+    def __init__(
+        self, choice: Choice = Choice.FIRST, bound: int = 8, *, tests: int = 512, seed: int = 0
+    ) -> None:
         self._solver = Solver(choice)
+        self._bench = Bench()
         self._bound = bound
+        self._tests = tests
+        self._seed = seed
+        self._starts: tuple[MachineState, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -31,21 +50,97 @@ class StandardEngines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._solver.close()
+        self._bench.close()
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
-        return Untested("it was not tested")
+        self._starts = ()
+        if pair.specification.assumptions:
+            return Untested("inputs that meet the assumptions are not made")
+        try:
+            prepared = PreparedOriginal.prepare(
+                pair.original,
+                pair.specification,
+                self._bench,
+                count=self._tests,
+                seed=self._seed,
+                seconds=seconds,
+                rewrites=[pair.rewrite],
+            )
+        except CannotRunError as error:
+            return Untested(f"it cannot be run by itself: {error}")
+        self._starts = _starts(prepared)
+        return prepared.test(pair.rewrite, self._bench)
 
     def prove(self, pair: Pair, seconds: float) -> Proof:
-        """Looks for a proof. Raises ``UsageError`` for conditions that are none."""
+        """Looks for a proof; loops are learnt on the inputs of the last test. Raises ``UsageError`` for conditions that
+        are none."""
         assumed = entry_conditions(pair.specification)
-        return prove(pair, self._solver, timeout_s=seconds, assumed=assumed, bound=self._bound)
+        return prove(
+            pair, self._solver, timeout_s=seconds, assumed=assumed, bound=self._bound, starts=self._starts
+        )
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs what a solver suspects."""
-        return "the input that a solver found was not run"
+        given = _input(model)
+        try:
+            found = run_pair(pair, given, self._bench)
+        except (CannotRunError, ValueError) as error:
+            return f"the input that a solver found cannot be run: {error}"
+        if found.void:
+            return f"the input that a solver found tells nothing: {found.void}"
+        if not found.difference:
+            return "on the input that a solver found both do the same"
+        return given.counterexample(
+            pair.original.name, pair.original.function.address, (found.difference,), self._seed
+        )
 
     @property
     def solvers(self) -> Mapping[str, str]:
         """Those that are asked, with their versions."""
         return {name: version(name) for name in self._solver.pids}
+
+
+def _input(model: Model) -> GivenInput:
+    """A model as an input: memory that it says nothing of is zero, around all that it names."""
+    names = {"mxcsr", "fs_base", *(name for name in model.variables if name.startswith(("r", "xmm")))}
+    registers = {name: value for name, value in model.variables.items() if name in names}
+    places = {
+        name.removeprefix(OBJECT): value for name, value in model.variables.items() if name.startswith(OBJECT)
+    }
+    octets = dict(model.memories.get("memory", {}))
+    for value in registers.values():
+        for address in range(value - _AROUND, value + _AROUND):
+            if _LOWEST <= address < _HIGHEST:
+                octets.setdefault(address, 0)
+    return GivenInput.of_model(registers, octets, places)
+
+
+def _starts(prepared: PreparedOriginal) -> tuple[MachineState, ...]:
+    """States from which the original returned."""
+    found: list[MachineState] = []
+    for states, results in prepared.stages:
+        for row in np.flatnonzero(results.status == Status.FINISHED)[::2].tolist():
+            found.append(_state(states, row))
+            if len(found) >= _STARTS:
+                return tuple(found)
+    return tuple(found)
+
+
+def _state(states: StateBatch, row: int) -> MachineState:
+    halves = states.xmm[row].tolist()
+    memory = tuple(
+        MemoryRegion(
+            window.address,
+            (window.contents if window.contents.ndim == 1 else window.contents[row]).tobytes(),
+            window.access,
+        )
+        for window in states.windows
+    )
+    return MachineState(
+        tuple(states.gpr[row].tolist()),
+        tuple(low | high << 64 for low, high in halves),
+        int(states.flags[row]),
+        memory=memory,
+        fs_base=states.fs_base,
+    )

@@ -6,10 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from burnish.core.state import MachineState
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.region import CyclicError
+from burnish.verify.loops.prove import prove_loops
 from burnish.verify.pair import Pair, Side
 
 _ROUNDS = 8
@@ -78,16 +80,23 @@ def _known(side: Side, name: str) -> frozenset[str]:
 
 
 def prove(
-    pair: Pair, solver: Solves, *, timeout_s: float, assumed: Sequence[Term] = (), bound: int = 8
+    pair: Pair,
+    solver: Solves,
+    *,
+    timeout_s: float,
+    assumed: Sequence[Term] = (),
+    bound: int = 8,
+    starts: Sequence[MachineState] = (),
 ) -> Proof:
     """``Proved``, ``Bounded`` or ``Unknown`` with the reason of the first way that was tried, and a model of inputs on
     which the two may differ where a solver gave one. ``assumed`` are conditions (width 1) on the state at entry;
-    loops for which no invariant is found are unrolled ``bound`` times."""
+    loops for which no invariant is found are unrolled ``bound`` times. ``starts`` are inputs from which loops are
+    learnt."""
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
     try:
         first = search.attempt(joining=True)
     except CyclicError:
-        return _loops(search, bound)
+        return _loops(search, bound, starts)
     if isinstance(first.verdict, Proved):
         return replace(first, method="paths joined")
     found = search.in_line(first)
@@ -97,5 +106,9 @@ def prove(
     return replace(found or first, queries=search.queries)
 
 
-def _loops(search: _Search, bound: int) -> Proof:
-    return Proof(Unknown("it has loops"))
+def _loops(search: _Search, bound: int, starts: Sequence[MachineState]) -> Proof:
+    try:
+        proof = prove_loops(search.pair, search.solver, search.deadline, starts, search.assumed)
+    except ValueError as error:  # runs from which loops are learnt do not know what callees do
+        return Proof(Unknown(f"its loops cannot be run: {error}"))
+    return replace(proof, method="induction over loops") if isinstance(proof.verdict, Proved) else proof
