@@ -16,8 +16,6 @@ from burnish.domains.smt.leaves import const
 from burnish.domains.smt.terms import Op, Term, make
 from burnish.domains.smt.words import concat, extract, sext
 
-_SEGMENTS = 4
-"""Where known bits alternate more often than this, operations are not split at them."""
 _NESTED = 80
 """Negation stays outside of what is deeper."""
 
@@ -145,7 +143,7 @@ def _in_parts(op: Op, terms: Sequence[Term]) -> Term | None:
     width = terms[0].width
     cuts: set[int] = set()
     for term in terms:
-        cuts.update(_seams(op, term))
+        cuts.update(_seams(term))
     if not cuts:
         return None
     edges = [0, *sorted(cuts), width]
@@ -158,30 +156,19 @@ def _in_parts(op: Op, terms: Sequence[Term]) -> Term | None:
 
 
 @lru_cache(maxsize=1 << 15)
-def _seams(op: Op, term: Term) -> tuple[int, ...]:
+def _seams(term: Term) -> tuple[int, ...]:
     """Bits at which an operand begins another part, without 0."""
     if term.op is Op.CONCAT:
         found: list[int] = []
         at = 0
         for part in reversed(term.args):
-            found += [at + seam for seam in _seams(op, part)]
+            found += [at + seam for seam in _seams(part)]
             at += part.width
             found.append(at)
         return tuple(found[:-1])
     if term.op is Op.ZEXT:
-        return (*_seams(op, term.args[0]), term.args[0].width)
-    zeros, ones = known(term)
-    if term.op is Op.CONST:
-        return () if op is Op.XOR else _runs(ones, term.width)
-    return _ends(zeros, term.width)
-
-
-def _runs(mask: int, width: int) -> tuple[int, ...]:
-    """Where runs of equal bits begin, or the ends alone where there are many."""
-    changes = (mask ^ mask << 1) & (1 << width) - 1 & ~1
-    if changes.bit_count() < _SEGMENTS:
-        return tuple(bit for bit in range(1, width) if changes >> bit & 1)
-    return _ends(~mask & (1 << width) - 1, width)
+        return (*_seams(term.args[0]), term.args[0].width)
+    return _ends(known(term)[0], term.width)
 
 
 def _ends(zeros: int, width: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ which a program wrote them does not matter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from burnish.domains.smt.compare import eq
@@ -76,13 +77,30 @@ def store(array: Term, address: Term, byte: Term) -> Term:
 
 def load(array: Term, address: Term, size: int) -> Term:
     """``size`` bytes from an address on, the first the least significant; what was written as a word is that word."""
-    return concat(*(select(array, _after(address, k)) for k in reversed(range(size))))
+    parts = [select(array, _after(address, k)) for k in range(size)]
+    return _word(parts) or concat(*reversed(parts))
+
+
+def _word(parts: Sequence[Term]) -> Term | None:
+    """The word, or its part, that the bytes were taken from, if they all were."""
+    for k, part in enumerate(parts):
+        if part.origin is not None:
+            word, low = part.origin
+            low -= 8 * k
+            if low < 0 or low + 8 * len(parts) > word.width:
+                return None
+            same = all(extract(word, low + 8 * k, 8) is part for k, part in enumerate(parts))
+            return extract(word, low, 8 * len(parts)) if same else None
+    return None
 
 
 def store_word(array: Term, address: Term, value: Term) -> Term:
     """A memory with the bytes of ``value`` (whole bytes, the least significant first) from an address on."""
-    for k in range(value.width // 8):
-        array = store(array, _after(address, k), extract(value, 8 * k, 8))
+    for low in range(0, value.width, 8):
+        byte = extract(value, low, 8)
+        if byte is not value and byte.args:
+            byte.origin = (value, low)
+        array = store(array, _after(address, low // 8), byte)
     return array
 
 

@@ -180,7 +180,7 @@ def _side_by_side(terms: list[Term]) -> list[Term]:
     return [*sorted((term for term in found if term.op is not Op.CONST), key=lambda t: t.serial), *constants]
 
 
-_SHIFTED_INSIDE = frozenset((Op.ZEXT, Op.CONCAT, Op.AND, Op.OR, Op.XOR, Op.NOT))
+_SHIFTED_INSIDE = frozenset((Op.ZEXT, Op.CONCAT))
 """What moves its bits when it is shifted, and so shows its zeros."""
 
 

@@ -70,9 +70,9 @@ class Op(IntEnum):
 class Term:
     """One node. ``args`` are terms; ``payload`` is described with each ``Op``. ``serial`` grows from term to term in
     the order in which they are made: for sorting. ``depth`` is the length of the longest way to a leaf. ``bits`` keeps
-    what ``known`` finds."""
+    what ``known`` finds, and ``origin`` the word and the bit in it that a stored byte was last taken from."""
 
-    __slots__ = ("__weakref__", "args", "bits", "depth", "op", "payload", "serial", "width")
+    __slots__ = ("__weakref__", "args", "bits", "depth", "op", "origin", "payload", "serial", "width")
 
     def __init__(self, op: Op, width: int, args: tuple[Term, ...], payload: Payload) -> None:
         self.op = op
@@ -82,6 +82,7 @@ class Term:
         self.serial = next(_SERIALS)
         self.depth = 1 + max((arg.depth for arg in args), default=-1)
         self.bits: tuple[int, int] | None = None
+        self.origin: tuple[Term, int] | None = None
 
     @property
     def is_const(self) -> bool:

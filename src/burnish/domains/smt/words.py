@@ -199,13 +199,22 @@ def concat(*parts: Term) -> Term:
 
 
 def lifted(a: Term, width: int) -> Term | None:
-    """A term of ``width`` bits whose low bits are ``a``, where ``a`` is arithmetic cut short; else None."""
+    """A term of ``width`` bits whose low bits are ``a``, where ``a`` is arithmetic cut short; else None. It shows no
+    known bits of its own, which a shift would cut again."""
+    whole = _lifted(a, width)
+    return None if whole is None or whole.op in (Op.ZEXT, Op.CONCAT, Op.CONST) else whole
+
+
+def _lifted(a: Term, width: int) -> Term | None:
     match a.op:
         case Op.EXTRACT:
             whole = a.args[0]
             return extract(whole, 0, width) if a.payload == 0 and whole.width >= width else None
         case Op.ADD | Op.MUL if a.depth < _DEEP:
             return construct(a.op, width, [lift(arg, width) for arg in a.args])
+        case Op.AND | Op.OR | Op.XOR | Op.NOT if a.depth < _DEEP:
+            wide = [const(arg.value, width) if arg.op is Op.CONST else lifted(arg, width) for arg in a.args]
+            return None if None in wide else construct(a.op, width, [arg for arg in wide if arg is not None])
         case _:
             return None
 
@@ -230,7 +239,7 @@ def adjacent(high: Term, low: Term) -> Term | None:
         if start >= 0 and extract(whole, start, low.width) is low:
             return extract(whole, start, high.width + low.width)
         return None
-    if high.op is Op.SEXT and high.args[0].width == 1:
+    if high.op is Op.SEXT:
         return _with_sign(high, low)
     if high.op is low.op and len(high.args) == len(low.args) and high.depth < _DEEP:
         if high.op in BITWISE:
@@ -243,12 +252,16 @@ def adjacent(high: Term, low: Term) -> Term | None:
 
 
 def _with_sign(high: Term, low: Term) -> Term | None:
-    """Copies of a bit above a term whose sign it is."""
+    """What is extended with its sign above what it goes on in, or copies of a bit above a term whose sign it is."""
     width = high.width + low.width
-    bit = high.args[0]
-    if low is bit or (low.op is Op.SEXT and low.args[0] is bit):
-        return sext(bit, width)
-    return sext(low, width) if extract(low, low.width - 1, 1) is bit else None
+    inner = high.args[0]
+    if inner.width == 1:
+        if low is inner or (low.op is Op.SEXT and low.args[0] is inner):
+            return sext(inner, width)
+        if extract(low, low.width - 1, 1) is inner:
+            return sext(low, width)
+    below = adjacent(inner, low)
+    return None if below is None else sext(below, width)
 
 
 def _joined(high: Term, low: Term) -> Term | None:
