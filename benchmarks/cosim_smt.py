@@ -129,7 +129,9 @@ def disagreements_with_terms(
         before = state_of(batch, index)
         after = compiled.run(before)
         if (after is None) != divides:
-            found.append(Disagreement(example, index, f"terms: {after and 'finished'}, the processor: {stop}"))
+            found.append(
+                Disagreement(example, index, f"terms: {after and 'finished'}, the processor: {stop}")
+            )
         elif after is not None:
             for each in undefined:
                 if after.flags & FLAG_BITS[each.flag]:
