@@ -82,7 +82,9 @@ def _tasks(
     key: tuple[str, str, str], pair: tuple[Path, Path], solvers: Sequence[str], timeout: float
 ) -> list[Task]:
     return [
-        Task("\t".join((*key, solver)), *pair, key[2], {"solver": solver, "timeout_s": timeout, "cache": False})
+        Task(
+            "\t".join((*key, solver)), *pair, key[2], {"solver": solver, "timeout_s": timeout, "cache": False}
+        )
         for solver in solvers
     ]
 

@@ -13,6 +13,7 @@ import pytest
 
 from burnish.runtime.isolation import Executor
 from verify_cases import Case, cases, differing
+from verifying import Task, available, judge, options_of
 
 HOLES = cases("holes")
 ATTACKS = cases("attacks")
@@ -21,6 +22,8 @@ WRONG = [case for case in ALL if case.expected == "not proved"]
 RIGHT = [case for case in ALL if case.expected == "proved"]
 CONCERNED = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 """The holes of the verifier itself; 14 and 15 are about cost and timing, 16 about storing counterexamples."""
+
+LIMIT_S = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +51,17 @@ def test_the_processor_tells_no_difference_of_a_right_one(
     executor: Executor, tmp_path: Path, case: Case
 ) -> None:
     assert differing(executor, case, tmp_path, count=2000) == {}
+
+
+@pytest.mark.skipif(not available(), reason="burnish.verify does not exist yet")
+@pytest.mark.parametrize("tests", [0, 256], ids=["proof-alone", "tests-first"])
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_verdicts(case: Case, tests: int) -> None:
+    """A wrong rewrite is never proved, with or without the tests that would find it; a right one is."""
+    options = options_of(case.options) | {"tests": tests, "timeout_s": LIMIT_S, "cache": False}
+    answer = judge(Task(case.name, case.original, case.rewrite, "f", options))
+    assert answer.kind != "error", answer.reason
+    if case.expected == "not proved":
+        assert answer.kind != "proved", case.text
+    elif case.expected == "proved":
+        assert answer.kind == "proved", answer.reason
