@@ -22,6 +22,7 @@ from burnish.verify.solve.solver import Solver, solve
 from .terms import hard, number, swar_popcount
 
 X, Y = t.var("x", 32), t.var("y", 32)
+P, Q = t.var("p8", 8), t.var("q8", 8)
 A, B = t.var("a", 64), t.var("b", 64)
 M, N = t.memory("m"), t.memory("n")
 
@@ -57,7 +58,7 @@ SATISFIABLE = {
 }
 UNSATISFIABLE = {
     "addition commutes": (t.ne(t.add(t.xor(X, number(7)), Y), t.sub(Y, t.sub(number(0), t.xor(number(7), X)))),),
-    "division": (t.ult(Y, number(9)), t.ne(X, t.add(t.mul(t.udiv(X, Y), Y), t.urem(X, Y)))),
+    "division": (t.ne(P, t.add(t.mul(t.udiv(P, Q), Q), t.urem(P, Q))), t.ne(Q, t.const(0, 8))),
     "no 33 zeros": (t.ult(number(32), t.clz(X)),),
     "no 33 zeros at the end": (t.ult(number(32), t.ctz(X)),),
     "ones by masks": (t.ne(t.popcount(X), swar_popcount(X)),),
