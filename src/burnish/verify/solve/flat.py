@@ -47,3 +47,8 @@ def canonical(flat: Flat) -> tuple[Flat, dict[str, dict[str, str]]]:
         nodes.append((op, width, operands, payload))
     back = {kind: {name: old for old, name in names.items()} for kind, names in new.items()}
     return Flat(tuple(nodes), flat.roots), back
+
+
+def conjuncts(term: Term) -> tuple[Term, ...]:
+    """What has to hold at once for a term of width 1 to hold."""
+    return term.args if term.op is Op.AND and term.width == 1 else (term,)

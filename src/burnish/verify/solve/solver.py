@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import functools
 import importlib.util
 import time
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ from typing import Self, cast
 from burnish.core.errors import HostError
 from burnish.domains.smt.build import FALSE, TRUE, and_
 from burnish.domains.smt.evaluate import evaluate
-from burnish.domains.smt.terms import Op, Term
 from burnish.verify.solve.backend import Reply
-from burnish.verify.solve.flat import Flat, flatten
+from burnish.verify.solve.cache import QueryCache, Remembered, content_key
+from burnish.verify.solve.flat import canonical, conjuncts, flatten
 from burnish.verify.solve.lower import lower
 from burnish.verify.solve.portfolio import Attempt, Race
 from burnish.verify.solve.process import SolverProcess, missing
@@ -49,18 +49,20 @@ class Statistics:
 class Solver:
     """Bitwuzla and Z3 in child processes that are kept from query to query; a context manager, for one thread.
 
-    ``memory_bytes`` is what each child may have. ``commands`` replaces the program behind a solver's name. Raises
-    ``HostError`` if a solver that ``choice`` needs is not installed (for ``FIRST``: if none is).
+    ``cache`` remembers answers (it stays the caller's to close); None asks the solvers each time. ``memory_bytes`` is
+    what each child may have. ``commands`` replaces the program behind a solver's name. Raises ``HostError`` if a solver that ``choice`` needs is not installed (for ``FIRST``: if none is).
     """
 
     def __init__(
         self,
         choice: Choice = Choice.FIRST,
         *,
+        cache: QueryCache | None = None,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         commands: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.choice = choice
+        self._cache = cache
         self.statistics = Statistics()
         given = commands or {}
         names = [name for name in _ASKED[choice] if name in given or installed(name)]
@@ -105,18 +107,55 @@ class Solver:
         if whole is FALSE or whole is TRUE:
             self.statistics.trivial += 1
             return Unsat(()) if whole is FALSE else Sat(Model())
-        lowered = and_(*lower([whole]))
-        if lowered is FALSE:
-            return Unsat(())
-        return self._ask(query, flatten(conjuncts(lowered)), deadline)
+        query = Query((whole,))
+        if self._cache is None:
+            return self._ask(query, deadline).answer()
+        named, names = canonical(flatten(conjuncts(whole)))
+        key = content_key(named)
+        remembered = self._remembered(query, self._cache, key, names)
+        if remembered is not None:
+            self.statistics.cache_hits += 1
+            return remembered
+        votes = self._ask(query, deadline)
+        if not (votes.sat and votes.unsat):
+            for name in votes.unsat:
+                self._cache.put(key, Remembered(self._full_name(name), "unsat"))
+            for name, model in votes.sat.items():
+                self._cache.put(key, Remembered(self._full_name(name), "sat", renamed(model, names)))
+        return votes.answer()
 
-    def _ask(self, query: Query, flat: Flat, deadline: float) -> Answer:
-        votes = _Votes(query, everyone=self.choice is Choice.BOTH, names=[p.name for p in self._processes])
-        race = Race(self._processes, flat, deadline, votes.take, together=self.choice is Choice.BOTH)
-        attempts = race.run()
-        for attempt in attempts:
+    def _full_name(self, name: str) -> str:
+        return f"{name} {version(name)}"
+
+    def _remembered(
+        self, query: Query, cache: QueryCache, key: bytes, names: Mapping[str, Mapping[str, str]]
+    ) -> Answer | None:
+        """What the cache knows, where it is as good as asking again."""
+        full = {self._full_name(process.name): process.name for process in self._processes}
+        unsat: list[str] = []
+        for row in cache.get(key, full):
+            if row.kind == "unsat":
+                unsat.append(full[row.solver])
+            else:
+                model = original(as_model(row.model), names)
+                if satisfies(model, query):
+                    return Sat(model)
+        enough = len(full) if self.choice is Choice.BOTH else 1
+        return Unsat(tuple(unsat)) if len(unsat) >= enough else None
+
+    def _ask(self, query: Query, deadline: float) -> Votes:
+        """Asks the solvers."""
+        everyone = self.choice is Choice.BOTH
+        votes = Votes(query, everyone, [process.name for process in self._processes])
+        lowered = and_(*lower(query.assertions))
+        if lowered is FALSE:
+            votes.shown = True
+            return votes
+        flat = flatten(conjuncts(lowered))
+        for attempt in Race(self._processes, flat, deadline, votes.take, together=everyone).run():
             self._count(attempt)
-        return votes.answer(attempts)
+            votes.note(attempt)
+        return votes
 
     def _count(self, attempt: Attempt) -> None:
         name = attempt.process.name
@@ -124,7 +163,7 @@ class Solver:
 
 
 @dataclass(slots=True)
-class _Votes:
+class Votes:
     """What the solvers said, and what follows from it."""
 
     query: Query
@@ -132,6 +171,7 @@ class _Votes:
     names: Sequence[str]
     unsat: list[str] = field(default_factory=list[str])
     sat: dict[str, Model] = field(default_factory=dict[str, Model])
+    shown: bool = False
     doubts: list[str] = field(default_factory=list[str])
 
     def take(self, name: str, reply: Reply) -> bool:
@@ -148,11 +188,17 @@ class _Votes:
                 self.doubts.append(f"the model of {name} does not satisfy the query")
                 return False
             case _:
-                self.doubts.append(f"{name}: {reply[1]}")
                 return False
 
-    def answer(self, attempts: Sequence[Attempt]) -> Answer:
+    def note(self, attempt: Attempt) -> None:
+        """Notes why a solver has no answer."""
+        if attempt.reply is not None and attempt.reply[0] == "undecided":
+            self.doubts.append(f"{attempt.process.name}: {attempt.reply[1]}")
+
+    def answer(self) -> Answer:
         """The answer to the query."""
+        if self.shown:
+            return Unsat(())
         if self.sat and self.unsat:
             return Undecided(f"{self.unsat[0]} finds no model, and {next(iter(self.sat))} one that holds")
         if self.sat:
@@ -160,13 +206,7 @@ class _Votes:
         enough = len(self.names) if self.everyone else 1
         if len(self.unsat) >= enough:
             return Unsat(tuple(self.unsat))
-        silent = [
-            f"{attempt.process.name}: {attempt.reply[1]}"
-            for attempt in attempts
-            if attempt.reply is not None and attempt.reply[0] == "undecided"
-        ]
-        reasons = dict.fromkeys([*self.doubts, *silent])
-        return Undecided("; ".join(reasons) or "out of time")
+        return Undecided("; ".join(dict.fromkeys(self.doubts)) or "out of time")
 
 
 def as_model(reply: object) -> Model:
@@ -177,14 +217,28 @@ def as_model(reply: object) -> Model:
     return Model(variables, memories, functions)
 
 
+def renamed(model: Model, names: Mapping[str, Mapping[str, str]]) -> tuple[object, object, object]:
+    """A model's mappings under canonical names (``names`` gives for each what it stands for)."""
+    new = {kind: {old: name for name, old in table.items()} for kind, table in names.items()}
+    return (
+        {new["v"][name]: value for name, value in model.variables.items() if name in new["v"]},
+        {new["m"][name]: dict(value) for name, value in model.memories.items() if name in new["m"]},
+        {new["f"][name]: dict(value) for name, value in model.functions.items() if name in new["f"]},
+    )
+
+
+def original(model: Model, names: Mapping[str, Mapping[str, str]]) -> Model:
+    """A model under canonical names as one of the query."""
+    return Model(
+        {names["v"][name]: value for name, value in model.variables.items()},
+        {names["m"][name]: value for name, value in model.memories.items()},
+        {names["f"][name]: value for name, value in model.functions.items()},
+    )
+
+
 def satisfies(model: Model, query: Query) -> bool:
     """True if every assertion evaluates to true."""
     return all(evaluate(query.assertions, model))
-
-
-def conjuncts(term: Term) -> tuple[Term, ...]:
-    """What has to hold at once."""
-    return term.args if term.op is Op.AND and term.width == 1 else (term,)
 
 
 def installed(name: str) -> bool:
@@ -192,11 +246,14 @@ def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+@functools.cache
 def version(name: str) -> str:
     """The solver's version; empty if it is not installed."""
+    from importlib import metadata
+
     try:
-        return importlib.metadata.version(_PACKAGES[name])
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(_PACKAGES[name])
+    except metadata.PackageNotFoundError:
         return ""
 
 
