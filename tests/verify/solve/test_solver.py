@@ -53,6 +53,7 @@ SATISFIABLE = {
         t.ne(t.select(t.ite(t.ult(A, B), M, N), A), t.select(t.ite(t.ult(A, B), N, M), A)),
     ),
     "a function": (t.ne(t.apply("f", 8, X, Y), t.apply("f", 8, Y, X)), t.ult(t.apply("g", 64), A)),
+    "a function and a variable of one name": (t.ult(t.var("k", 8), t.apply("k", 8)),),
     "ones": (t.eq(t.popcount(X), number(31)), t.eq(t.clz(X), number(0)), t.eq(t.ctz(X), number(0))),
     "zeros": (t.eq(t.clz(X), number(17)), t.eq(t.ctz(X), number(11)), t.eq(t.ctz(Y), number(32))),
 }

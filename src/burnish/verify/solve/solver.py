@@ -50,7 +50,8 @@ class Solver:
     """Bitwuzla and Z3 in child processes that are kept from query to query; a context manager, for one thread.
 
     ``cache`` remembers answers (it stays the caller's to close); None asks the solvers each time. ``memory_bytes`` is
-    what each child may have. ``commands`` replaces the program behind a solver's name. Raises ``HostError`` if a solver that ``choice`` needs is not installed (for ``FIRST``: if none is).
+    what each child may have. ``commands`` replaces the program behind a solver's name. Raises ``HostError`` if a solver
+    that ``choice`` needs is not installed (for ``FIRST``: if none is).
     """
 
     def __init__(

@@ -165,7 +165,8 @@ class Z3Query:
                 assert isinstance(payload, int)
                 return self._number(payload, width)
             case Op.VAR | Op.MEMORY:
-                symbol = self._z.Z3_mk_string_symbol(self._c, str(payload))
+                # A name is a symbol of Z3 once for each kind, so that a variable and a function never meet.
+                symbol = self._z.Z3_mk_string_symbol(self._c, f"variable {payload}")
                 return self._make("Z3_mk_const", symbol, self._sort(width))
             case Op.NOT:
                 return self._make("Z3_mk_bvnot", self._vector(operands[0]))
@@ -192,7 +193,7 @@ class Z3Query:
         key = (name, widths, width)
         function = self._functions.get(key)
         if function is None:
-            symbol = self._z.Z3_mk_string_symbol(self._c, name)
+            symbol = self._z.Z3_mk_string_symbol(self._c, f"function {name}")
             domain = self._array([self._sort(each) for each in widths], "Sort")
             function = self._z.Z3_mk_func_decl(self._c, symbol, len(widths), domain, self._sort(width))
             self._functions[key] = self._keep(function)
