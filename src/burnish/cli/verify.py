@@ -121,6 +121,16 @@ CflagsOption = Annotated[
     str, typer.Option("--cflags", metavar="FLAGS", help="What gcc is given for C sources.")
 ]
 
+RewriteCflagsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rewrite-cflags",
+        metavar="FLAGS",
+        show_default=False,
+        help="What gcc is given for REWRITE alone, where that is another.",
+    ),
+]
+
 
 class SyntaxChoice(Enum):
     """How assembly is written."""
@@ -151,6 +161,7 @@ def run(
     tests: TestsOption = 512,
     seed: SeedOption = 0,
     cflags: CflagsOption = "-O2",
+    rewrite_cflags: RewriteCflagsOption = None,
     syntax: SyntaxOption = SyntaxChoice.ATT,
     json: JsonOption = False,
 ) -> int:
@@ -189,7 +200,8 @@ def run(
         accept=Accept(accept.value),
         tests=tests,
         seed=seed,
-        cflags=tuple(_words(cflags)),
+        cflags=tuple(_words(cflags, "--cflags")),
+        rewrite_cflags=None if rewrite_cflags is None else tuple(_words(rewrite_cflags, "--rewrite-cflags")),
         syntax="intel" if syntax is SyntaxChoice.INTEL else "att",
     )
     with progress() as say:
@@ -201,10 +213,10 @@ def run(
     return done.exit_code
 
 
-def _words(text: str) -> list[str]:
+def _words(text: str, option: str) -> list[str]:
     from burnish.core.errors import UsageError
 
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"--cflags {text!r} cannot be read: {error}") from None
+        raise UsageError(f"{option} {text!r} cannot be read: {error}") from None

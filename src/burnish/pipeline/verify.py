@@ -35,7 +35,8 @@ def verify(
     started = time.monotonic()
     say("reading")
     first = read_input(os.fspath(original), options.cflags, options.syntax)
-    second = read_input(os.fspath(rewrite), options.cflags, options.syntax)
+    flags = options.cflags if options.rewrite_cflags is None else options.rewrite_cflags
+    second = read_input(os.fspath(rewrite), flags, options.syntax)
     chosen = choose_functions(first, second, options.function, options.against)
     rows: list[FunctionVerdict] = []
     with StandardEngines(options.solver, options.bound) as engines:

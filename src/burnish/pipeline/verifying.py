@@ -34,7 +34,8 @@ _HOLDS, _REFUTED, _UNKNOWN = 0, 1, 3
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
     """``timeout_s`` bounds the work on one pair of functions; ``tests`` is how many inputs are tried first, ``bound``
-    how often loops are unrolled for which no invariant is found. ``cflags`` are gcc's. ``smt_lib`` is a folder for the
+    how often loops are unrolled for which no invariant is found. ``cflags`` are gcc's, ``rewrite_cflags`` those
+    for the rewrite where they are others. ``smt_lib`` is a folder for the
     solvers' queries. Without ``cache`` nothing is used that earlier runs left."""
 
     function: str | None = None
@@ -47,6 +48,7 @@ class VerifyOptions:
     tests: int = 512
     seed: int = 0
     cflags: tuple[str, ...] = ("-O2",)
+    rewrite_cflags: tuple[str, ...] | None = None
     syntax: Syntax = "att"
     smt_lib: Path | None = None
     cache: bool = True

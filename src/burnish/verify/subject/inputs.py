@@ -25,6 +25,8 @@ Syntax = Literal["att", "intel"]
 
 _TEXT_LIMIT = 16 << 20
 """Bytes of source text that are read."""
+_ALWAYS = ("-g", "-fmerge-constants")
+"""Types are known, and each constant is apart, as with optimisation; neither changes code."""
 _ASSEMBLY, _SOURCE = (".s", ".asm"), (".c", ".i", ".S")
 
 
@@ -61,7 +63,7 @@ class Input:
 def read_input(source: str | Path, flags: Sequence[str] = ("-O2",), syntax: Syntax = "att") -> Input:
     """Reads a file (or, for a string of several lines, assembly text) with the functions in it.
 
-    C is compiled by gcc with ``flags``, and ``-g`` so that types are known; assembly is in ``syntax`` unless it says
+    C is compiled by gcc with ``flags``, and so that types are known; assembly is in ``syntax`` unless it says
     otherwise. Raises ``ImageError`` and ``HostError`` with one sentence for what cannot be read.
     """
     if isinstance(source, str) and "\n" in source:
@@ -83,7 +85,7 @@ def from_elf(elf: bytes, name: str, kind: InputKind = InputKind.ELF) -> Input:
 def _from_c(path: Path, flags: Sequence[str]) -> Input:
     with tempfile.TemporaryDirectory(prefix="burnish-") as folder:
         made = Path(folder) / "compiled"
-        compile_c(path, ("-g", *flags), output=made)
+        compile_c(path, (*_ALWAYS, *flags), output=made)
         return from_elf(made.read_bytes(), str(path), InputKind.C)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from burnish.core.image import Access, Image, ImageKind
 from burnish.images.data_symbols import DataSymbol, ImageData, Mergeable
@@ -82,7 +82,33 @@ class Regions:
             return None
         if extent not in self._known:
             self._known[extent] = self._region(*extent)
-        return self._known[extent], address - extent[0]
+        region = self._known[extent]
+        if region.constant and region.data is None and not region.labels:
+            region = self._without_addresses(region, address)
+        return region, address - region.address
+
+    def _without_addresses(self, region: Region, address: int) -> Region:
+        """The part of constants without names around ``address`` in which no relocated word is, whose bytes are known
+        though what it is one object with is not; or a run of such words."""
+        if self._image.kind is ImageKind.EXECUTABLE:
+            return region
+        places = self._data.relocated_in(region.address, region.end)
+        index = bisect_right(places, address)
+        low = places[index - 1] + 8 if index else region.address
+        data = None
+        if low <= address:
+            high = places[index] if index < len(places) else region.end
+            low = max(low, region.address)
+            data = self._image.read(low, high - low)
+        else:
+            first = last = index - 1
+            while first and places[first - 1] + 8 >= places[first]:
+                first -= 1
+            while last + 1 < len(places) and places[last] + 8 >= places[last + 1]:
+                last += 1
+            low, high = max(places[first], region.address), min(places[last] + 8, region.end)
+        alignment = self._data.alignment_at(low)
+        return replace(region, address=low, size=high - low, alignment=alignment, data=data, digest=None)
 
     def named(self, name: str) -> tuple[Region, int] | None:
         """The one region that has the symbol ``name``, and the symbol's offset in it; None where there is no such
