@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from burnish.core.image import FunctionBounds
-from burnish.core.verdict import Unknown
+from burnish.core.verdict import Proved, Refuted, Unknown, strength
 from burnish.pipeline.verifying import FunctionVerdict, Verification, VerifyOptions
+from burnish.verify.callees import discharged, held_apart
 from burnish.verify.decide import Engines, decide
 from burnish.verify.engines import StandardEngines
-from burnish.verify.subject import Input, choose_functions, read_input, read_pair
+from burnish.verify.pair import Pair
+from burnish.verify.subject import Input, Reading, choose_functions, read_input, read_pair
 
 Say = Callable[[str], None]
+_NOT_SAME = "the two differ where callees of one name are taken to be the same"
 
 
 def verify(
@@ -39,7 +43,7 @@ def verify(
     second = read_input(os.fspath(rewrite), flags, options.syntax)
     chosen = choose_functions(first, second, options.function, options.against)
     rows: list[FunctionVerdict] = []
-    with StandardEngines(options.solver, options.bound) as engines:
+    with StandardEngines(options.solver, options.bound, tests=options.tests, seed=options.seed) as engines:
         for number, functions in enumerate(chosen, 1):
             say(f"function {number} of {len(chosen)}: {functions[0].name}")
             rows.append(_verdict(first, second, functions, options, engines))
@@ -47,7 +51,7 @@ def verify(
         first.name,
         second.name,
         options.accept,
-        tuple(rows),
+        _closed(rows),
         time.monotonic() - started,
         options.seed,
     )
@@ -60,17 +64,52 @@ def _verdict(
     options: VerifyOptions,
     engines: Engines,
 ) -> FunctionVerdict:
+    """Callees of one name whose code differs are executed in line or taken to be the same: whichever proves more.
+    Where all functions of a file are compared the latter comes first, since the callees' own proofs follow."""
     names = functions[0].name, functions[1].name
     reading = read_pair(original, rewrite, functions, options.overrides)
     if isinstance(reading, Unknown):
         return FunctionVerdict(*names, reading, reading.reason)
-    decision = decide(reading.pair, engines, options.timeout_s)
-    return FunctionVerdict(
-        *names,
-        decision.verdict,
-        decision.reason,
-        reading.pair.specification,
-        decision.provisos,
-        decision.effort,
-        reading.notes,
+    ways: list[tuple[Pair, tuple[str, ...]]] = [(reading.pair, ())]
+    apart = held_apart(reading.pair)
+    trusting = (
+        read_pair(original, rewrite, functions, replace(options.overrides, same_callees=True))
+        if apart
+        else None
     )
+    if isinstance(trusting, Reading):
+        specification = replace(trusting.pair.specification, same_callees=False)
+        ways.append((replace(trusting.pair, specification=specification), apart))
+        if options.function is None:
+            ways.reverse()
+    best: FunctionVerdict | None = None
+    for pair, taken in ways:
+        decision = decide(pair, engines, options.timeout_s)
+        row = FunctionVerdict(
+            *names,
+            decision.verdict,
+            decision.reason,
+            pair.specification,
+            decision.provisos,
+            decision.effort,
+            reading.notes,
+            tuple(name for name in taken if name in decision.callees),
+        )
+        if isinstance(row.verdict, Refuted) and taken:
+            continue  # what callees do is made up there, and only the code itself can refute
+        if best is None or strength(row.verdict) > strength(best.verdict):
+            best = row
+        if isinstance(row.verdict, Proved | Refuted):
+            break
+    return best or FunctionVerdict(*names, Unknown(_NOT_SAME), _NOT_SAME, reading.pair.specification)
+
+
+def _closed(rows: Sequence[FunctionVerdict]) -> tuple[FunctionVerdict, ...]:
+    """The rows, where callees were taken to be the same less those that all together are proved to be."""
+    proved = {
+        row.function: row.taken
+        for row in rows
+        if isinstance(row.verdict, Proved) and row.function == row.against and not row.provisos
+    }
+    closed = discharged(proved)
+    return tuple(replace(row, taken=tuple(name for name in row.taken if name not in closed)) for row in rows)

@@ -10,6 +10,7 @@ from typing import ClassVar
 from burnish.core.specification import Specification
 from burnish.core.verdict import Bounded, Proved, Refuted, Tested, Unknown, Verdict, strength
 from burnish.pipeline.results import Result
+from burnish.verify.callees import proviso
 from burnish.verify.decide import Effort
 from burnish.verify.solve.query import Choice
 from burnish.verify.subject import Overrides, Syntax
@@ -68,12 +69,15 @@ class FunctionVerdict:
     provisos: tuple[str, ...] = ()
     effort: Effort = field(default_factory=Effort)
     notes: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+    """Callees that are taken to be the same on both sides, and were not proved to be."""
 
     @property
     def overrides(self) -> tuple[str, ...]:
         """What stands beside the verdict."""
         changed = () if self.specification is None else self.specification.overrides
-        return (*changed, *(f"provided that {proviso}" for proviso in self.provisos))
+        provisos = (*self.provisos, *map(proviso, self.taken))
+        return (*changed, *(f"provided that {phrase}" for phrase in provisos))
 
 
 @dataclass(frozen=True, slots=True)

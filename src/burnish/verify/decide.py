@@ -72,11 +72,12 @@ class Effort:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A verdict, why it is no stronger one (a phrase, empty for a proof and a counterexample), what it takes for
-    granted, and what it took."""
+    granted, the functions that both are known to call alike, and what it took."""
 
     verdict: Verdict
     reason: str = ""
     provisos: tuple[str, ...] = ()
+    callees: tuple[str, ...] = ()
     effort: Effort = field(default_factory=Effort)
 
 
@@ -107,7 +108,7 @@ def decide(pair: Pair, engines: Engines, timeout_s: float) -> Decision:
     )
     verdict, reason = _verdict(pair, engines, tests, proof)
     holds = isinstance(verdict, Proved | Bounded)
-    return Decision(verdict, reason, proof.provisos if holds else (), effort)
+    return Decision(verdict, reason, proof.provisos if holds else (), proof.callees, effort)
 
 
 def _verdict(pair: Pair, engines: Engines, tests: TestResult, proof: Proof) -> tuple[Verdict, str]:

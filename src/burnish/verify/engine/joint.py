@@ -82,6 +82,8 @@ class Proof:
     method: str = ""
     provisos: tuple[str, ...] = ()
     apart: tuple[str, str] = ("", "")
+    callees: tuple[str, ...] = ()
+    """Names of the functions that both were seen to call alike."""
 
 
 class NotProvedError(Exception):
@@ -129,6 +131,8 @@ class Prover:
     """True once the original was seen to come to an end that is compared."""
     provisos: dict[str, None] = field(default_factory=dict[str, None])
     """Phrases on what the proof takes for granted of callees."""
+    callees: dict[str, None] = field(default_factory=dict[str, None])
+    """Names of the functions that both were seen to call alike."""
     _calls: int = 0
     _lowest: tuple[int, int] = (0, 0)
     """How deep into the stack each side was seen to reach."""
@@ -166,7 +170,7 @@ class Prover:
         if not self.ended:
             reason = "no input is known that brings the original to an end that can be compared"
             return Proof(Unknown(reason), None, self.queries)
-        return Proof(Proved(), None, self.queries, provisos=tuple(self.provisos))
+        return Proof(Proved(), None, self.queries, provisos=tuple(self.provisos), callees=tuple(self.callees))
 
     def entry_state(self, side: str) -> State:
         """What a function finds: its frame is unknown, and each side's own; return address and arguments are shared."""
@@ -300,6 +304,7 @@ class Prover:
             self.require(here, or_(*(one.condition for one in found)), f"calls may differ ({names})")
         call, other = first[0], second[0]
         callee = call.callee
+        self.callees[callee.name] = None
         self._stack_arguments(here, first, second)
         if not callee.returns:
             self._end(here)

@@ -122,7 +122,15 @@ def check(
             None,
             queries,
         )
-    return Proof(Proved(), None, queries, to_json(invariants), "induction over loops")
+    return Proof(
+        Proved(),
+        None,
+        queries,
+        to_json(invariants),
+        "induction over loops",
+        tuple(prover.provisos),
+        callees=tuple(prover.callees),
+    )
 
 
 def _has_cycle(edges: set[tuple[Node, Node]]) -> bool:
