@@ -6,6 +6,8 @@ ISO C and POSIX, as glibc has them. A row's letters are the arguments, then a co
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from burnish.machine.registers import INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
 from burnish.verify.pair import Callee
 
@@ -81,10 +83,7 @@ def _rows() -> dict[str, Callee]:
     for table, pure, reads_only in ((_OTHER, False, False), (_READING, False, True), (_PURE, True, False)):
         for types, names in table.items():
             for name in names.split():
-                row = signature(name, types)
-                found[name] = Callee(
-                    name, row.arguments, row.results, pure, reads_only, row.stack_bytes, row.returns
-                )
+                found[name] = replace(signature(name, types), pure=pure, reads_only=reads_only)
     return found
 
 
