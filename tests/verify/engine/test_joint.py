@@ -59,6 +59,11 @@ EQUAL = {
         "cmp edi, esi\nmov eax, esi\ncmovge eax, edi\nret",
         EAX,
     ),
+    "a result that is defined there": (
+        "mov eax, 32\ntest edi, edi\nje 1f\nbsf eax, edi\n1: ret",
+        "bsf ecx, edi\nmov eax, 32\ncmovnz eax, ecx\nret",
+        EAX,
+    ),
     "callee-saved": ("push rbx\nmov ebx, edi\nlea eax, [rbx+1]\npop rbx\nret", "lea eax, [rdi+1]\nret", EAX),
     "stores in either order, apart": (
         "mov dword ptr [rdi], 1\nmov dword ptr [rdi+4], 2\nret",
@@ -145,6 +150,12 @@ DIFFERENT = {
     "undefined flags": (
         "mov eax, edi\nimul eax, esi\nsetz al\nmovzx eax, al\nret",
         "mov eax, edi\nimul eax, esi\nsetz al\nmovzx eax, al\nret",
+        EAX,
+    ),
+    "an undefined result": ("mov eax, esi\nbsf eax, edi\nret", "mov eax, esi\nbsf eax, edi\nret", EAX),
+    "an undefined result that is taken to be kept": (
+        "mov eax, 32\ntest edi, edi\nje 1f\nbsf eax, edi\n1: ret",
+        "mov eax, 32\nbsf eax, edi\nret",
         EAX,
     ),
     "uninitialised stack": ("xor eax, eax\nret", "mov eax, [rsp-8]\nand eax, 0\nor eax, [rsp-16]\nret", EAX),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import assert_never
 
 from burnish.core.code import (
@@ -22,11 +23,11 @@ from burnish.core.code import (
     successors,
 )
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
-from burnish.domains.smt.build import FALSE, TRUE, add, and_, const, eq, ne, not_, or_, var, zext
+from burnish.domains.smt.build import FALSE, TRUE, add, and_, const, eq, ite, ne, not_, or_, var, zext
 from burnish.domains.smt.meaning import truth
 from burnish.domains.smt.terms import Op, Term
 from burnish.domains.walker import Walker
-from burnish.machine.flags import ALWAYS, undefined_flags
+from burnish.machine.flags import ALWAYS, UndefinedResult, undefined_flags, undefined_results
 from burnish.machine.registers import CELLS, gpr
 from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledError
@@ -205,7 +206,12 @@ class Executor:
 
     def _forget_undefined(self, walker: Walker[Term], address: int) -> None:
         """What the instruction at ``address`` leaves undefined becomes unknown."""
-        for name in undefined_flags(self._raw.get(address, b"")) - ALWAYS:
+        flags, results = _undefined(self._raw.get(address, b""))
+        for result in results:
+            unknown = self.names.fresh("undefined result", 8 * result.register.size)
+            holds = truth(walker.read(CELLS[result.flag].varnode))
+            walker.write(result.register, ite(holds, unknown, walker.read(result.register)))
+        for name in flags:
             walker.write_cell(CELLS[name], 0, 1, zext(self.names.fresh(f"undefined {name}", 1), 8))
 
     def _call(
@@ -302,6 +308,12 @@ class Executor:
         outside = and_(condition, *(ne(index, const(value, index.width)) for value, _ in switch.cases))
         if outside is not FALSE:
             yield outside, AtTrap(certain=False), state
+
+
+@lru_cache(maxsize=1 << 14)
+def _undefined(raw: bytes) -> tuple[tuple[str, ...], tuple[UndefinedResult, ...]]:
+    """The flags and results that an instruction leaves undefined."""
+    return tuple(sorted(undefined_flags(raw) - ALWAYS)), undefined_results(raw)
 
 
 def _return_to(point: Point) -> Term:
