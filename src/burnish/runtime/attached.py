@@ -17,12 +17,10 @@ from burnish.core.errors import HostError, TargetError
 from burnish.runtime import ptrace
 from burnish.runtime.breakpoints import Space
 from burnish.runtime.ptrace import Change, Ended, Event, GoneError, Memory, Options, Stopped
-from burnish.runtime.threads import Thread, Threads, detach
+from burnish.runtime.threads import Thread, Threads, birth, detach
 
 _OPTIONS = Options.FORK | Options.VFORK | Options.CLONE | Options.EXEC | Options.VFORK_DONE
 _GROUP_STOPS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-_CLONE_VM, _CLONE_THREAD = 0x100, 0x10000
-_SYS_CLONE, _SYS_CLONE3 = 56, 435
 _BIRTH_S = 10.0
 _RELEASE_S = 30.0
 _ROUNDS = 50
@@ -162,19 +160,13 @@ class AttachedProcess:
         tid = ptrace.event_message(parent.tid)
         if tid in self.threads.by_tid:
             return  # found before this was reported
-        registers = ptrace.get_registers(parent.tid)
-        flags = _CLONE_VM if event is Event.VFORK else 0
-        if registers.orig_rax == _SYS_CLONE:
-            flags = registers.rdi
-        elif registers.orig_rax == _SYS_CLONE3:
-            flags = parent.space.memory.word(registers.rdi) or 0
+        born = birth(parent, event, tid)
         parent.waits_for_child = event is Event.VFORK
-        pid = parent.pid if flags & _CLONE_THREAD else tid
         try:
             if not isinstance(ptrace.wait(tid, _BIRTH_S), Stopped):
                 return
             thread = Thread(
-                tid, pid, parent.space if flags & _CLONE_VM else parent.space.copy(tid), running=False
+                tid, born.pid, parent.space if born.shares_memory else parent.space.copy(tid), running=False
             )
         except GoneError:
             return

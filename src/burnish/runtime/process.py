@@ -30,7 +30,7 @@ from burnish.runtime.breakpoints import Space, loader_breakpoint
 from burnish.runtime.command import Child, Command, CommandResult, Stream, start
 from burnish.runtime.ptrace import Change, Ended, Event, GoneError, Memory, Options, Stopped
 from burnish.runtime.snapshot import Snapshot, UncapturableError, capture
-from burnish.runtime.threads import Thread, Threads, detach
+from burnish.runtime.threads import Thread, Threads, birth, detach
 from burnish.runtime.visit import Hit, Visit
 from burnish.runtime.watch import watch
 
@@ -45,8 +45,6 @@ _OPTIONS = (
 )
 _SI_KERNEL = 0x80
 _GROUP_STOPS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-_CLONE_VM, _CLONE_THREAD = 0x100, 0x10000
-_SYS_CLONE, _SYS_FORK, _SYS_CLONE3 = 56, 57, 435
 _LONG_MODE = 0x33
 """The code segment of 64-bit programs."""
 _EINTR = (1 << 64) - errno.EINTR
@@ -278,19 +276,13 @@ class TracedCommand:
     def _adopt(self, parent: Thread, event: Event) -> None:
         """Follows a new thread or process, whose first stop comes later."""
         tid = ptrace.event_message(parent.tid)
-        registers = ptrace.get_registers(parent.tid)
-        flags = _CLONE_VM if event is Event.VFORK else 0
-        if registers.orig_rax == _SYS_CLONE:
-            flags = registers.rdi
-        elif registers.orig_rax == _SYS_CLONE3:
-            flags = parent.space.memory.word(registers.rdi) or 0
+        born = birth(parent, event, tid)
         parent.waits_for_child = event is Event.VFORK
-        pid = parent.pid if flags & _CLONE_THREAD else tid
         try:
-            space = parent.space if flags & _CLONE_VM else parent.space.copy(tid)
+            space = parent.space if born.shares_memory else parent.space.copy(tid)
         except GoneError:
             space = Space(tid, parent.space.memory)  # killed before it ran: only its end is left to see
-        self._threads.add(Thread(tid, pid, space))
+        self._threads.add(Thread(tid, born.pid, space))
 
     def _exec(self, thread: Thread) -> None:
         """A process became another program: its other threads and all breakpoints are gone."""

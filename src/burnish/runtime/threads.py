@@ -19,6 +19,8 @@ _EINTR = (1 << 64) - errno.EINTR
 _LAST_CALL = 1 << 16
 _HOLD_S = 2.0
 _STEP_S = 30.0
+_CLONE_VM, _CLONE_THREAD = 0x100, 0x10000
+_SYS_CLONE, _SYS_CLONE3 = 56, 435
 _ASKED = Stopped(signal.SIGTRAP, Event.STOP)
 
 
@@ -33,6 +35,25 @@ class Thread:
     running: bool = True
     change: Change | None = None
     waits_for_child: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """Of a new thread: its process, and whether that has the memory of the one that made it."""
+
+    pid: int
+    shares_memory: bool
+
+
+def birth(parent: Thread, event: Event, tid: int) -> Birth:
+    """How the thread ``tid`` was made by ``parent``, which stands at the event that reports it."""
+    registers = ptrace.get_registers(parent.tid)
+    flags = _CLONE_VM if event is Event.VFORK else 0
+    if registers.orig_rax == _SYS_CLONE:
+        flags = registers.rdi
+    elif registers.orig_rax == _SYS_CLONE3:
+        flags = parent.space.memory.word(registers.rdi) or 0
+    return Birth(parent.pid if flags & _CLONE_THREAD else tid, bool(flags & _CLONE_VM))
 
 
 @dataclass(slots=True)
