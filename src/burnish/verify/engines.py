@@ -108,12 +108,26 @@ def _input(model: Model) -> GivenInput:
     places = {
         name.removeprefix(OBJECT): value for name, value in model.variables.items() if name.startswith(OBJECT)
     }
-    octets = dict(model.memories.get("memory", {}))
-    for value in registers.values():
+    octets = {
+        address: value
+        for address, value in model.memories.get("memory", {}).items()
+        if _LOWEST <= address < _HIGHEST
+    }
+    for value in [*registers.values(), *_pointers(octets)]:
         for address in range(value - _AROUND, value + _AROUND):
             if _LOWEST <= address < _HIGHEST:
                 octets.setdefault(address, 0)
     return GivenInput.of_model(registers, octets, places)
+
+
+def _pointers(octets: Mapping[int, int]) -> set[int]:
+    """The 8-byte words in memory that may be addresses."""
+    words = (
+        sum(octets[address + k] << 8 * k for k in range(8))
+        for address in octets
+        if all(address + k in octets for k in range(8))
+    )
+    return {word for word in words if _LOWEST <= word < _HIGHEST}
 
 
 def _starts(prepared: PreparedOriginal) -> tuple[MachineState, ...]:

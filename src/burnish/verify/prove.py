@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.core.state import MachineState
@@ -16,7 +16,7 @@ from burnish.verify.pair import Pair, Side
 
 _ROUNDS = 8
 """Rounds of executing more calls in line, at most."""
-_SHARE = 0.6
+_SHARE = 0.35
 """Of the time that is left, what one attempt may take."""
 
 _InLine = tuple[frozenset[str], frozenset[str]]
@@ -41,21 +41,25 @@ class _Search:
         self.queries += proof.queries
         return proof
 
-    def in_line(self, first: Proof) -> Proof | None:
-        """More and more of the calls that have no counterpart executed in line; None where there are none."""
-        inline, proof = _NONE, first
+    def ways(self) -> Iterator[Proof]:
+        """One attempt after the other: paths joined and each by itself, with more and more of the calls in line that
+        have no counterpart. Raises ``CyclicError`` if the functions themselves have loops."""
+        inline = _NONE
         for _ in range(_ROUNDS):
-            more = self._with(inline, proof.apart)
-            if more == inline:
-                break
-            inline = more
             try:
                 proof = self.attempt(joining=True, inline=inline)
+                yield replace(proof, method=_method(inline, joining=True))
+                if proof.model is None:
+                    proof = self.attempt(joining=False, inline=inline)
+                    yield replace(proof, method=_method(inline, joining=False))
             except CyclicError:
-                return None
-            if isinstance(proof.verdict, Proved):
-                return replace(proof, method="calls in line")
-        return None
+                if inline == _NONE:
+                    raise
+                return
+            more = self._with(inline, proof.apart)
+            if more == inline:
+                return
+            inline = more
 
     def _with(self, inline: _InLine, apart: tuple[str, str]) -> _InLine:
         """A call that the other side never makes is the one to execute; else both are."""
@@ -88,22 +92,26 @@ def prove(
     bound: int = 8,
     starts: Sequence[MachineState] = (),
 ) -> Proof:
-    """``Proved``, ``Bounded`` or ``Unknown`` with the reason of the first way that was tried, and a model of inputs on
+    """``Proved``, ``Bounded`` or ``Unknown`` with the reason of the last way that was tried, and a model of inputs on
     which the two may differ where a solver gave one. ``assumed`` are conditions (width 1) on the state at entry;
     loops for which no invariant is found are unrolled ``bound`` times. ``starts`` are inputs from which loops are
     learnt."""
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
+    last: Proof | None = None
     try:
-        first = search.attempt(joining=True)
+        for proof in search.ways():
+            last = replace(proof, queries=search.queries)
+            if isinstance(proof.verdict, Proved) or time.monotonic() > search.deadline:
+                break
     except CyclicError:
         return _loops(search, bound, starts)
-    if isinstance(first.verdict, Proved):
-        return replace(first, method="paths joined")
-    found = search.in_line(first)
-    if found is None and first.model is None:
-        found = search.attempt(joining=False)
-        found = replace(found, method="path by path") if isinstance(found.verdict, Proved) else None
-    return replace(found or first, queries=search.queries)
+    assert last is not None
+    return last
+
+
+def _method(inline: _InLine, *, joining: bool) -> str:
+    calls = ", calls in line" if any(inline) else ""
+    return ("paths joined" if joining else "path by path") + calls
 
 
 def _loops(search: _Search, bound: int, starts: Sequence[MachineState]) -> Proof:

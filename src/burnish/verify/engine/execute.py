@@ -9,10 +9,12 @@ from functools import lru_cache
 from burnish.core.pcode import OpCode, Operation
 from burnish.domains.smt.build import (
     FALSE,
+    TRUE,
     add,
     and_,
     const,
     extract,
+    ite,
     memory,
     not_,
     or_,
@@ -35,11 +37,13 @@ from burnish.verify.engine.addresses import (
     target,
 )
 from burnish.verify.engine.cells import join_bytes
-from burnish.verify.engine.state import State, entry_value
+from burnish.verify.engine.state import State, entry_value, join_states
 from burnish.verify.pair import Side
 
 RED_ZONE = 128
 """Bytes below the stack pointer that nobody else touches (System V ABI, AMD64, section 3.2.2)."""
+_ALTERNATIVES = 16
+"""Addresses that one access may have, depending on the path, before it is taken as it is."""
 _FUNCTION = "function "
 """Begins the names of objects that are functions."""
 
@@ -105,7 +109,7 @@ class Interpreter:
         self.names = names
         self.log = log
         self._constants = side.constants
-        self.state = State(FALSE)
+        self.state: State = State(FALSE)
         self.condition = FALSE
         self.raw = b""
         self._above = 8 + stack_bytes
@@ -172,6 +176,19 @@ class Interpreter:
         walker.write(CELLS["rcx"].varnode, const(0, 64))
 
     def load(self, address: Term, size: int) -> Term:
+        choices = alternatives(address)
+        if len(choices) == 1:
+            return self._load(address, size)
+        before, value = self.condition, None
+        for choice, place in reversed(choices):
+            self.condition = and_(before, choice)
+            loaded = self._load(place, size) if self.condition is not FALSE else None
+            value = loaded if value is None else value if loaded is None else ite(choice, loaded, value)
+        self.condition = before
+        assert value is not None
+        return value
+
+    def _load(self, address: Term, size: int) -> Term:
         if address.is_const:
             found = self._fixed(address.value, size)
             if isinstance(found, tuple):
@@ -202,6 +219,23 @@ class Interpreter:
         return (self.address_of(address),) if address in self.side.places else None
 
     def store(self, address: Term, value: Term, size: int) -> None:
+        choices = alternatives(address)
+        if len(choices) == 1:
+            self._store(address, value, size)
+            return
+        before, state = self.condition, self.state
+        ways: list[tuple[Term, State]] = []
+        for choice, place in choices:
+            self.condition = and_(before, choice)
+            if self.condition is not FALSE:
+                self.state = state.copy()
+                self._store(place, value, size)
+                ways.append((choice, self.state))
+        self.condition, self.state = before, state
+        _, joined = join_states(ways)
+        state.frame, state.memory, state.cells = joined.frame, joined.memory, joined.cells
+
+    def _store(self, address: Term, value: Term, size: int) -> None:
         if address.is_const and address.value in self.side.places:
             address = self.address_of(address.value)
         where = self._where(address)
@@ -301,6 +335,33 @@ class Interpreter:
         for at, value in sorted(self.state.cells.items(), key=lambda item: item[0]):
             for k in range(value.width // 8):
                 self.state.frame = store(self.state.frame, const(at + k, 64), extract(value, 8 * k, 8))
+
+
+@lru_cache(maxsize=1 << 12)
+def alternatives(address: Term) -> tuple[tuple[Term, Term], ...]:
+    """An address that depends on the path as ``(condition, address)`` pairs, whose conditions exclude each other and
+    leave none out; itself alone where there are more than ``_ALTERNATIVES``."""
+    found = _alternatives(address, _ALTERNATIVES)
+    return ((TRUE, address),) if found is None else tuple(found)
+
+
+def _alternatives(address: Term, most: int) -> list[tuple[Term, Term]] | None:
+    if address.op is Op.ITE:
+        condition, then, other = address.args
+        first = _alternatives(then, most - 1)
+        second = None if first is None else _alternatives(other, most - len(first))
+        if first is None or second is None:
+            return None
+        return [(and_(condition, c), a) for c, a in first] + [
+            (and_(not_(condition), c), a) for c, a in second
+        ]
+    if address.op is Op.ADD:
+        chosen = [arg for arg in address.args if arg.op is Op.ITE]
+        if len(chosen) == 1 and most > 1:
+            rest = [arg for arg in address.args if arg is not chosen[0]]
+            found = _alternatives(chosen[0], most)
+            return None if found is None else [(c, add(a, *rest)) for c, a in found]
+    return [(TRUE, address)] if most > 0 else None
 
 
 def constant_memory(name: str) -> Term:

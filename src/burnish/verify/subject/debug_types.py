@@ -45,6 +45,7 @@ class DebugTypes:
         self._image = image
         self._by_place = image.kind is not ImageKind.OBJECT
         self._known: dict[int | str, Any] = {}
+        self._declared: dict[str, Any] = {}
         self._units = _units(elf)
         self._types: dict[int, FunctionType | UnreadableTypeError | None] = {}
 
@@ -58,13 +59,31 @@ class DebugTypes:
             raise found
         return found
 
+    def declared(self, name: str) -> FunctionType | None:
+        """The type of a function that the file only calls: compilers describe those as well. None where there is no
+        prototype of it. Raises ``UnreadableTypeError`` for a type that is not understood."""
+        try:
+            while name not in self._declared:
+                self._take(next(self._units))
+            return _read(self._declared[name], name)
+        except StopIteration:
+            return None
+        except UnreadableTypeError:
+            raise
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return None
+
+    def _take(self, unit: Any) -> None:
+        self._known |= _functions(unit, self._by_place)
+        self._declared |= _declarations(unit)
+
     def _find(self, bounds: FunctionBounds) -> FunctionType | UnreadableTypeError | None:
         if "." in bounds.name:
             return None  # a copy with its arguments changed, whose type nobody wrote down
         keys = (bounds.address,) if self._by_place else (bounds.name, *bounds.aliases)
         try:
             while not any(key in self._known for key in keys):
-                self._known |= _functions(next(self._units), self._by_place)
+                self._take(next(self._units))
             entry = next(self._known[key] for key in keys if key in self._known)
             return _read(_origin(entry), bounds.name)
         except StopIteration:
@@ -101,6 +120,18 @@ def _functions(unit: Any, by_place: bool) -> dict[int | str, Any]:
                 name = _origin(entry).attributes.get(kind)
                 if name is not None:
                     found[name.value.decode("utf-8", "replace")] = entry
+    return found
+
+
+def _declarations(unit: Any) -> dict[str, Any]:
+    """The functions that a unit declares with a prototype, by the names that the linker sees."""
+    found: dict[str, Any] = {}
+    for entry in unit.get_top_DIE().iter_children():
+        wanted = ("DW_AT_external", "DW_AT_declaration", "DW_AT_prototyped")
+        if entry.tag == "DW_TAG_subprogram" and all(kind in entry.attributes for kind in wanted):
+            name = entry.attributes.get("DW_AT_linkage_name") or entry.attributes.get("DW_AT_name")
+            if name is not None:
+                found[name.value.decode("utf-8", "replace")] = entry
     return found
 
 

@@ -145,7 +145,14 @@ class Naming:
         if name in LIBC:
             return LIBC[name]
         summary = IMPORTS.get(name)
-        return Callee(name) if summary is None else _callee(name, summary, True)
+        if summary is not None:
+            return _callee(name, summary, True)
+        return self._declared(name) or Callee(name)
+
+    def _declared(self, name: str) -> Callee | None:
+        """A function of neither file, by its prototype, if both sides that have one have the same."""
+        found = [made for home in (self.home, self.other) if (made := _by_prototype(name, home)) is not None]
+        return found[0] if found and all(one == found[0] for one in found) else None
 
     def function_name(self, address: int) -> str:
         """The name of a function of this file, or of an import's stub."""
@@ -273,6 +280,17 @@ def _by_summary(name: str, home: Home, address: int) -> Callee:
     except UnreadableTypeError:
         pass  # what its code does is known all the same
     return _callee(name, home.source.summaries.at(address), returns)
+
+
+def _by_prototype(name: str, home: Home) -> Callee | None:
+    try:
+        kind = home.source.types.declared(name)
+        if kind is None or kind.variadic:
+            return None
+        results = tuple((part.register, part.size) for part in kind.live_outs)
+        return Callee(name, kind.arguments, results, stack_bytes=kind.stack_bytes)
+    except UnreadableTypeError:
+        return None
 
 
 def _callee(name: str, summary: CallSummary, returns: bool) -> Callee:
