@@ -16,6 +16,7 @@ from burnish.runtime.batch import BatchResult, StateBatch, Status, Window
 from burnish.verify.pair import Side
 from burnish.verify.trials.arena import Arena
 from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.conditions import all_that_hold
 from burnish.verify.trials.draw import concatenate, draw, interleave, select, with_garbage
 from burnish.verify.trials.outcome import View, differing
 from burnish.verify.trials.shape import ARGUMENTS, Area, Shape
@@ -84,7 +85,8 @@ def draw_tests(
         if kept and good < count // 2:
             _take_over(shape, batch, kept, source)
         result = bench.run(code, replace(batch, windows=(*batch.windows, *constants)))
-        finished = np.flatnonzero(result.status == Status.FINISHED)
+        met = all_that_hold(specification, batch)
+        finished = np.flatnonzero((result.status == Status.FINISHED) & met)
         void += count - len(finished)
         kept.append(select(batch, finished[: count - good]))
         good += len(kept[-1])
