@@ -8,15 +8,15 @@ from typing import Self
 from burnish.runtime.batch import BatchResult, Limits, Placement, StateBatch
 from burnish.runtime.isolation import RETURNING, Executor
 
-_QUICK = Limits(execution_seconds=0.01, batch_seconds=0.1)
-_PATIENT = Limits(execution_seconds=0.1, batch_seconds=1.0)
+_QUICK = Limits(execution_seconds=0.002, batch_seconds=0.15)
+_PATIENT = Limits(execution_seconds=0.05, batch_seconds=1.0)
 
 
 class Bench:
     """Executors that many trials share; a context manager. Not for two threads at once.
 
-    ``quick`` gives up on an execution after a hundredth of a second, ``patient`` after ten times that: only what runs
-    on there too is believed to run on.
+    ``quick`` gives up on an execution after some thousandths of a second, ``patient`` after ten times that: only
+    what runs on there too is believed to run on.
     """
 
     def __init__(self) -> None:

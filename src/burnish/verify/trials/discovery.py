@@ -40,10 +40,12 @@ _NEAR = 32
 _LARGEST_RUN = 256
 """An area that an execution runs over, byte by byte, is not made larger: other inputs will run less far."""
 _LARGEST = 8192
+_MOST_LEAD = 256
 _MOST_AREAS = 14
 _DEEPEST = 3
 _DEEPEST_STACK = 1 << 20
 _ENOUGH = 0.5
+_HOPELESS = 0.05
 _WILD_ROWS = 6
 
 
@@ -95,7 +97,7 @@ def _read(shape: Shape, batch: StateBatch, result: BatchResult) -> _Findings:
     found.finished = np.count_nonzero(result.status == Status.FINISHED) / len(result)
     faults = (result.status == Status.FAULTED) & (result.number == SIGSEGV)
     for address in result.address[faults].tolist():
-        source = probe_source(address)
+        source = probe_source(shape, address)
         if source is not None:
             if source.register is not None:
                 found.registers.add(source.register)
@@ -130,9 +132,10 @@ def _grow(shape: Shape, found: _Findings) -> Shape:
     registers = dict(shape.registers)
     stack_slots = dict(shape.stack_slots)
     for number, needs in found.behind.items():
-        areas[number] = _grown_behind(areas[number], needs)
+        areas[number] = _grown_behind(areas[number], needs, found.finished < _HOPELESS)
     for number, need in found.before.items():
-        areas[number] = areas[number].grown(0, need)
+        if areas[number].lead < _MOST_LEAD:
+            areas[number] = areas[number].grown(0, min(need, _MOST_LEAD))
     for register in sorted(found.registers - registers.keys()):
         if len(areas) < _MOST_AREAS:
             registers[register] = len(areas)
@@ -154,11 +157,12 @@ def _grow(shape: Shape, found: _Findings) -> Shape:
     return replace(shape, areas=tuple(areas), registers=registers, stack_slots=stack_slots, below=below)
 
 
-def _grown_behind(area: Area, needs: Counter[int]) -> Area:
-    """The area with what half of the executions lack that ran over its end."""
+def _grown_behind(area: Area, needs: Counter[int], needed: bool) -> Area:
+    """The area with what half of the executions lack that ran over its end; ``needed`` where hardly any returns."""
     wanted = sorted(needs.elements())[needs.total() // 2]
     if wanted <= _NEAR:
-        return area if area.size >= _LARGEST_RUN else area.grown(area.size // 2, 0)
+        enough = area.size >= (_LARGEST if needed else _LARGEST_RUN)
+        return area if enough else area.grown(area.size // 2, 0)
     return area.grown(wanted, 0) if area.size + wanted <= _LARGEST else area
 
 

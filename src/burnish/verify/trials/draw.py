@@ -21,8 +21,7 @@ from burnish.verify.trials.shape import (
     VECTOR_ARGUMENTS,
     Area,
     Shape,
-    area_probe,
-    has_probe,
+    area_probes,
     register_probe,
     stack_probe,
 )
@@ -31,22 +30,28 @@ from burnish.verify.trials.values import Octets, Source, Words, contents, intege
 
 FIRST_AREA = 2
 """Windows of a batch: the dead stack, the live stack, the areas in order, thread-local memory if there is any."""
+_PROBED = 0.7
+"""Of the words in memory that holds probes: among them are counts, which had better be small."""
 _DEEP = 4096
 """A stack deeper than that holds the same below the stack pointer in all states."""
 _HUGE = 1 << 16
 """Objects beyond that size have the same contents in all states."""
 
 
-def draw(shape: Shape, rows: int, source: Source, pool: Words, *, probing: float = 0.0) -> StateBatch:
-    """``rows`` states. A part ``probing`` of the words that are not known to be pointers hold probes."""
+def draw(
+    shape: Shape, rows: int, source: Source, pool: Words, *, probing: float = 0.0, wild: float = 0.5
+) -> StateBatch:
+    """``rows`` states. A part ``probing`` of the words that are not known to be pointers hold probes. A part ``wild``
+    of the states, the last ones, have numbers of all sizes; the others have small ones."""
+    calm = rows - round(wild * rows)
     gpr = source.integers(0, 1 << 64, (rows, 16), np.uint64)
     gpr[:, RSP] = shape.rsp
-    gpr[:, ARGUMENTS] = _arguments(shape, rows, source, pool, probing)
-    memory = [_area(shape, number, rows, source, pool, probing) for number in range(len(shape.areas))]
+    gpr[:, ARGUMENTS] = _arguments(shape, rows, source, pool, probing, calm)
+    memory = [_area(shape, number, rows, source, pool, probing, calm) for number in range(len(shape.areas))]
     _make_alike(shape, memory, rows, source)
     for area, held in zip(shape.areas, memory, strict=True):
         _fill_slots(shape, area, held, source)
-    live = _live_stack(shape, rows, source, pool, probing)
+    live = _live_stack(shape, rows, source, pool, probing, calm)
     dead = np.zeros((rows, shape.below) if shape.below <= _DEEP else shape.below, np.uint8)
     windows = [Window(shape.rsp - shape.below, dead, observed=False), Window(shape.rsp, live)]
     for area, held in zip(shape.areas, memory, strict=True):
@@ -140,11 +145,10 @@ def concatenate(batches: list[StateBatch]) -> StateBatch:
     )
 
 
-def _arguments(shape: Shape, rows: int, source: Source, pool: Words, probing: float) -> Words:
+def _arguments(shape: Shape, rows: int, source: Source, pool: Words, probing: float, calm: int) -> Words:
     count = len(ARGUMENTS)
     values = integers(source, (rows, count), pool)
-    calm = source.random(rows) < 0.5
-    values[calm] = small(source, (rows, count))[calm]
+    values[:calm] = small(source, (calm, count))
     for place, register in enumerate(ARGUMENTS):
         if register in shape.bounded:
             held = source.random(rows) < 0.97
@@ -202,17 +206,20 @@ def _pointers(shape: Shape, area: Area, rows: int, source: Source) -> Words:
     return values
 
 
-def _area(shape: Shape, number: int, rows: int, source: Source, pool: Words, probing: float) -> Octets:
+def _area(
+    shape: Shape, number: int, rows: int, source: Source, pool: Words, probing: float, calm: int
+) -> Octets:
     area = shape.areas[number]
     if area.size > _HUGE:
         return contents(source, 1, area.size, pool)[0]
-    held = contents(source, rows, area.size, pool)
+    held = contents(source, rows, area.size, pool, calm)
     if probing:
         probed = np.flatnonzero(source.random(rows) < probing)
-        for offset in range(-(area.lead & -8), area.size - area.lead - 7, 8):
-            at = area.lead + offset
-            if offset not in area.slots and has_probe(offset):
-                held[probed, at : at + 8] = np.array([area_probe(number, offset)], np.uint64).view(np.uint8)
+        probes = np.array(area_probes(shape, number), np.uint64)
+        words = np.ascontiguousarray(held[probed, : 8 * len(probes)]).view(np.uint64)
+        chosen = source.random(words.shape) < _PROBED
+        words[chosen] = np.broadcast_to(probes, words.shape)[chosen]
+        held[probed, : 8 * len(probes)] = words.view(np.uint8)
     return held
 
 
@@ -235,11 +242,10 @@ def _slot_values(shape: Shape, target: int, rows: int, source: Source) -> Words:
     return values
 
 
-def _live_stack(shape: Shape, rows: int, source: Source, pool: Words, probing: float) -> Octets:
+def _live_stack(shape: Shape, rows: int, source: Source, pool: Words, probing: float, calm: int) -> Octets:
     words = (shape.above + 8) // 8
     held = integers(source, (rows, words), pool)
-    calm = source.random(rows) < 0.5
-    held[calm] = small(source, (rows, words))[calm]
+    held[:calm] = small(source, (calm, words))
     probed = source.random(rows) < probing
     for offset in range(8, 8 + shape.stack_bytes, 8):
         target = shape.stack_slots.get(offset)

@@ -16,6 +16,7 @@ from burnish.runtime.batch import BatchResult, StateBatch, Status, Window
 from burnish.verify.pair import Side
 from burnish.verify.trials.arena import Arena
 from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.conditions import all_that_hold
 from burnish.verify.trials.draw import concatenate, draw, interleave, select, with_garbage
 from burnish.verify.trials.outcome import View, differing
 from burnish.verify.trials.shape import ARGUMENTS, Area, Shape
@@ -24,6 +25,7 @@ from burnish.verify.trials.values import Words
 _STAGES = (4, 32, 256)
 """The first rows of the tests are run by themselves: most wrong code differs there."""
 _ATTEMPTS = 8
+_LEAST_WILD = 0.1
 _CALLER = 32
 """Bytes of the caller's frame above the arguments on the stack, which nobody may change."""
 
@@ -79,17 +81,21 @@ def draw_tests(
     """States in pairs, what the original makes of them, and the number of void inputs."""
     kept: list[StateBatch] = []
     good = void = 0
+    wild = 0.5
     for _ in range(_ATTEMPTS):
-        batch = draw(shape, count, source, pool)
+        batch = draw(shape, count, source, pool, wild=wild)
         if kept and good < count // 2:
-            _take_over(shape, batch, kept, source)
+            _take_over(batch, kept, source)
         result = bench.run(code, replace(batch, windows=(*batch.windows, *constants)))
-        finished = np.flatnonzero(result.status == Status.FINISHED)
+        met = all_that_hold(specification, batch)
+        useful = (result.status == Status.FINISHED) & met
+        finished = np.flatnonzero(useful)
         void += count - len(finished)
         kept.append(select(batch, finished[: count - good]))
         good += len(kept[-1])
         if good >= count or time.monotonic() > deadline:
             break
+        wild = max(_LEAST_WILD, float(useful[count // 2 :].mean()) * wild)
     kept = [states for states in kept if len(states)]
     if not good:
         return None, None, void
@@ -100,16 +106,14 @@ def draw_tests(
     even, odd = (take(result, np.arange(start, len(states), 2)) for start in (0, 1))
     dependent = differing(view, even, odd, results_only=True) | (even.status != Status.FINISHED)
     void += int(dependent.sum())
-    pairs = np.flatnonzero(~dependent)
+    pairs = source.permutation(np.flatnonzero(~dependent))
     if not len(pairs):
         return None, None, void
     rows = np.stack((2 * pairs, 2 * pairs + 1), axis=1).reshape(-1)
     return select(states, rows), take(result, rows), void
 
 
-def _take_over(
-    shape: Shape, batch: StateBatch, kept: Sequence[StateBatch], source: np.random.Generator
-) -> None:
+def _take_over(batch: StateBatch, kept: Sequence[StateBatch], source: np.random.Generator) -> None:
     """Where few inputs come to their return, most arguments of most states are those of some that did."""
     good = np.concatenate([states.gpr for states in kept])
     rows = len(batch)

@@ -46,6 +46,7 @@ class PreparedOriginal:
     input with different contents of what is no argument."""
 
     setting: Setting
+    shape: Shape
     stages: tuple[tuple[StateBatch, BatchResult], ...] = field(repr=False)
     void: int
 
@@ -87,9 +88,17 @@ class PreparedOriginal:
             code, shape, constants, bench, source, pool, specification, count, deadline
         )
         setting = Setting(
-            side, specification, arena, calls, shape, constants, seed, computes_with_floats(side)
+            side,
+            specification,
+            arena,
+            calls,
+            shape.rsp,
+            shape.below,
+            constants,
+            seed,
+            computes_with_floats(side),
         )
-        return cls(setting, tuple(cut(states, result)), void)
+        return cls(setting, shape, tuple(cut(states, result)), void)
 
     def test(self, rewrite: Side, bench: Bench) -> Trials:
         """Runs a rewrite on the inputs, until it differs."""

@@ -24,6 +24,8 @@ PROBE_BASE = 0x3000_0000_0000
 its own; where its low half is taken for a count, that is not too large. The sum of two of them, or of one and an
 area's address, is in neither space."""
 _MIDDLE = 0x10000
+_FAR = 1 << 20
+"""An access further behind a probe than that was not made with the probe alone."""
 STACK_END = 0x7FFD_0001_0000
 FS_BASE = 0x1000_0000_0000
 FS_SIZE = 128
@@ -31,9 +33,8 @@ FS_SIZE = 128
 NOWHERE = -1
 """The target of a word that holds a pointer of which no more is made than null."""
 
-_WORD_PROBES = 64
-_PER_AREA = 512
-_SHIFT = 64
+_STACK_PROBES = 16
+_FIRST_AREA_PROBE = 144
 _MOST = 8192
 
 
@@ -106,17 +107,14 @@ def register_probe(register: int) -> int:
 
 def stack_probe(offset: int) -> int:
     """The same for the word of the stack at ``offset`` bytes above the stack pointer at entry."""
-    return _probe(_WORD_PROBES + offset // 8 + _SHIFT)
+    return _probe(_STACK_PROBES + offset // 8)
 
 
-def area_probe(area: int, offset: int) -> int:
-    """The same for the word at ``offset`` bytes from where pointers to an area point."""
-    return _probe(_WORD_PROBES + (area + 1) * _PER_AREA + offset // 8 + _SHIFT)
-
-
-def has_probe(offset: int) -> bool:
-    """True where a word at this offset can be told from others."""
-    return -_SHIFT <= offset // 8 < _PER_AREA - _SHIFT
+def area_probes(shape: Shape, number: int) -> range:
+    """The same for each word of an area, from its start on: as many as there are numbers for."""
+    first = _FIRST_AREA_PROBE + sum(area.size // 8 for area in shape.areas[:number])
+    last = min(first + shape.areas[number].size // 8, _MOST)
+    return range(_probe(first), _probe(max(first, last)), SPAN)
 
 
 def _probe(number: int) -> int:
@@ -125,19 +123,26 @@ def _probe(number: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a probe was taken from: a register, or a word at ``offset`` in an area (None: of the stack)."""
+    """Where a probe was taken from: a register, or a word at ``offset`` from where pointers to an area point (None: in
+    the stack, from the stack pointer at entry)."""
 
     register: int | None = None
     area: int | None = None
     offset: int = 0
 
 
-def probe_source(address: int) -> Source | None:
+def probe_source(shape: Shape, address: int) -> Source | None:
     """The source of the probe near ``address``; None where that is none."""
-    number = (address - PROBE_BASE) // SPAN
-    if not 0 <= number < _MOST:
+    number, distance = divmod(address - PROBE_BASE, SPAN)
+    if not 0 <= number < _MOST or distance > _MIDDLE + _FAR:
         return None
-    if number < _WORD_PROBES:
+    if number < _STACK_PROBES:
         return Source(register=number) if number < 16 else None
-    area, word = divmod(number - _WORD_PROBES, _PER_AREA)
-    return Source(area=None if area == 0 else area - 1, offset=(word - _SHIFT) * 8)
+    if number < _FIRST_AREA_PROBE:
+        return Source(offset=(number - _STACK_PROBES) * 8)
+    number -= _FIRST_AREA_PROBE
+    for index, area in enumerate(shape.areas):
+        if number < area.size // 8:
+            return Source(area=index, offset=number * 8 - area.lead)
+        number -= area.size // 8
+    return None

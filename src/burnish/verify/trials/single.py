@@ -1,14 +1,14 @@
-"""Runs both sides of a pair on one given input: replay of counterexamples, captured entries, models."""
+"""Tests on given inputs: captured entries, counterexamples of before, what a solver suspects."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from signal import SIGSEGV
 
 import numpy as np
 
 from burnish.core.image import Access
+from burnish.core.specification import Specification
 from burnish.core.verdict import Counterexample
 from burnish.runtime.batch import (
     DEFAULT_CODE_ADDRESS,
@@ -19,19 +19,74 @@ from burnish.runtime.batch import (
     Status,
     Window,
 )
-from burnish.verify.pair import Pair
+from burnish.verify.pair import Pair, Side
 from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.calls import Calls, stubbed
+from burnish.verify.trials.conditions import holds
 from burnish.verify.trials.given import GivenInput
-from burnish.verify.trials.native import CannotRunError, bodies_by_name, transplant
-from burnish.verify.trials.outcome import View, computes_with_floats, first_difference
+from burnish.verify.trials.native import transplant
+from burnish.verify.trials.outcome import computes_with_floats
 from burnish.verify.trials.shape import PAGE
 from burnish.verify.trials.stubs import LEDGER, LEDGER_SIZE, LITTER, LITTER_SIZE, RESULTS
+from burnish.verify.trials.tester import DEEPEST_STACK, Setting, Tester, deepened, deeper
 
-_STEP = 1 << 16
-_DEEPEST = 1 << 20
 _REACH = 1 << 30
+_BELOW = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenTest:
+    """A given input, and what the original makes of it. ``void`` is a phrase where that tells nothing."""
+
+    setting: Setting
+    states: StateBatch
+    expected: BatchResult
+    void: str = ""
+
+    @classmethod
+    def of(cls, side: Side, specification: Specification, given: GivenInput, bench: Bench) -> GivenTest:
+        """Runs the original. Raises ``CannotRunError``, and ``ValueError`` for memory that overlaps or cannot be
+        mapped."""
+        arena = Arena().with_objects(objects_of(side), given.places)
+        placement = _code_place(given)
+        rsp = given.registers.get("rsp", 0)
+        back = DEFAULT_RETURN_ADDRESS if placement.return_address is None else placement.return_address
+        calls = Calls.of(stubbed(side), rsp, specification.stack_bytes, back)
+        code = transplant(side, arena, calls.addresses, placement.address).data
+        states = _with_stack(given, rsp)
+        windows = [*states.windows, *_missing_objects(arena, given)]
+        constants = [
+            Window(window.address, window.contents, window.access)
+            for window in arena.constant_windows()
+            if not _has(given, window.address, window.end)
+        ]
+        if calls.callees:
+            windows += _stub_memory(calls, given)
+            constants += calls.windows(_watched(given, specification, rsp))
+        states = replace(states, windows=tuple(windows))
+        void = "" if holds(specification, states, 0) else "it does not meet the conditions at entry"
+        states, result = _run(code, states, constants, placement, rsp, bench)
+        if result.status[0] != Status.FINISHED:
+            void = "the original does not return on it"
+        setting = Setting(
+            side,
+            specification,
+            arena,
+            calls,
+            rsp,
+            states.windows[0].size,
+            tuple(constants),
+            0,
+            computes_with_floats(side),
+            placement,
+            given.source,
+        )
+        return cls(setting, states, result, void)
+
+    def test(self, rewrite: Side, bench: Bench) -> Counterexample | None:
+        """Runs a rewrite. Raises as ``of`` does."""
+        return None if self.void else Tester(self.setting, rewrite, bench).run(self.states, self.expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +101,9 @@ class Outcome:
 def run_pair(pair: Pair, given: GivenInput, bench: Bench) -> Outcome:
     """Runs both sides on one input. Raises ``CannotRunError``, and ``ValueError`` for memory that overlaps or cannot
     be mapped."""
-    trial = _Trial(pair, given, bench)
-    one, states, depth = trial.run(trial.original)
-    if one.status[0] != Status.FINISHED:
-        return Outcome(void="the original does not return")
-    other, states, deeper = trial.run(trial.rewrite)
-    view = View.of(
-        pair.specification,
-        states,
-        int(states.gpr[0, 4]),
-        max(depth, deeper, _DEEPEST),
-        floats=computes_with_floats(pair.original),
-    )
-    return Outcome(first_difference(view, one, other, 0))
+    test = GivenTest.of(pair.original, pair.specification, given, bench)
+    found = test.test(pair.rewrite, bench)
+    return Outcome("" if found is None else found.differing[0], test.void)
 
 
 def replay(pair: Pair, counterexample: Counterexample, bench: Bench) -> bool:
@@ -66,112 +111,100 @@ def replay(pair: Pair, counterexample: Counterexample, bench: Bench) -> bool:
     return bool(run_pair(pair, GivenInput.of_counterexample(counterexample), bench).difference)
 
 
-class _Trial:
-    def __init__(self, pair: Pair, given: GivenInput, bench: Bench) -> None:
-        self._bench = bench
-        self._given = given
-        objects = [*objects_of(pair.original), *objects_of(pair.rewrite)]
-        self._arena = Arena().with_objects(objects, given.places)
-        address, back = _code_place(given)
-        self._placement = Placement(address, back)
-        callees = {callee.name: callee for side in (pair.original, pair.rewrite) for callee in stubbed(side)}
-        one_sided = callees.keys() & (
-            bodies_by_name(pair.original).keys() | bodies_by_name(pair.rewrite).keys()
-        )
-        if one_sided:
-            raise CannotRunError(f"calls {min(one_sided)}, of which only one side has the code")
-        rsp, extent = given.registers.get("rsp", 0), pair.specification.stack_bytes
-        own = {callee.name for callee in stubbed(pair.original)}
-        # The original's first, so that they return the same words as when the input was found.
-        ordered = sorted(callees.values(), key=lambda callee: (callee.name not in own, callee.name))
-        calls = Calls.of(ordered, rsp, extent, back)
-        self.original = transplant(pair.original, self._arena, calls.addresses, address).data
-        self.rewrite = transplant(pair.rewrite, self._arena, calls.addresses, address).data
-        self._objects = [*_missing_objects(self._arena, given), *_stub_memory(calls, pair, given)]
+def _run(
+    code: bytes,
+    states: StateBatch,
+    constants: Sequence[Window],
+    placement: Placement,
+    rsp: int,
+    bench: Bench,
+) -> tuple[StateBatch, BatchResult]:
+    """What the original leaves, and the states with as much stack as it needs."""
+    while True:
+        whole = replace(states, windows=(*states.windows, *constants))
+        result = bench.run(code, whole, placement, patiently=True)
+        wanted = deeper(result, rsp, states.windows[0].size)
+        if not wanted:
+            return states, result
+        states = replace(states, windows=(deepened(states.windows[0], wanted), *states.windows[1:]))
 
-    def run(self, code: bytes) -> tuple[BatchResult, StateBatch, int]:
-        """What one side leaves, with what it started from and the bytes of stack that were added below."""
-        depth = 0
-        while True:
-            states = self._states(depth)
-            result = self._bench.run(code, states, self._placement, patiently=True)
-            low = self._lowest(depth)
-            wants = int(result.address[0])
-            stopped = result.status[0] == Status.FAULTED and result.number[0] == SIGSEGV
-            if not stopped or not low - _DEEPEST <= wants < low or depth >= _DEEPEST:
-                return result, states, depth
-            depth = min(_DEEPEST, max(2 * depth, _STEP, -(-(low - wants) // PAGE) * PAGE))
 
-    def _lowest(self, depth: int) -> int:
-        return self._stack_start() - depth
+def _with_stack(given: GivenInput, rsp: int) -> StateBatch:
+    """The input with its stack in two windows that come first, below the stack pointer and from there on."""
+    states = given.states()
+    at = next((w for w in states.windows if w.address <= rsp < w.end and Access.WRITE in w.access), None)
+    others = [window for window in states.windows if window is not at]
+    size = 0 if at is None else rsp - at.address
+    if size:
+        assert at is not None
+        dead = Window(at.address, at.contents[:size], observed=False)
+        others = [w for w in others if w.end != at.address or not _is_dead(w, rsp)]
+    else:
+        joined = next((w for w in others if w.end == rsp and _is_dead(w, rsp)), None)
+        others = [window for window in others if window is not joined]
+        room = min((rsp - w.end for w in others if w.end <= rsp), default=_BELOW)
+        dead = joined or Window(rsp - _BELOW, np.full(_BELOW, 0x5A, np.uint8))
+        if joined is None and room < _BELOW:
+            raise ValueError("there is no room for a stack below the stack pointer")
+        dead = replace(dead, observed=False)
+    live = Window(rsp, np.zeros(8, np.uint8)) if at is None else Window(rsp, at.contents[size:])
+    return replace(states, windows=(dead, live, *others))
 
-    def _stack_start(self) -> int:
-        rsp = self._given.registers.get("rsp", 0)
-        for region in self._given.memory:
-            if region.address <= rsp < region.end:
-                return region.address
-        return rsp & -16
 
-    def _states(self, depth: int) -> StateBatch:
-        states = self._given.states()
-        windows = [*states.windows, *self._objects]
-        if depth:
-            garbage = np.full(depth, 0x5A, np.uint8)
-            windows.append(Window(self._lowest(depth), garbage, observed=False))
-        return replace(states, windows=tuple(windows))
+def _is_dead(window: Window, rsp: int) -> bool:
+    return rsp - DEEPEST_STACK <= window.address and window.end <= rsp and Access.WRITE in window.access
+
+
+def _has(given: GivenInput, start: int, end: int) -> bool:
+    return any(region.address < end and start < region.end for region in given.memory)
 
 
 def _missing_objects(arena: Arena, given: GivenInput) -> list[Window]:
-    """Windows for the objects of which the input does not have the memory."""
+    """Windows for the variables of which the input does not have the memory."""
     found: list[Window] = []
-    for thing in (*arena.constant, *arena.writable):
+    for thing in arena.writable:
         address = arena.addresses[thing.name]
-        if any(
-            region.address < address + max(thing.size, 1) and address < region.end for region in given.memory
-        ):
-            continue
-        data = thing.data or bytes(max(thing.size, 1))
-        access = Access.READ if thing.data is not None else Access.READ | Access.WRITE
-        found.append(Window(address, np.frombuffer(data, np.uint8), access))
+        size = max(thing.size, 1)
+        if not _has(given, address, address + size):
+            found.append(Window(address, np.zeros(size, np.uint8)))
     return found
 
 
-def _stub_memory(calls: Calls, pair: Pair, given: GivenInput) -> list[Window]:
-    """What stubs need and the input has not."""
-    if not calls.callees:
+def _watched(given: GivenInput, specification: Specification, rsp: int) -> list[tuple[int, int]]:
+    if not specification.memory:
         return []
-    rsp = given.registers.get("rsp", 0)
-    watched = [
+    return [
         (region.address, len(region.data))
         for region in given.memory
-        if pair.specification.memory
-        and Access.WRITE in region.access
+        if Access.WRITE in region.access
         and region.address not in (LEDGER, LITTER)
-        and not region.address - _DEEPEST <= rsp < region.end
+        and not region.address - DEEPEST_STACK <= rsp < region.end
+        and not rsp - DEEPEST_STACK <= region.address < rsp
     ]
-    found = calls.windows(watched)
+
+
+def _stub_memory(calls: Calls, given: GivenInput) -> list[Window]:
+    """What stubs need and the input has not."""
+    found: list[Window] = []
     for address, size in ((LITTER, LITTER_SIZE), (LEDGER, LEDGER_SIZE), (RESULTS, calls.results_size)):
-        held = [region for region in given.memory if region.address == address]
-        have = len(held[0].data) if held else 0
+        have = next((len(region.data) for region in given.memory if region.address == address), 0)
         if have < size:
-            data = np.arange(size - have).astype(np.uint8) if address == RESULTS else np.zeros(size, np.uint8)
-            found.append(Window(address + have, data))
+            data = np.arange(have, size).astype(np.uint8) if address == RESULTS else np.zeros(size, np.uint8)
+            found.append(Window(address + have, data, observed=address != LITTER))
     return found
 
 
-def _code_place(given: GivenInput) -> tuple[int, int]:
+def _code_place(given: GivenInput) -> Placement:
     """Where the code and the return address go: within reach of the objects, apart from all memory."""
-    places: Mapping[str, int] = given.places
-    near = min(places.values(), default=DEFAULT_CODE_ADDRESS)
-    back = DEFAULT_RETURN_ADDRESS
+    near = min(given.places.values(), default=DEFAULT_CODE_ADDRESS)
     taken = sorted((region.address, region.end) for region in given.memory)
     address = DEFAULT_CODE_ADDRESS
     if abs(near - address) > _REACH:
-        address = (near & -PAGE) - (_REACH // 2)
-    return _free(taken, address), _free(taken, back)
+        address = max((near & -PAGE) - _REACH // 2, DEFAULT_CODE_ADDRESS)
+    return Placement(_free(taken, address), _free(taken, DEFAULT_RETURN_ADDRESS))
 
 
-def _free(taken: list[tuple[int, int]], address: int) -> int:
+def _free(taken: Sequence[tuple[int, int]], address: int) -> int:
     """The first place from ``address`` on that is some pages away from all that is taken."""
     room = 64 * PAGE
     for start, end in taken:

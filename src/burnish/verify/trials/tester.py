@@ -10,7 +10,8 @@ import numpy as np
 from burnish.core.image import Access
 from burnish.core.specification import Specification
 from burnish.core.verdict import Counterexample
-from burnish.runtime.batch import BatchResult, StateBatch, Status, Window
+from burnish.runtime.batch import BatchResult, Placement, StateBatch, Status, Window
+from burnish.runtime.isolation import RETURNING
 from burnish.verify.pair import Side
 from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials.bench import Bench
@@ -20,24 +21,28 @@ from burnish.verify.trials.drawn import take
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.native import CannotRunError, bodies_by_name, transplant
 from burnish.verify.trials.outcome import View, differing, first_difference
-from burnish.verify.trials.shape import Shape
 from burnish.verify.trials.stubs import LITTER, LITTER_SIZE, MORE_STUBS, REAL_NAMES
 
-_DEEPEST_STACK = 1 << 20
+DEEPEST_STACK = 1 << 20
+_LARGE = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
-    """What all rewrites of one original are run in. ``constants`` are windows that are the same for all inputs."""
+    """What all rewrites of one original are run in. ``rsp`` is the stack pointer at entry and ``below`` the size of the
+    window below it, the first of the states. ``constants`` are windows that are the same for all inputs."""
 
     side: Side
     specification: Specification
     arena: Arena
     calls: Calls
-    shape: Shape
+    rsp: int
+    below: int
     constants: tuple[Window, ...] = field(repr=False)
     seed: int
     floats: bool
+    placement: Placement = RETURNING
+    source: str = "a drawn input"
 
     def more_calls(self, rewrite: Side) -> Calls:
         """Stubs for what a rewrite calls and the original does not: for what is done for real. Where the rest would lie
@@ -53,9 +58,29 @@ class Setting:
         if dropped:
             raise CannotRunError(f"calls {dropped[0]}, which the original does not")
         real = [callee for callee in more if callee.name in REAL_NAMES]
-        made = Calls.of(real, self.shape.rsp, self.specification.stack_bytes, base=MORE_STUBS)
+        made = Calls.of(real, self.rsp, self.specification.stack_bytes, base=MORE_STUBS)
         nowhere = {callee.name: MORE_STUBS - 16 for callee in more if callee.name not in REAL_NAMES}
         return replace(made, addresses={**made.addresses, **nowhere})
+
+
+def deepened(dead: Window, size: int) -> Window:
+    """The window below the stack pointer with more bytes below. If it is large, all states share one content."""
+    held = dead.contents
+    if size > _LARGE and held.ndim == 2:
+        held = held[0]
+    more = np.full((*held.shape[:-1], size - dead.size), 0x5A, np.uint8)
+    return Window(dead.end - size, np.concatenate((more, held), axis=-1), observed=False)
+
+
+def deeper(result: BatchResult, rsp: int, below: int) -> int:
+    """How much stack below ``rsp`` executions want that had ``below`` bytes of it and wanted more; 0 if none did, or if
+    it is too much."""
+    low = rsp - below
+    faults = result.address[(result.status == Status.FAULTED) & (result.number == SIGSEGV)]
+    near = faults[(faults < low) & (faults >= max(low - DEEPEST_STACK, 0))]
+    if not len(near) or below >= DEEPEST_STACK:
+        return 0
+    return min(DEEPEST_STACK, -(-2 * int(rsp - near.min()) // 64) * 64)
 
 
 class Tester:
@@ -65,10 +90,15 @@ class Tester:
         """Raises ``CannotRunError``."""
         self._setting = setting
         self._bench = bench
-        self._below = setting.shape.below
+        self._below = setting.below
         self._arena = setting.arena.with_objects(objects_of(rewrite))
         more = setting.more_calls(rewrite)
-        self._code = transplant(rewrite, self._arena, {**more.addresses, **setting.calls.addresses}).data
+        self._code = transplant(
+            rewrite,
+            self._arena,
+            {**more.addresses, **setting.calls.addresses},
+            setting.placement.address,
+        ).data
         added = self._arena.writable[len(setting.arena.writable) :]
         self._added = [
             Window(self._arena.addresses[thing.name], np.arange(1, max(thing.size, 1) + 1).astype(np.uint8))
@@ -79,22 +109,22 @@ class Tester:
             *self._arena.constant_windows(setting.arena),
             *more.windows(()),
         ]
-        if more.code and not setting.shape.calls:
+        if more.code and not setting.calls.callees:
             self._constants.append(Window(LITTER, np.full(LITTER_SIZE, 0x5A, np.uint8), Access.READ))
 
     def run(self, states: StateBatch, expected: BatchResult) -> Counterexample | None:
         """What differs on one of the states, or None."""
         while True:
             batch = self._batch(states)
-            result = self._bench.run(self._code, batch)
-            deeper = self._deeper(result)
-            if not deeper:
+            result = self._bench.run(self._code, batch, self._setting.placement)
+            wanted = deeper(result, self._setting.rsp, self._below)
+            if not wanted:
                 break
-            self._below = deeper
+            self._below = wanted
         view = View.of(
             self._setting.specification,
             batch,
-            self._setting.shape.rsp,
+            self._setting.rsp,
             self._below,
             floats=self._setting.floats,
         )
@@ -106,28 +136,16 @@ class Tester:
         for row in np.flatnonzero(suspects).tolist():
             sentence = self._judge(view, batch, expected, result, row)
             if sentence:
-                given = GivenInput.of_row(batch, row, self._arena.addresses, "a drawn input")
+                given = GivenInput.of_row(batch, row, self._arena.addresses, self._setting.source)
                 side = self._setting.side
                 return given.counterexample(side.name, side.function.address, (sentence,), self._setting.seed)
         return None
 
     def _batch(self, states: StateBatch) -> StateBatch:
         windows = (*states.windows, *self._added, *self._constants)
-        if self._below != self._setting.shape.below:
-            old = states.windows[0]
-            more = np.full((len(states), self._below - old.size), 0x5A, np.uint8)
-            dead = Window(old.end - self._below, np.concatenate((more, old.contents), axis=1), observed=False)
-            windows = (dead, *windows[1:])
+        if self._below != self._setting.below:
+            windows = (deepened(states.windows[0], self._below), *windows[1:])
         return replace(states, windows=windows)
-
-    def _deeper(self, result: BatchResult) -> int:
-        """How much stack the rewrite wants below the stack pointer, where that is more than it has; else 0."""
-        low = self._setting.shape.rsp - self._below
-        faults = result.address[(result.status == Status.FAULTED) & (result.number == SIGSEGV)]
-        near = faults[(faults < low) & (faults >= low - _DEEPEST_STACK)]
-        if not len(near) or self._below >= _DEEPEST_STACK:
-            return 0
-        return min(_DEEPEST_STACK, -(-2 * int(self._setting.shape.rsp - near.min()) // 64) * 64)
 
     def _judge(
         self, view: View, batch: StateBatch, expected: BatchResult, result: BatchResult, row: int
@@ -135,7 +153,9 @@ class Tester:
         """A sentence on what differs in a row; empty where nothing does that counts."""
         if result.status[row] == Status.TIMED_OUT:
             chosen = np.array([row])
-            again = self._bench.run(self._code, select(batch, chosen), patiently=True)
+            again = self._bench.run(
+                self._code, select(batch, chosen), self._setting.placement, patiently=True
+            )
             return first_difference(view, take(expected, chosen), again, 0)
         sentence = first_difference(view, expected, result, row)
         if sentence or result.status[row] != Status.FINISHED or not self._setting.specification.memory:

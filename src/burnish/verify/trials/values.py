@@ -80,7 +80,7 @@ def small(source: Source, shape: tuple[int, ...]) -> Words:
     result = source.integers(0, 10, count, np.int64)
     kind = source.random(count)
     result[kind < 0.15] = source.integers(0, 65, count, np.int64)[kind < 0.15]
-    result[kind < 0.03] = -1
+    result[kind < 0.006] = -1
     return result.view(np.uint64).reshape(shape)
 
 
@@ -112,11 +112,16 @@ def vectors(source: Source, rows: int, registers: int, pool: Words) -> Words:
     return result.reshape(rows, registers, 2)
 
 
-def contents(source: Source, rows: int, size: int, pool: Words) -> Octets:
+_CALM = np.array([0, 0, 1, 2, 6, 6, 6, 6])
+_KINDS = 10
+
+
+def contents(source: Source, rows: int, size: int, pool: Words, calm: int = 0) -> Octets:
     """Memory, uint8 ``(rows, size)``: each row of one kind, zeros, small bytes, text that ends, numbers of 1 to 8
-    bytes, floating-point numbers or random bytes."""
+    bytes, floating-point numbers or random bytes. The first ``calm`` rows have no large numbers."""
     words = (size + 7) // 8
-    kind = source.integers(0, 10, rows)
+    kind = source.integers(0, _KINDS, rows)
+    kind[:calm] = _CALM[source.integers(0, len(_CALM), calm)]
     result = np.zeros((rows, words * 8), np.uint8)
     result[kind == 9] = source.integers(0, 256, (rows, words * 8), np.uint8)[kind == 9]
     for number, maker in enumerate((_small_bytes, _text, _text, _halves, _words, _many_small)):

@@ -1,0 +1,162 @@
+"""Tests of one pair: kept inputs, given inputs and drawn ones; and the replay of what a solver suspects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from burnish.core.errors import HostError
+from burnish.core.state import DEFAULT_MXCSR
+from burnish.core.verdict import Counterexample
+from burnish.machine.registers import CELLS, FLAG_OFFSETS
+from burnish.verify.pair import Pair
+from burnish.verify.solve.query import Model
+from burnish.verify.trials.arena import objects_of
+from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.conditions import FLAG_BITS
+from burnish.verify.trials.given import GivenInput
+from burnish.verify.trials.minimise import minimised
+from burnish.verify.trials.native import CannotRunError
+from burnish.verify.trials.prepared import PreparedOriginal, Trials
+from burnish.verify.trials.single import GivenTest
+from burnish.verify.trials.store import TestStore
+
+_OBJECT, _STACK, _MEMORY = "&", "stack ", "memory"
+_RSP = 0x7FFD_0000_F008
+
+
+def run_trials(
+    pair: Pair,
+    bench: Bench,
+    *,
+    count: int = 512,
+    seed: int = 0,
+    seconds: float = 2.0,
+    inputs: Iterable[GivenInput] = (),
+    store: TestStore | None = None,
+) -> Trials:
+    """Runs both sides on the inputs of ``store``, on ``inputs``, and on ``count`` that are drawn for the original, in
+    about ``seconds``. A counterexample is kept in ``store``, and made simple.
+
+    Never raises for what it cannot run: then there are no tests, and the result says why. Raises ``HostError`` where
+    this machine cannot isolate executions.
+    """
+    deadline = time.monotonic() + seconds
+    given = [] if store is None else [GivenInput.of_counterexample(c) for c in store.read(pair.original)]
+    tested, void, found = _given_trials(pair, [*given, *inputs], bench, deadline)
+    reason = ""
+    if found is None:
+        try:
+            left = max(0.05, deadline - time.monotonic())
+            prepared = PreparedOriginal.prepare(
+                pair.original,
+                pair.specification,
+                bench,
+                count=count,
+                seed=seed,
+                seconds=left,
+                rewrites=[pair.rewrite],
+            )
+            trials = prepared.test(pair.rewrite, bench)
+        except CannotRunError as error:
+            trials = Trials(reason=f"the original cannot be run by itself: {error}")
+        tested, void, found = tested + trials.tested, void + trials.void, trials.counterexample
+        reason = "" if tested else trials.reason
+    if found is None:
+        return Trials(tested, void, None, reason)
+    if store is not None:
+        store.add(pair.original, found)
+    return Trials(tested, void, _simple(pair, found, bench))
+
+
+def _given_trials(
+    pair: Pair, inputs: Iterable[GivenInput], bench: Bench, deadline: float
+) -> tuple[int, int, Counterexample | None]:
+    tested = void = 0
+    for given in inputs:
+        if time.monotonic() > deadline:
+            break
+        try:
+            test = GivenTest.of(pair.original, pair.specification, given, bench)
+            found = test.test(pair.rewrite, bench)
+        except (CannotRunError, ValueError):
+            continue
+        if found is not None:
+            return tested, void, found
+        tested, void = (tested, void + 1) if test.void else (tested + 1, void)
+    return tested, void, None
+
+
+def _simple(pair: Pair, found: Counterexample, bench: Bench) -> Counterexample:
+    """As few numbers as tell the two apart."""
+    try:
+        return minimised(pair, found, bench)
+    except (CannotRunError, ValueError):
+        return found
+
+
+def replay_model(pair: Pair, model: Model, bench: Bench) -> Counterexample | str:
+    """Runs both sides on the input that a solver suspects: the counterexample where they differ, else a phrase that
+    says why it is none."""
+    reason = ""
+    for places in (True, False):
+        try:
+            given = _of_model(pair, model, places)
+            test = GivenTest.of(pair.original, pair.specification, given, bench)
+            found = test.test(pair.rewrite, bench)
+        except (CannotRunError, ValueError, HostError) as error:
+            reason = reason or f"the input that a solver found cannot be run: {error}"
+            continue
+        if found is not None:
+            return _simple(pair, found, bench)
+        reason = (
+            f"the input that a solver found tells nothing: {test.void}"
+            if test.void
+            else "on the input that a solver found both do the same when they run"
+        )
+    return reason
+
+
+def _of_model(pair: Pair, model: Model, honoured: bool) -> GivenInput:
+    """A model of the entry state. Objects lie where the model has them, or (not ``honoured``) where there is room."""
+    values = model.variables
+    registers = {name: values[name] for name in CELLS if name in values and name not in FLAG_OFFSETS}
+    registers.setdefault("rsp", _RSP)
+    registers["eflags"] = sum(
+        (values.get(name, 0) & 1) << bit for name, bit in FLAG_BITS.items() if name != "df"
+    )
+    registers["mxcsr"] = DEFAULT_MXCSR
+    octets = dict(model.memories.get(_MEMORY, {}))
+    places = {name.removeprefix(_OBJECT): value for name, value in values.items() if name.startswith(_OBJECT)}
+    rsp = registers["rsp"]
+    for offset in range(8, 8 + pair.specification.stack_bytes, 8):
+        word = values.get(f"{_STACK}{offset}", 0)
+        octets.update({rsp + offset + k: word >> 8 * k & 0xFF for k in range(8)})
+    octets.update({rsp + k: 0 for k in range(8)})
+    _complete_objects(pair, octets, places)
+    if honoured:
+        return GivenInput.of_model(registers, octets, places)
+    found = GivenInput.of_model(registers, _apart(pair, octets, places))
+    return replace(found, places={})
+
+
+def _complete_objects(pair: Pair, octets: dict[int, int], places: Mapping[str, int]) -> None:
+    """Variables are there as a whole: bytes that the model does not say are 0. Constants are not part of an input."""
+    for side in (pair.original, pair.rewrite):
+        for thing in objects_of(side):
+            start = places.get(thing.name)
+            if start is None or thing.size > 1 << 20:
+                continue
+            for address in range(start, start + thing.size):
+                if thing.data is None:
+                    octets.setdefault(address, 0)
+                else:
+                    octets.pop(address, None)
+
+
+def _apart(pair: Pair, octets: Mapping[int, int], places: Mapping[str, int]) -> dict[int, int]:
+    """Memory without that of the objects."""
+    sizes = {thing.name: thing.size for side in (pair.original, pair.rewrite) for thing in objects_of(side)}
+    spans = [(start, start + sizes.get(name, 1)) for name, start in places.items()]
+    return {a: v for a, v in octets.items() if not any(start <= a < end for start, end in spans)}
