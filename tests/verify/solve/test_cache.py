@@ -24,7 +24,7 @@ from .terms import number, swar_popcount
 
 def _false(name: str = "x") -> Query:
     x = t.var(name, 32)
-    return Query((t.ult(number(32), t.clz(x)),))
+    return Query((t.ult(t.clz(t.lshr(x, number(1))), t.clz(x)),))
 
 
 def _true(x: str = "x", memory: str = "m", function: str = "f") -> Query:

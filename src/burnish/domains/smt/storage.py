@@ -54,8 +54,6 @@ def select(array: Term, address: Term) -> Term:
 
 def store(array: Term, address: Term, byte: Term) -> Term:
     """A memory with one byte (8 bits) changed."""
-    if byte.op is Op.SELECT and byte.args == (array, address):
-        return array
     base, offset = _base(address)
     above: list[tuple[Term, Term]] = []
     beneath = array
@@ -69,7 +67,8 @@ def store(array: Term, address: Term, byte: Term) -> Term:
         beneath = under
         if distance == offset:
             break
-    found = make(Op.STORE, 0, (beneath, address, byte))
+    kept = byte.op is Op.SELECT and byte.args == (beneath, address)
+    found = beneath if kept else make(Op.STORE, 0, (beneath, address, byte))
     for where, value in reversed(above):
         found = make(Op.STORE, 0, (found, where, value))
     return found
