@@ -80,14 +80,27 @@ class _Normaliser:
     def _plain(self, term: Term) -> Term:
         args = [self._term(arg) for arg in term.args]
         if term.op is Op.EQ and term.args[0].width > 1:
-            difference = p.add(self.values[term.args[0]], self.values[term.args[1]], -1)
-            reduced = _reduced(difference.poly, term.args[0].width)
-            if not reduced:
-                return t.TRUE
-            if [*reduced] == [()]:
-                return t.FALSE
+            equal = self._equation(term)
+            if equal is not None:
+                return equal
         same = all(new is old for new, old in zip(args, term.args, strict=True))
         return term if same else rebuild(term, args)
+
+    def _equation(self, term: Term) -> Term | None:
+        """An equation of what is left of the difference, where no product is; None where one is."""
+        width = term.args[0].width
+        try:
+            difference = p.add(self.values[term.args[0]], self.values[term.args[1]], -1)
+            reduced = _reduced(difference.poly, width)
+            if [*reduced] == [()]:
+                return t.FALSE
+            if not any(map(self.atoms.nonlinear, (self.values[arg].poly for arg in term.args))):
+                return None
+            return (
+                None if self.atoms.nonlinear(reduced) else t.eq(self._made(reduced, width), t.const(0, width))
+            )
+        except TooLargeError:
+            return None
 
     def _arithmetic(self, term: Term) -> Value | None:
         """The polynomial of a term that is arithmetic on its operands; None for others."""

@@ -38,19 +38,25 @@ def encodings(assertions: Sequence[Term]) -> Iterator[Encoding]:
     floats = any(term.op is Op.FLOAT for term in subterms(*assertions))
     lowered = tuple(lower(assertions))
     counts = any(term.op is Op.POPCOUNT for term in subterms(*assertions))
-    hard = multiplies(lowered) or divides(lowered)
+    hard = _is_hard(lowered)
+    normal = tuple(normalise(lowered)) if hard else lowered
+    if hard and not _is_hard(normal):
+        yield Encoding("polynomials", normal, not floats)
+        return
     yield Encoding("plain", lowered, not floats, QUICK_SECONDS if hard or counts else None)
     if counts:
         masks = tuple(lower(assertions, popcount_masks))
         yield Encoding("ones by masks", masks, not floats, 4 * QUICK_SECONDS)
     if hard:
-        normal = tuple(normalise(lowered))
-        products = tuple(uninterpreted(normal))
-        yield Encoding("products uninterpreted", products, False, 4 * QUICK_SECONDS)
-        if normal != lowered:
-            yield Encoding("polynomials", normal, not floats, 8 * QUICK_SECONDS)
+        yield Encoding("products uninterpreted", tuple(uninterpreted(normal)), False, 4 * QUICK_SECONDS)
+    if normal != lowered:
+        yield Encoding("polynomials", normal, not floats, 8 * QUICK_SECONDS)
     if hard or counts:
         yield Encoding("plain", lowered, not floats)
+
+
+def _is_hard(roots: Sequence[Term]) -> bool:
+    return multiplies(roots) or divides(roots)
 
 
 def divides(roots: Sequence[Term]) -> bool:

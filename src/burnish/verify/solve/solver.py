@@ -150,11 +150,24 @@ class Solver:
         everyone = self.choice is Choice.BOTH
         votes = Votes(query, everyone, [process.name for process in self._processes])
         for encoding in encodings(query.assertions):
-            now = time.monotonic()
-            limit = deadline if encoding.seconds is None else min(deadline, now + encoding.seconds)
-            if self._try(votes, encoding, limit) or time.monotonic() >= deadline:
+            if self._try(votes, encoding, self._limit(votes, encoding, deadline)):
+                break
+            if time.monotonic() >= deadline:
                 break
         return votes
+
+    def _limit(self, votes: Votes, encoding: Encoding, deadline: float) -> float:
+        """Until when an encoding is tried. What is short counts from when the solvers are there."""
+        if encoding.seconds is None:
+            return deadline
+        asked = self._asked(votes)
+        for process in asked if votes.everyone else asked[:1]:
+            process.wait_until_ready(deadline)
+        return min(deadline, time.monotonic() + encoding.seconds)
+
+    def _asked(self, votes: Votes) -> list[SolverProcess]:
+        """Those who have not said yet that there is no model."""
+        return [process for process in self._processes if process.name not in votes.unsat]
 
     def _try(self, votes: Votes, encoding: Encoding, limit: float) -> bool:
         """Puts the query in one way. True when it is answered."""
@@ -163,8 +176,7 @@ class Solver:
             votes.shows(encoding)
             return True
         votes.exact = encoding.exact
-        asked = [process for process in self._processes if process.name not in votes.unsat]
-        race = Race(asked, flatten(conjuncts(whole)), limit, votes.take, together=votes.everyone)
+        race = Race(self._asked(votes), flatten(conjuncts(whole)), limit, votes.take, together=votes.everyone)
         for attempt in race.run():
             self._count(attempt)
             votes.note(attempt)
