@@ -66,9 +66,27 @@ def popcount_tree(a: Term) -> Term:
     return _fit(total, a.width)
 
 
-def popcount_sum(a: Term) -> Term:
-    """The number of ones, as a plain sum of the bits."""
-    return t.add(*[t.zext(t.extract(a, bit, 1), a.width) for bit in range(a.width)])
+def popcount_masks(a: Term) -> Term:
+    """The number of ones, as programs without an instruction for it mostly do: each byte's in parallel, then a sum of
+    the bytes by shifts. Fields may overflow into others here, but never into what is kept at the end."""
+    value, size = _power_of_two(a)
+    if size < 16:
+        return popcount_tree(a)
+
+    def mask(byte: int) -> Term:
+        return t.const(int.from_bytes(bytes([byte] * (size // 8)), "little"), size)
+
+    def right(term: Term, count: int) -> Term:
+        return t.lshr(term, t.const(count, size))
+
+    pairs = t.sub(value, t.and_(right(value, 1), mask(0x55)))
+    fours = t.add(t.and_(pairs, mask(0x33)), t.and_(right(pairs, 2), mask(0x33)))
+    total = t.and_(t.add(fours, right(fours, 4)), mask(0x0F))
+    shift = 8
+    while shift < size:
+        total = t.add(total, right(total, shift))
+        shift *= 2
+    return _fit(t.and_(total, t.const(2 * size - 1, size)), a.width)
 
 
 def leading_zeros(a: Term) -> Term:

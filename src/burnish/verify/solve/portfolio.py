@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 from burnish.verify.solve.backend import Reply
 from burnish.verify.solve.flat import Flat
-from burnish.verify.solve.process import GRACE_SECONDS, SolverProcess, request
+from burnish.verify.solve.process import SolverProcess, request
 
 HEAD_START_SECONDS = 0.05
 """How long the first solver is alone: most queries are decided by then, and cost one core."""
+_LATE_SECONDS = 0.3
+"""How long after its time a solver's answer is waited for."""
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Race:
         """Starts what is due and takes what has come. True when the race is over."""
         now = time.monotonic()
         waiting = [attempt for attempt in self.attempts if attempt.reply is None]
-        if not waiting or now > self.deadline + GRACE_SECONDS:
+        if not waiting or now > self.deadline + _LATE_SECONDS:
             return True
         running = [attempt for attempt in waiting if attempt.running]
         for attempt in waiting:
@@ -78,7 +80,7 @@ class Race:
                 running.append(attempt)
         running = [attempt for attempt in running if attempt.running]
         later = [attempt.starts_at for attempt in waiting if not attempt.running and attempt.reply is None]
-        until = min([self.deadline + GRACE_SECONDS + 0.001, *later])
+        until = min([self.deadline + _LATE_SECONDS + 0.001, *later])
         over = False
         for attempt in _ready(running, until - now):
             over = self._take(attempt) or over

@@ -15,8 +15,9 @@ from burnish.core.errors import HostError
 from burnish.verify.solve.backend import Reply
 from burnish.verify.solve.flat import Flat
 
-GRACE_SECONDS = 0.3
-"""How long a solver may take to notice that its time is up, or that it is not wanted, before it is killed."""
+GRACE_SECONDS = 1.0
+"""How long a solver may take to notice that it is not wanted before it is killed. Starting another takes as long on a
+busy machine."""
 
 
 def request(flat: Flat, deadline: float) -> bytes:
@@ -75,6 +76,18 @@ class SolverProcess:
         left = memoryview(data)
         while left:
             left = left[os.write(descriptor, left) :]
+
+    def wait_until_ready(self, deadline: float) -> None:
+        """Waits until the child has loaded its solver, or until the deadline (``time.monotonic``), or its end. Raises
+        ``HostError`` as ``receive``."""
+        self._settle()
+        self.start()
+        while not self._greeted and (left := deadline - time.monotonic()) > 0:
+            try:
+                if select.select([self], [], [], left)[0]:
+                    self.receive()
+            except EOFError:
+                return
 
     def fileno(self) -> int:
         """The descriptor to wait on for a reply."""

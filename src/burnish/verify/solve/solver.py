@@ -15,8 +15,8 @@ from burnish.domains.smt.build import FALSE, TRUE, and_
 from burnish.domains.smt.evaluate import evaluate
 from burnish.verify.solve.backend import Reply
 from burnish.verify.solve.cache import QueryCache, Remembered, content_key
+from burnish.verify.solve.encodings import Encoding, encodings, sampled
 from burnish.verify.solve.flat import canonical, conjuncts, flatten
-from burnish.verify.solve.lower import lower
 from burnish.verify.solve.portfolio import Attempt, Race
 from burnish.verify.solve.process import SolverProcess, missing
 from burnish.verify.solve.query import Answer, Choice, Model, Query, Sat, Undecided, Unsat
@@ -93,8 +93,9 @@ class Solver:
         return {process.name: process.pid for process in self._processes if process.pid is not None}
 
     def check(self, query: Query, timeout_s: float = DEFAULT_TIMEOUT_SECONDS) -> Answer:
-        """Is there a model? A ``Sat`` has been evaluated, an ``Unsat`` names who said so (``()``: it shows without a
-        solver); whatever else happened, a crash among it, is an ``Undecided`` within about ``timeout_s`` seconds."""
+        """Is there a model? A ``Sat`` has been evaluated. An ``Unsat`` names who said so: ``()`` where it shows without
+        a solver, ``("algebra",)`` where polynomials are equal. Whatever else happened, a crash among it, is an
+        ``Undecided`` within about ``timeout_s`` seconds."""
         start = time.monotonic()
         self.statistics.queries += 1
         answer = self._check(query, start + timeout_s)
@@ -145,18 +146,41 @@ class Solver:
         return Unsat(tuple(unsat)) if len(unsat) >= enough else None
 
     def _ask(self, query: Query, deadline: float) -> Votes:
-        """Asks the solvers."""
+        """Asks the solvers, in one encoding after the other."""
         everyone = self.choice is Choice.BOTH
         votes = Votes(query, everyone, [process.name for process in self._processes])
-        lowered = and_(*lower(query.assertions))
-        if lowered is FALSE:
-            votes.shown = True
-            return votes
-        flat = flatten(conjuncts(lowered))
-        for attempt in Race(self._processes, flat, deadline, votes.take, together=everyone).run():
+        for encoding in encodings(query.assertions):
+            if self._try(votes, encoding, self._limit(votes, encoding, deadline)):
+                break
+            if time.monotonic() >= deadline:
+                break
+        return votes
+
+    def _limit(self, votes: Votes, encoding: Encoding, deadline: float) -> float:
+        """Until when an encoding is tried. What is short counts from when the solvers are there."""
+        if encoding.seconds is None:
+            return deadline
+        asked = self._asked(votes)
+        for process in asked if votes.everyone else asked[:1]:
+            process.wait_until_ready(deadline)
+        return min(deadline, time.monotonic() + encoding.seconds)
+
+    def _asked(self, votes: Votes) -> list[SolverProcess]:
+        """Those who have not said yet that there is no model."""
+        return [process for process in self._processes if process.name not in votes.unsat]
+
+    def _try(self, votes: Votes, encoding: Encoding, limit: float) -> bool:
+        """Puts the query in one way. True when it is answered."""
+        whole = and_(TRUE, *encoding.assertions)
+        if whole is FALSE:
+            votes.shows(encoding)
+            return True
+        votes.exact = encoding.exact
+        race = Race(self._asked(votes), flatten(conjuncts(whole)), limit, votes.take, together=votes.everyone)
+        for attempt in race.run():
             self._count(attempt)
             votes.note(attempt)
-        return votes
+        return votes.decided
 
     def _count(self, attempt: Attempt) -> None:
         name = attempt.process.name
@@ -172,7 +196,8 @@ class Votes:
     names: Sequence[str]
     unsat: list[str] = field(default_factory=list[str])
     sat: dict[str, Model] = field(default_factory=dict[str, Model])
-    shown: bool = False
+    exact: bool = True
+    shown: Answer | None = None
     doubts: list[str] = field(default_factory=list[str])
 
     def take(self, name: str, reply: Reply) -> bool:
@@ -180,16 +205,33 @@ class Votes:
         match reply[0]:
             case "unsat":
                 self.unsat.append(name)
-                return not self.everyone or len(self.unsat) == len(self.names) or bool(self.sat)
+                return self.decided
             case "sat":
                 model = as_model(reply[1])
                 if satisfies(model, self.query):
                     self.sat[name] = model
                     return True
-                self.doubts.append(f"the model of {name} does not satisfy the query")
-                return False
+                if self.exact:
+                    self.doubts.append(f"the model of {name} does not satisfy the query")
+                # A model of an approximation says no more than that another would be found, too.
+                return not self.exact
             case _:
                 return False
+
+    @property
+    def decided(self) -> bool:
+        """True when nothing more can change what follows."""
+        enough = len(self.names) if self.everyone else 1
+        return bool(self.sat) or len(self.unsat) >= enough
+
+    def shows(self, encoding: Encoding) -> None:
+        """Notes that an encoding has no model on its face."""
+        if encoding.name == "plain":
+            self.shown = Unsat(())
+        elif sampled(self.query.assertions) is None:
+            self.shown = Unsat(("algebra",))
+        else:
+            self.shown = Undecided(f"the query has a model, and put as {encoding.name} it has none")
 
     def note(self, attempt: Attempt) -> None:
         """Notes why a solver has no answer."""
@@ -198,14 +240,13 @@ class Votes:
 
     def answer(self) -> Answer:
         """The answer to the query."""
-        if self.shown:
-            return Unsat(())
+        if self.shown is not None:
+            return self.shown
         if self.sat and self.unsat:
             return Undecided(f"{self.unsat[0]} finds no model, and {next(iter(self.sat))} one that holds")
         if self.sat:
             return Sat(next(iter(self.sat.values())))
-        enough = len(self.names) if self.everyone else 1
-        if len(self.unsat) >= enough:
+        if self.decided:
             return Unsat(tuple(self.unsat))
         return Undecided("; ".join(dict.fromkeys(self.doubts)) or "out of time")
 
