@@ -22,7 +22,9 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     ranges = Ranges(assertions)
     equal, kept = ranges.equalities()
     found = dict.fromkeys((*ranges.sources, *kept))
-    rewritten = _Rewriter(ranges).rewrite(substitute(assertions, equal) if equal else assertions)
+    if equal:
+        assertions = substitute(assertions, _with_parts(equal, assertions))
+    rewritten = _Rewriter(ranges).rewrite(assertions)
     literals = [part for term in rewritten for part in (term.args if term.op is Op.AND else (term,))]
     atoms = [literal for literal in literals if _is_atom(literal)]
     found |= dict.fromkeys(atoms)
@@ -30,6 +32,19 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     known |= {atom: TRUE for atom in atoms if atom.op is not Op.NOT}
     found |= dict.fromkeys(substitute([literal for literal in literals if not _is_atom(literal)], known))
     return [FALSE] if FALSE in found else [term for term in found if term is not TRUE]
+
+
+def _with_parts(equal: dict[Term, Term], roots: Sequence[Term]) -> dict[Term, Term]:
+    """The replacements, and those of lower parts of what is replaced: of ``x`` where ``extract(x)`` is."""
+    found = dict(equal)
+    by_whole = {term.args[0]: term for term in equal if term.op is Op.EXTRACT and term.payload == 0}
+    for part in subterms(*roots):
+        if part.op is Op.EXTRACT and part not in found and part.args[0] in by_whole:
+            whole = by_whole[part.args[0]]
+            assert isinstance(part.payload, int)
+            if part.payload + part.width <= whole.width:
+                found[part] = extract(equal[whole], part.payload, part.width)
+    return found
 
 
 def _is_atom(literal: Term) -> bool:
@@ -237,6 +252,10 @@ class _Rewriter:
                 return self._low(args[0], term.width)
             case Op.LSHR if args[1].is_const and 0 < args[1].value < term.width:
                 return self._shifted(args[0], args[1].value) or rebuild(term, args)
+            case Op.AND if args[-1].is_const:
+                return self._masked(rebuild(term, args))
+            case Op.ULT | Op.SLT:
+                return self._compared(term, args)
             case Op.EQ if args[0].width > 1:
                 return _equation(args[0], args[1])
             case _:
@@ -263,6 +282,38 @@ class _Rewriter:
         if sum(c * self._ranges.of(part)[1] for part, c in parts.items()) + constant >= 1 << term.width:
             return None
         return _sum({part: c >> count for part, c in parts.items()}, constant >> count, term.width)
+
+    def _masked(self, term: Term) -> Term:
+        """A sum without its low bits, where those are the constant's alone; or those only."""
+        if term.op is not Op.AND or len(term.args) != 2 or not term.args[1].is_const:
+            return term
+        value, mask = term.args[0], term.args[1].value
+        high = (1 << term.width) - 1 - mask
+        parts, constant = _coefficients(value)
+        if high & (high + 1) == 0 and high:
+            if all(c % (high + 1) == 0 for c in parts.values()):
+                return _sum(parts, constant & mask, term.width)
+        elif mask & (mask + 1) == 0 and all(c % (mask + 1) == 0 for c in parts.values()):
+            return const(constant & mask, term.width)
+        return term
+
+    def _compared(self, term: Term, args: list[Term]) -> Term:
+        """A comparison that ranges decide, or that is one of constants."""
+        first, second = args
+        limit = 1 << (first.width - int(term.op is Op.SLT))
+        (low, high), (least, most) = self._ranges.of(first), self._ranges.of(second)
+        if max(high, most) < limit:
+            if high < least:
+                return TRUE
+            if low >= most:
+                return FALSE
+            base, constant = split(first)
+            other, more = split(second)
+            if base is other:
+                bottom, top = self._ranges.of(base)
+                if bottom + min(constant, more) >= 0 and top + max(constant, more) < limit:
+                    return TRUE if constant < more else FALSE
+        return rebuild(term, args)
 
     def _extended(self, term: Term, width: int) -> Term:
         """``zext(x + c)`` as ``zext(x) + c``, and ``zext(x * c)`` as ``zext(x) * c``, where that does not wrap."""
