@@ -142,7 +142,13 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
     """How values compare with each other and with 0 wherever they were sampled; of several comparisons of a pair the
     strongest of each kind. Left out are values that one of ``equal`` says to be the same as another, what the
     convention preserves, and vectors."""
-    known = {_place(r.lead) for r in equal if len(r.terms) <= 2 and r.defines and not r.lead.extended}
+    known = {
+        _place(r.lead)
+        for r in equal
+        if r.defines
+        and not r.lead.extended
+        and (len(r.terms) == 1 or (len(r.terms) == 2 and _place(r.terms[0][1]) != _place(r.lead)))
+    }
     wanted = [v for v in values if v.size <= 8 and not (v.side == "e" and v.cell in PRESERVED)]
     found: list[Order] = []
     for width in (32, 64):
