@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from burnish.core.code import Function, Label
@@ -80,7 +81,7 @@ def _attempt(
     except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
         return Proof(Unknown(str(error)), None, prover.queries)
     proof = check(pair, solver, deadline, invariants, assumed)
-    return Proof(proof.verdict, proof.model, proof.queries + prover.queries, proof.invariants, proof.method)
+    return replace(proof, queries=proof.queries + prover.queries)
 
 
 def _alignments(
