@@ -25,6 +25,7 @@ _ALTERNATIVES = 3
 _MOST_COUNTS = 2
 """A loop that goes with none, and runs for more different numbers of rounds than this, is one to be cut."""
 _LONGEST_ROUND = 64
+_MOST_SAMPLES = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ class Aligner:
             for i, j, node in chain:
                 if node is not None:
                     found.setdefault(node, []).append(Sample(a.visits[0], a.visits[i], b.visits[j]))
-        return found
+        return {node: _spread(samples) for node, samples in found.items()}
 
     def _stand_still(
         self, chains: list[_Chain], rules: tuple[Rule, ...]
@@ -226,6 +227,16 @@ class Aligner:
                 _still(run, chain, loop.head, more) for run, chain in zip(self.runs, chains, strict=True)
             ]
         return chains, tuple(dict.fromkeys(more))
+
+
+def _spread(samples: list[Sample]) -> list[Sample]:
+    """Not more samples than are needed, from all over the runs."""
+    count = len(samples)
+    return (
+        samples
+        if count <= _MOST_SAMPLES
+        else [samples[k * count // _MOST_SAMPLES] for k in range(_MOST_SAMPLES)]
+    )
 
 
 def _stretches(run: Run, chain: _Chain, node: Node) -> Iterator[tuple[list[int], list[int]]]:

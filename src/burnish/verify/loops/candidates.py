@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from itertools import combinations
 
 import numpy as np
@@ -17,7 +18,8 @@ from burnish.verify.loops.values import FRAME, Sample, Side, Value
 WIDTHS = (64, 32, 8)
 """Widths in bits at which linear relations are looked for."""
 
-_PRESERVED = (*CALLEE_SAVED, "rsp")
+PRESERVED = (*CALLEE_SAVED, "rsp")
+"""Registers that a function gives back as they were."""
 _LARGEST, _MOST_TERMS = 4096, 12
 """The largest coefficient of a linear relation of several terms, and how many it may have."""
 _MOST_ORDERED = 24
@@ -45,10 +47,10 @@ def slot_values(side: Side, slots: Iterable[tuple[int, int]]) -> tuple[Value, ..
     )
 
 
-def entry_values(live: int) -> tuple[Value, ...]:
+def entry_values(live: int, written: int) -> tuple[Value, ...]:
     """What a function may take from the state at entry, where ``live`` are the bytes that it reads, and what it has to
-    give back."""
-    wanted = live | cells_mask(_PRESERVED)
+    give back of the bytes that are ``written``."""
+    wanted = live | written & cells_mask(PRESERVED)
     return tuple(Value("e", cell.name, 0, cell.size) for cell, _ in cells_in(wanted) if cell.size >= 8)
 
 
@@ -113,6 +115,8 @@ def _affine(relation: dict[int, int], free: Sequence[Value], width: int) -> Affi
     constant = relation.pop(0, 0)
     terms = tuple((coefficient, free[k - 1]) for k, coefficient in relation.items())
     half, modulus = 1 << (width - 1), 1 << width
+    if terms and terms[-1][0] != 1 and terms[-1][1].cell in ("rsp", "rbp"):
+        return None  # how the stack is aligned is known
     plain = all((c + half) % modulus - half in range(-_LARGEST, _LARGEST + 1) for c, _ in terms)
     if not terms or len(terms) > _MOST_TERMS or not (plain or len(terms) == 1):
         return None
@@ -123,7 +127,8 @@ def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affin
     """The linear relations of all widths. Of what is defined at one width, parts are not looked at again."""
     found: list[Affine] = []
     defined: set[tuple[Side, str, int]] = set()
-    for width in WIDTHS:
+    bytes_matter = any(value.size == 1 for value in values)
+    for width in WIDTHS if bytes_matter else WIDTHS[:-1]:
         table = columns(samples, values, width)
         for value in [v for v in table if _place(v) in defined]:
             del table[value]
@@ -137,21 +142,50 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
     """How values compare with each other and with 0 wherever they were sampled; of several comparisons of a pair the
     strongest of each kind. Left out are values that one of ``equal`` says to be the same as another, what the
     convention preserves, and vectors."""
-    known = {_place(r.lead) for r in equal if len(r.terms) <= 2 and r.defines and not r.lead.extended}
-    wanted = [v for v in values if v.size <= 8 and not (v.side == "e" and v.cell in _PRESERVED)]
+    known = {
+        _place(r.lead)
+        for r in equal
+        if r.defines
+        and not r.lead.extended
+        and (len(r.terms) == 1 or (len(r.terms) == 2 and _place(r.terms[0][1]) != _place(r.lead)))
+    }
+    wanted = [v for v in values if v.size <= 8 and not (v.side == "e" and v.cell in PRESERVED)]
     found: list[Order] = []
     for width in (32, 64):
         table = columns(samples, wanted, width)
         sign = np.uint64(1 << (width - 1))
-        alike = [v for v in table if _place(v) not in known and not v.extended][:_MOST_ORDERED]
-        for value in alike:
-            if (table[value] < sign).all():
+        kinds = {
+            value: _kind(numbers, width)
+            for value, numbers in table.items()
+            if _place(value) not in known and not value.extended
+        }
+        for value in [v for v, kind in kinds.items() if kind is not None]:
+            if kinds[value] is _Kind.COUNT and (table[value] < sign).all():
                 found.append(Order(value, Comparison.BELOW, int(sign)))
             if (table[value] != 0).all():
                 found.append(Order(value, Comparison.DIFFERENT, 0))
-        for a, b in combinations(alike, 2):
-            found.extend(_ordered(a, b, table[a], table[b], sign))
+        for kind in _Kind:
+            alike = [value for value, own in kinds.items() if own is kind][:_MOST_ORDERED]
+            for a, b in combinations(alike, 2):
+                found.extend(_ordered(a, b, table[a], table[b], sign))
     return found
+
+
+class _Kind(Enum):
+    COUNT = "a number that counts"
+    ADDRESS = "an address"
+
+
+def _kind(numbers: Numbers, width: int) -> _Kind | None:
+    """What values look like; None for what looks like neither, and is not worth comparing."""
+    if width == 32:
+        small = (numbers + np.uint64(1 << 24)) & np.uint64(0xFFFFFFFF)
+        return _Kind.COUNT if (small < np.uint64(1 << 25)).all() else None
+    small = numbers + np.uint64(1 << 31)
+    if (small < np.uint64(1 << 32)).all():
+        return _Kind.COUNT
+    inside = (numbers >= np.uint64(1 << 16)) & (numbers < np.uint64(1 << 47))
+    return _Kind.ADDRESS if inside.all() else None
 
 
 def _place(value: Value) -> tuple[Side, str, int]:

@@ -7,7 +7,7 @@ a pair of cuts at which their relations hold again, or be impossible.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from burnish.core.code import Label
@@ -18,6 +18,8 @@ from burnish.verify.engine.joint import Joint, Prover
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Where
 from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Node, Step
+from burnish.verify.loops.ranges import simplified
+from burnish.verify.solve.query import Answer
 
 _SLACK = 2
 """Cuts that a side may pass before its return, beyond the most that was seen."""
@@ -184,6 +186,9 @@ class RoundProver(Prover):
     def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
         if not self.searching:
             Prover._returns(self, here, first, second)
+
+    def ask(self, assertions: Iterable[Term]) -> Answer:
+        return Prover.ask(self, simplified(tuple(dict.fromkeys(assertions))))
 
     def require(self, here: Joint, wrong: Term, phrase: str) -> None:
         if not self.searching:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from burnish.core.code import Function, Label
@@ -20,13 +21,13 @@ from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
 from burnish.verify.loops.align import Aligner, Alignment, Node
-from burnish.verify.loops.candidates import cell_values, entry_values, slot_values, untouched
+from burnish.verify.loops.candidates import PRESERVED, cell_values, entry_values, slot_values, untouched
 from burnish.verify.loops.heads import Irreducible, Loop, natural_loops
 from burnish.verify.loops.invariants import Invariants, check, cuts_of
 from burnish.verify.loops.product import RoundProver
 from burnish.verify.loops.relations import Computed
 from burnish.verify.loops.search import Search
-from burnish.verify.loops.traces import Trace, traces
+from burnish.verify.loops.traces import Trace, both_traces
 from burnish.verify.loops.values import Side, Value
 from burnish.verify.pair import Pair
 
@@ -80,7 +81,7 @@ def _attempt(
     except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
         return Proof(Unknown(str(error)), None, prover.queries)
     proof = check(pair, solver, deadline, invariants, assumed)
-    return Proof(proof.verdict, proof.model, proof.queries + prover.queries, proof.invariants, proof.method)
+    return replace(proof, queries=proof.queries + prover.queries)
 
 
 def _alignments(
@@ -88,15 +89,14 @@ def _alignments(
 ) -> Iterator[tuple[Alignment, dict[Node, tuple[Value, ...]]]]:
     """Alignments, likeliest first, each with the values that its relations may speak of."""
     functions = pair.original.function, pair.rewrite.function
-    found = [traces(function, cut, states) for function, cut in zip(functions, cuts, strict=True)]
-    runs = [(a, b) for a, b in zip(*found, strict=True) if a is not None and b is not None]
+    runs = both_traces(functions, cuts, states)
     if len(runs) < _FEWEST_RUNS:
         return
     at_a = _values("a", functions[0], [a for a, _ in runs])
     at_b = _values("b", functions[1], [b for _, b in runs])
-    entry = entry_values(
-        _live(functions[0])[functions[0].blocks[0].label] | _live(functions[1])[functions[1].blocks[0].label]
-    )
+    written = _written(functions[0]) | _written(functions[1])
+    live = [_live(function)[function.blocks[0].label] for function in functions]
+    entry = entry_values((live[0] | live[1]) & ~cells_mask(PRESERVED), written)
     aligner = Aligner(runs, _loops(functions[0]), _loops(functions[1]), at_a, at_b, entry)
     starts = [function.blocks[0].label for function in functions]
     for alignment in aligner.alignments():

@@ -110,6 +110,12 @@ def related_states(
             solved.define(
                 value_term(relation.lead, a, b), _definition(relation, a, b), relation.lead.extended != ""
             )
+    for relation in relations:
+        if isinstance(relation, Affine) and len(relation.terms) == 1 and relation.lead.side != "e":
+            power = relation.terms[0][0].bit_length() - 1
+            known = relation.width - power  # so many low bits
+            low = extract(value_term(relation.lead, a, b), 0, known)
+            solved.define(low, const(-relation.constant >> power, known), extended=False)
     for state in (a, b):
         _substitute(state, solved.mapping)
     assumed = dict.fromkeys(relation_term(relation, a, b) for relation in relations)
@@ -139,6 +145,7 @@ class _Solved:
             value = extract(value, 0, lead.width)
         if lead.op is Op.EXTRACT and lead.args[0] in self._own:
             lead = self._split(lead)
+            (value,) = substitute([value], self.mapping)
         if lead in self._own and lead not in variables([value]):
             self._set(lead, value)
 

@@ -16,6 +16,7 @@ _SAMPLED = (*GPR_NAMES, *(f"xmm{k}" for k in range(VECTOR_COUNT)), "df")
 _MASK = (1 << 64) - 1
 MAX_VISITS = 400
 """A run with more visits than this is cut off, and tells nothing."""
+_ENOUGH_VISITS, _FEWEST_RUNS = 600, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def trace(
     cuts: frozenset[Label],
     state: MachineState,
     *,
-    max_steps: int = 60_000,
+    max_steps: int = 20_000,
     call: Call | None = None,
 ) -> Trace | Outcome | None:
     """The run from ``state``; how it ended where that was not by a return; None where it passed too many cuts."""
@@ -131,9 +132,20 @@ def trace(
     return Trace(tuple(visits), frozenset(memory.slots))
 
 
-def traces(
-    function: Function, cuts: frozenset[Label], states: Sequence[MachineState], *, call: Call | None = None
-) -> list[Trace | None]:
-    """The runs from several states, None for those that do not return."""
-    runs = [trace(function, cuts, state, call=call) for state in states]
-    return [found if isinstance(found, Trace) else None for found in runs]
+def both_traces(
+    functions: tuple[Function, Function],
+    cuts: tuple[frozenset[Label], frozenset[Label]],
+    states: Sequence[MachineState],
+) -> list[tuple[Trace, Trace]]:
+    """Runs of two functions from the same states, of those from which both return; as many as are worth their time."""
+    found: list[tuple[Trace, Trace]] = []
+    visits = 0
+    for state in states:
+        if visits > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS:
+            break
+        original = trace(functions[0], cuts[0], state)
+        rewrite = trace(functions[1], cuts[1], state) if isinstance(original, Trace) else None
+        if isinstance(original, Trace) and isinstance(rewrite, Trace):
+            found.append((original, rewrite))
+            visits += len(original.visits) + len(rewrite.visits)
+    return found
