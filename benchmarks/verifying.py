@@ -112,7 +112,7 @@ class _Session:
         from burnish.verify.engines import StandardEngines
         from burnish.verify.solve.query import Choice
 
-        self._engines = StandardEngines(Choice(solver))
+        self._engines = StandardEngines(Choice(solver), tests=tests)
         self._inputs: OrderedDict[Path, Input] = OrderedDict()
 
     def close(self) -> None:
