@@ -24,6 +24,7 @@ from cosim_forms import (
     forms,
     forms_of,
     sweep,
+    sweep_general_extensions,
     sweep_immediates,
     testable,
 )
@@ -141,5 +142,6 @@ def _alike(a: int, b: int) -> bool:
 
 __all__ = [
     "CODE", "DATA", "STACK", "WINDOW", "Disagreement", "Example", "Form", "disagreements", "expected", "forms",
-    "forms_of", "state_of", "states", "states_differ", "sweep", "sweep_immediates", "testable",
+    "forms_of", "state_of", "states", "states_differ", "sweep", "sweep_general_extensions", "sweep_immediates",
+    "testable",
 ]  # fmt: skip

@@ -34,6 +34,7 @@ from cosim import (
     forms_of,
     states,
     sweep,
+    sweep_general_extensions,
     sweep_immediates,
     testable,
 )
@@ -97,6 +98,7 @@ def main() -> int:
     paths: list[Path] = []
     if arguments.sweep:
         found = {form.key: form for form in forms_of(sweep(), arguments.examples)}
+        found |= {form.key: form for form in forms_of(sweep_general_extensions(), 1000)}
         found |= {f"{form.key}, immediates": form for form in forms_of(sweep_immediates(), 1000)}
     else:
         paths = arguments.files or [path for name in _DEFAULT if (path := _locate(name)) is not None]

@@ -3,8 +3,8 @@ at least 90 % of those without loops are proved or refuted, half of them in less
 with loops are proved without a bound; and less than 10 % of all stay unknown.
 
 Names alone say which functions belong together. Types come from DWARF. Clones that gcc made with a convention of
-their own (``.isra``, ``.constprop``, ``.part``) are left out and counted. A time is what a caller of ``burnish.verify``
-waits, once the process has read such a file before.
+their own (``.isra``, ``.constprop``, ``.part``) are left out and counted. A time is from two files
+that have been read to the verdict, in a process whose solvers run.
 
     python benchmarks/verify_functions.py [--quick] [--seed N] [--limit N] [--only PROJECT …] [--jobs N]
                                           [--timeout SECONDS] [--keep FILE]

@@ -2,7 +2,8 @@
 ``-O2 -march=native``, half of them in less than 0.3 s; and four against the form with one instruction, in 30 s each.
 
 Both sets of programs (``hackers_delight.py``). Each pair is judged once by the portfolio and once by each solver
-alone, with nothing cached. A time is what a caller of ``burnish.verify`` waits, reading the files included.
+alone, with nothing cached. A time is from two files that have been read to the verdict, in a process whose
+solvers run.
 
     python benchmarks/verify_hackers_delight.py [--quick] [--jobs N] [--timeout SECONDS] [--only p01 …]
 """

@@ -5,25 +5,34 @@ A child that dies or does not answer within its limit is a verdict, too: ``lost`
 
 from __future__ import annotations
 
-import json
+import atexit
 import multiprocessing
 import resource
 import sys
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import burnish
 from burnish.core.errors import BurnishError
+from burnish.core.verdict import Refuted, Unknown, verdict_to_json
+from burnish.pipeline.results import plain
+
+if TYPE_CHECKING:
+    from burnish.verify.subject import Input
 
 DECIDED = ("proved", "refuted")
 KINDS = ("proved", "refuted", "bounded", "tested", "unknown", "lost", "error")
 _MEMORY_BYTES = 12 << 30
 _GRACE_S = 20.0
+_TIMEOUT_S = 60.0
+_TESTS = 512
+_INPUTS = 8
 _LISTS = ("live_out", "assume")
 
 
@@ -40,8 +49,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict: its kind (one of ``KINDS``), its reason or what differs, the seconds that the caller waited, and
-    the result's own JSON."""
+    """A verdict: its kind (one of ``KINDS``), its reason or what differs, the seconds that it took, and what was done
+    for it (``burnish.verify.decide.Effort``) as JSON data."""
 
     kind: str
     reason: str
@@ -78,31 +87,75 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
 
 
 def judge(task: Task) -> Judged:
-    """One verdict, in this process."""
-    began = time.perf_counter()
+    """One verdict, in this process, with solvers and files that are kept from call to call.
+
+    The seconds are those of a session: from two files that have been read to the verdict.
+    """
+    session = _session(task.options.get("solver", "first"), task.options.get("tests", _TESTS))
     try:
-        result = burnish.verify(task.original, task.rewrite, task.function, **_plain(task.options))
+        return session.judge(task)
     except BurnishError as error:
-        return Judged("error", str(error), time.perf_counter() - began)
-    seconds = time.perf_counter() - began
-    document = json.loads(result.to_json())["functions"][0]
-    return Judged(document["verdict"]["kind"], _reason(document), seconds, document)
+        return Judged("error", str(error), 0.0)
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    from burnish.verify.solve.query import Choice
-
-    found = dict(options)
-    if "solver" in found:
-        found["solver"] = Choice(found["solver"])
-    return found
+@cache
+def _session(solver: str, tests: int) -> _Session:
+    made = _Session(solver, tests)
+    atexit.register(made.close)
+    return made
 
 
-def _reason(document: Mapping[str, Any]) -> str:
-    verdict = document["verdict"]
-    if "counterexample" in verdict:
-        return " ".join(verdict["counterexample"].get("differing", ()))
-    return str(verdict.get("reason") or document.get("reason") or verdict.get("bound", ""))
+class _Session:
+    """What ``burnish.verify`` sets up for each call, set up once."""
+
+    def __init__(self, solver: str, tests: int) -> None:
+        from burnish.verify.engines import StandardEngines
+        from burnish.verify.solve.query import Choice
+
+        self._engines = StandardEngines(Choice(solver), tests=tests)
+        self._inputs: OrderedDict[Path, Input] = OrderedDict()
+
+    def close(self) -> None:
+        """Ends the solvers."""
+        self._engines.__exit__(None, None, None)
+
+    def judge(self, task: Task) -> Judged:
+        """One verdict."""
+        from burnish.verify.decide import decide
+        from burnish.verify.subject import Overrides, choose_functions, read_pair
+
+        options = task.options
+        inputs = self._input(task.original), self._input(task.rewrite)
+        functions = choose_functions(*inputs, task.function)[0]
+        live_out = options.get("live_out")
+        overrides = Overrides(
+            None if live_out is None else tuple(live_out),
+            options.get("memory", True),
+            tuple(options.get("assume", ())),
+            options.get("prototype"),
+        )
+        began = time.perf_counter()
+        reading = read_pair(*inputs, functions, overrides)
+        if isinstance(reading, Unknown):
+            return Judged("unknown", reading.reason, time.perf_counter() - began)
+        decision = decide(reading.pair, self._engines, options.get("timeout_s", _TIMEOUT_S))
+        seconds = time.perf_counter() - began
+        effort = plain(decision.effort)
+        verdict = decision.verdict
+        reason = (
+            " ".join(verdict.counterexample.differing) if isinstance(verdict, Refuted) else decision.reason
+        )
+        return Judged(verdict_to_json(verdict)["kind"], reason, seconds, effort)
+
+    def _input(self, path: Path) -> Input:
+        from burnish.verify.subject import read_input
+
+        if path not in self._inputs:
+            self._inputs[path] = read_input(path)
+            if len(self._inputs) > _INPUTS:
+                self._inputs.popitem(last=False)
+        self._inputs.move_to_end(path)
+        return self._inputs[path]
 
 
 def counted(text: str) -> None:

@@ -17,7 +17,17 @@ from burnish.images import load
 from burnish.machine.lift import lift_all
 from burnish.recompile.codegen import Target
 from burnish.runtime.isolation import Executor, Status
-from cosim import CODE, Example, disagreements, expected, forms, forms_of, states, sweep
+from cosim import (
+    CODE,
+    Example,
+    disagreements,
+    expected,
+    forms,
+    forms_of,
+    states,
+    sweep,
+    sweep_general_extensions,
+)
 from cosim import testable as can_run
 from cosim_llvm import disagreements_with_llvm
 
@@ -74,6 +84,28 @@ def test_every_second_form_of_libz_agrees_when_compiled(executor: Executor) -> N
         wrong += map(str, (differing or [])[:1])
     assert wrong == []
     assert compared > 250
+
+
+def test_extensions_on_general_registers_agree(executor: Executor) -> None:
+    """ANDN, BLSR and the like, in both domains: every one, with registers that are the same and with memory."""
+    found = forms_of(sweep_general_extensions(), 40)
+    refused = [form.examples[0].text for form in found if form.refused is not None]
+    assert [text for text in refused if not (text.startswith("blsi") and "[" in text)] == []
+    assert len({form.examples[0].text.split()[0] for form in found}) == 10
+    here = list(filter(can_run, found))
+    if not here:
+        pytest.skip("this processor has none of them")
+    wrong: list[str] = []
+    for form in here:
+        for number, example in enumerate(form.examples):
+            batch = states(example, 25, seed=5)
+            result = expected(executor, example, batch)
+            wrong += map(str, disagreements(example, batch, result, concrete)[:1])
+            if number == 0:
+                wrong += map(
+                    str, (disagreements_with_llvm(executor, example, batch, result, Target()) or [])[:1]
+                )
+    assert wrong == []
 
 
 @pytest.mark.parametrize("start", range(3))

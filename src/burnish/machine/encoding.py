@@ -28,6 +28,23 @@ class Map(IntEnum):
     """After ``0F 3A``."""
     VECTOR_EXTENSION = 4
     """VEX, EVEX or XOP: AVX and later."""
+    GENERAL_EXTENSION = 5
+    """VEX with general registers alone, as far as they have a meaning here: ``GENERAL_EXTENSIONS``."""
+
+
+GENERAL_EXTENSIONS = frozenset(
+    (
+        (2, 0xF2, 0),
+        (2, 0xF3, 0),
+        (2, 0xF5, 0),
+        (2, 0xF6, 0xF2),
+        *((2, 0xF7, prefix) for prefix in (0x66, 0xF2, 0xF3)),
+        (3, 0xF0, 0xF2),
+    )
+)
+"""Opcode map, opcode and mandatory prefix of ANDN, BLSR, BLSMSK and BLSI, BZHI, MULX, SHLX, SHRX and SARX, RORX.
+BEXTR, PEXT and PDEP, which share their opcodes, are not among them: p-code has the first wrong, and compilers do not
+use the others."""
 
 
 class Encoding(NamedTuple):
@@ -66,6 +83,8 @@ class Encoding(NamedTuple):
     def operand_size(self) -> int:
         """Bytes of a general operand: 8 with REX.W, 2 with the prefix 66, else 4. (Byte forms say so in the
         opcode.)"""
+        if self.map is Map.GENERAL_EXTENSION:
+            return 8 if self.rex & 8 else 4
         return 8 if self.rex & 8 else 2 if 0x66 in self.prefixes else 4
 
     @property
@@ -186,7 +205,7 @@ def _decode(code: bytes, start: int) -> Encoding | None:
 
 
 def _vector_extension(code: bytes, start: int, at: int, prefixes: bytes) -> Encoding | None:
-    """VEX, EVEX and XOP: only the length matters, for all of them are refused."""
+    """VEX, EVEX and XOP: only the length matters but for ``GENERAL_EXTENSIONS``, for all others are refused."""
     kind = code[at]
     if kind == 0xC5:
         table, header = 1, 2
@@ -201,7 +220,27 @@ def _vector_extension(code: bytes, start: int, at: int, prefixes: bytes) -> Enco
         layout = _MODRM
     if layout == _INVALID:
         return None
-    return _operands(code, start, at + header + 1, prefixes, 0, Map.VECTOR_EXTENSION, opcode, layout)
+    after = at + header + 1
+    if kind == 0xC4 and (general := _general_extension(code, at, prefixes)) is not None:
+        mandatory, rex = general
+        # What 66 means here is not the size, and a prefix of that name before VEX would be an error.
+        implied = prefixes + (bytes([mandatory]) if mandatory else b"")
+        return _operands(code, start, after, implied, rex, Map.GENERAL_EXTENSION, opcode, layout)
+    return _operands(code, start, after, prefixes, 0, Map.VECTOR_EXTENSION, opcode, layout)
+
+
+def _general_extension(code: bytes, at: int, prefixes: bytes) -> tuple[int, int] | None:
+    """The mandatory prefix and the bits of REX that a three-byte VEX stands for, of one of ``GENERAL_EXTENSIONS``."""
+    first, second, opcode = code[at + 1], code[at + 2], code[at + 3]
+    mandatory = (0, 0x66, 0xF3, 0xF2)[second & 3]
+    if (first & 0x1F, opcode, mandatory) not in GENERAL_EXTENSIONS or second & 4:
+        return None
+    if prefixes.strip(b"\x64\x65\x67\x2e\x36\x3e\x26"):
+        return None
+    extension = code[at + 4] >> 3 & 7
+    if (opcode == 0xF3 and extension not in (1, 2, 3)) or (opcode == 0xF0 and second & 0x78 != 0x78):
+        return None
+    return mandatory, 0x40 | second >> 4 & 8 | ~first >> 5 & 7
 
 
 def _operands(

@@ -26,6 +26,7 @@ _BY_OPCODE: dict[tuple[Map, int], frozenset[str]] = {
     **dict.fromkeys(((Map.TWO, 0xAF), (Map.ONE, 0x69), (Map.ONE, 0x6B)), _RESULT),  # IMUL
     **dict.fromkeys(((Map.TWO, 0xA3), (Map.TWO, 0xAB), (Map.TWO, 0xB3), (Map.TWO, 0xBB)), _ALL - {"cf", "zf"}),  # BT
     (Map.TWO, 0xBA): _ALL - {"cf", "zf"},
+    **dict.fromkeys(((Map.GENERAL_EXTENSION, op) for op in (0xF2, 0xF3, 0xF5)), frozenset({"pf"})),  # ANDN, BLSR, BZHI
 }  # fmt: skip
 
 

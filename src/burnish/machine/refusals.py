@@ -39,6 +39,8 @@ _BY_EXTENSION: dict[tuple[Map, int, int, bool], Row] = {
     **{(Map.TWO, 0xAE, k, False): _SYSTEM for k in (0, 1, 4, 5, 6, 7)},
     **{(Map.TWO, 0xC7, k, register): _SYSTEM for k in range(8) for register in (False, True)},
     (Map.TWO, 0xC7, 1, False): _ATOMIC,
+    # BLSI of memory: p-code reads its operand again after the destination, which may be a part of the address.
+    (Map.GENERAL_EXTENSION, 0xF3, 3, False): (Reason.NO_MEANING, "blsi of memory"),
     # Rotations through carry by more than one.
     **{
         (Map.ONE, op, k, register): (Reason.NO_MEANING, "a rotation through carry by more than one")
