@@ -23,6 +23,8 @@ from burnish.verify.trials import Bench, CannotRunError, GivenInput, PreparedOri
 
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
+_GROWTHS = 24
+"""Times that a solver's input is given more memory."""
 _AROUND = 256
 """Bytes before and after every address in a model's registers that are mapped."""
 _LOWEST, _HIGHEST = 1 << 16, (1 << 47) - (1 << 16)
@@ -85,6 +87,12 @@ class StandardEngines:
         given = _input(model)
         try:
             found = run_pair(pair, given, self._bench)
+            for _ in range(_GROWTHS):
+                if not _LOWEST <= found.wants < _HIGHEST:
+                    break
+                # A model says what is read first: what lies where the code goes from there may be anything.
+                given = _with_memory(given, found.wants)
+                found = run_pair(pair, given, self._bench)
         except (CannotRunError, ValueError) as error:
             return f"the input that a solver found cannot be run: {error}"
         if found.void:
@@ -118,6 +126,15 @@ def _input(model: Model) -> GivenInput:
             if _LOWEST <= address < _HIGHEST:
                 octets.setdefault(address, 0)
     return GivenInput.of_model(registers, octets, places)
+
+
+def _with_memory(given: GivenInput, address: int) -> GivenInput:
+    """The input with zeros around an address that it lacks."""
+    octets = {region.address + k: byte for region in given.memory for k, byte in enumerate(region.data)}
+    for at in range(address - _AROUND, address + _AROUND):
+        if _LOWEST <= at < _HIGHEST:
+            octets.setdefault(at, 0)
+    return GivenInput.of_model(given.registers, octets, given.places)
 
 
 def _pointers(octets: Mapping[int, int]) -> set[int]:

@@ -92,10 +92,12 @@ class GivenTest:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What both sides did on one input: ``difference`` is a sentence, empty where they did the same. Where ``void``
-    is a phrase, the input tells nothing, and that is why."""
+    is a phrase, the input tells nothing, and that is why; ``wants`` is the address that the original could not access
+    where that is the reason, else 0."""
 
     difference: str = ""
     void: str = ""
+    wants: int = 0
 
 
 def run_pair(pair: Pair, given: GivenInput, bench: Bench) -> Outcome:
