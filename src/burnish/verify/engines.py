@@ -8,9 +8,12 @@ from typing import Self
 
 import numpy as np
 
+from burnish.core.specification import Specification
 from burnish.core.state import MachineState, MemoryRegion
 from burnish.core.verdict import Counterexample
+from burnish.machine.registers import FLAG_OFFSETS
 from burnish.runtime.batch import StateBatch, Status
+from burnish.verify.conditions import condition_holds
 from burnish.verify.decide import TestResult, Untested
 from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.joint import Proof
@@ -70,7 +73,10 @@ class StandardEngines:
         except CannotRunError as error:
             return Untested(f"it cannot be run by itself: {error}")
         self._starts = _starts(prepared)
-        return prepared.test(pair.rewrite, self._bench)
+        found = prepared.test(pair.rewrite, self._bench)
+        if found.counterexample is not None and not _is_input(pair.specification, found.counterexample):
+            return Untested("inputs that meet the preconditions are not made")
+        return found
 
     def prove(self, pair: Pair, seconds: float) -> Proof:
         """Looks for a proof; loops are learnt on the inputs of the last test. Raises ``UsageError`` for conditions that
@@ -99,6 +105,26 @@ class StandardEngines:
     def solvers(self) -> Mapping[str, str]:
         """Those that are asked, with their versions."""
         return {name: version(name) for name in self._solver.pids}
+
+
+def _is_input(specification: Specification, found: Counterexample) -> bool:
+    """Whether an input is one that the specification speaks of."""
+
+    def read(address: int, size: int) -> bytes:
+        for region in found.memory:
+            if region.address <= address and address + size <= region.end:
+                return region.data[address - region.address : address - region.address + size]
+        return bytes(size)
+
+    def register(name: str) -> int:
+        if name in FLAG_OFFSETS:
+            return found.registers.get("eflags", 0) >> _FLAG_BITS[name] & 1
+        return found.registers.get(name, 0)
+
+    return all(condition_holds(text, register, read) for text in specification.conditions)
+
+
+_FLAG_BITS = {"cf": 0, "pf": 2, "af": 4, "zf": 6, "sf": 7, "df": 10, "of": 11}
 
 
 def _input(model: Model) -> GivenInput:
