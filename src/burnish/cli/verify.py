@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from enum import Enum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,7 +22,11 @@ OriginalArgument = Annotated[
 ]
 RewriteArgument = Annotated[
     str | None,
-    typer.Argument(metavar="REWRITE", show_default=False, help="The file with what shall do the same."),
+    typer.Argument(
+        metavar="REWRITE",
+        show_default=False,
+        help="The file with what shall do the same; ORIGINAL itself, if --against is given without it.",
+    ),
 ]
 FunctionOption = Annotated[
     str | None,
@@ -144,6 +149,41 @@ SyntaxOption = Annotated[
 ]
 
 
+CertificateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="CERTIFICATE",
+        show_default=False,
+        help="Write what was found here, with all that is needed to check it again.",
+    ),
+]
+SmtLibOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--smt-lib",
+        metavar="FOLDER",
+        show_default=False,
+        help="Write each query to a solver here, as an SMT-LIB 2 file.",
+    ),
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="PART",
+        show_default=False,
+        help="Only run both on this input: rdi=0x10, [0x20000]=00ff (bytes at an address), counter@0x30000 (where an "
+        "object lies). May be repeated.",
+    ),
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Use nothing that earlier runs left.")]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Work on N pairs of functions at a time.")
+]
+
+
 def run(
     original: OriginalArgument,
     rewrite: RewriteArgument = None,
@@ -163,49 +203,85 @@ def run(
     cflags: CflagsOption = "-O2",
     rewrite_cflags: RewriteCflagsOption = None,
     syntax: SyntaxOption = SyntaxChoice.ATT,
+    certificate: CertificateOption = None,
+    smt_lib: SmtLibOption = None,
+    input_: InputOption = None,
+    no_cache: NoCacheOption = False,
+    jobs: JobsOption = 1,
     json: JsonOption = False,
 ) -> int:
     """Prove that a function does the same as another, or find an input on which it does not.
 
     Functions of one name in ORIGINAL and REWRITE are compared. What must be the same: results by the function's type
     (from debug information or --prototype; else all registers that may carry one), memory, callee-saved registers,
-    calls and their order, faults, termination. What you take away from that stands beside the verdict. Exits 0 for
-    PROVED (or what --accept allows), 1 for REFUTED, 3 for anything weaker.
+    calls and their order, faults, termination. What you take away from that stands beside the verdict. A certificate
+    alone is checked again, from the programs in it. Exits 0 for PROVED (or what --accept allows), 1 for REFUTED, 3 for
+    anything weaker.
     """
+    asked = _Asked(live_out, no_memory, assume, prototype, assume_same_callees)
+    return _answer(
+        original,
+        rewrite,
+        asked,
+        json,
+        function=function,
+        against=against,
+        bound=bound,
+        timeout_s=timeout,
+        solver=solver.value,
+        accept=accept.value,
+        tests=tests,
+        seed=seed,
+        cflags=tuple(_words(cflags, "--cflags")),
+        rewrite_cflags=None if rewrite_cflags is None else tuple(_words(rewrite_cflags, "--rewrite-cflags")),
+        syntax=syntax.value,
+        certificate=certificate,
+        smt_lib=smt_lib,
+        cache=not no_cache,
+        replay=input_,
+        jobs=jobs,
+    )
+
+
+class _Asked(NamedTuple):
+    """What stands beside the verdict."""
+
+    live_out: str | None
+    no_memory: bool
+    assume: list[str] | None
+    prototype: str | None
+    same_callees: bool
+
+
+def _answer(original: str, rewrite: str | None, asked: _Asked, json: bool, **options: Any) -> int:
     preload("burnish.pipeline.verify", "burnish.report.verify")
-    from burnish.core.errors import UsageError
-    from burnish.pipeline.verify import verify
+    from burnish.pipeline.verify import recheck, verify
+    from burnish.pipeline.verify_inputs import input_of
     from burnish.pipeline.verifying import Accept, VerifyOptions
     from burnish.report.progress import progress
     from burnish.report.verify import print_verification
     from burnish.verify.solve.query import Choice
     from burnish.verify.subject import Overrides
 
-    if rewrite is None:
-        raise UsageError(f"name the file with the function that {original} is compared with")
-    overrides = Overrides(
-        live_out=None if live_out is None else tuple(filter(None, map(str.strip, live_out.split(",")))),
-        memory=not no_memory,
-        assume=tuple(assume or ()),
-        prototype=prototype,
-        same_callees=assume_same_callees,
-    )
-    options = VerifyOptions(
-        function=function,
-        against=against,
-        overrides=overrides,
-        bound=bound,
-        timeout_s=timeout,
-        solver=Choice(solver.value),
-        accept=Accept(accept.value),
-        tests=tests,
-        seed=seed,
-        cflags=tuple(_words(cflags, "--cflags")),
-        rewrite_cflags=None if rewrite_cflags is None else tuple(_words(rewrite_cflags, "--rewrite-cflags")),
-        syntax="intel" if syntax is SyntaxChoice.INTEL else "att",
-    )
+    live_out = asked.live_out
+    options |= {
+        "overrides": Overrides(
+            live_out=None if live_out is None else tuple(filter(None, map(str.strip, live_out.split(",")))),
+            memory=not asked.no_memory,
+            assume=tuple(asked.assume or ()),
+            prototype=asked.prototype,
+            same_callees=asked.same_callees,
+        ),
+        "solver": Choice(options["solver"]),
+        "accept": Accept(options["accept"]),
+        "replay": None if options["replay"] is None else input_of(options["replay"]),
+    }
+    chosen = VerifyOptions(**options)
     with progress() as say:
-        done = verify(original, rewrite, options, say)
+        if rewrite is None and chosen.against is None:
+            done = recheck(original, chosen, say)
+        else:
+            done = verify(original, rewrite or original, chosen, say)
     if json:
         print(done.to_json())
     else:

@@ -70,3 +70,7 @@ class RecordingError(BurnishError):
 
 class ProfileFileError(BurnishError):
     """Another profiler's file cannot be read: of no known format, or malformed at a line that the sentence names."""
+
+
+class CertificateError(BurnishError):
+    """A certificate cannot be read: it is none, it is damaged, or a later Burnish made it."""

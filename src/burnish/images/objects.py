@@ -73,6 +73,7 @@ class ObjectLayout:
     relative: dict[int, int] = field(default_factory=dict[int, int])
 
     def section(self, index: int) -> PlacedSection | None:
+        """The section of that number in the file, or None."""
         return next((s for s in self.sections if s.index == index), None)
 
 

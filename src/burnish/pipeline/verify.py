@@ -1,27 +1,27 @@
 """``verify``: are two functions the same?
 
-The stages, in their order: *read* both files as pairs of functions, *test* each natively, *prove* it, *replay* what a
-solver found (``burnish.verify.decide``).
+The stages, in their order: *read* both files as pairs of functions, *judge* each pair (``judging``: tests first, then
+proof), *close* what callees were taken for, *certify*.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from burnish.core.image import FunctionBounds
-from burnish.core.verdict import Proved, Refuted, Unknown, strength
+from burnish.core.errors import HostError
+from burnish.pipeline.certificates import certificate_of, compared, read_file, tasks_of
+from burnish.pipeline.judging import Task, closed, judge
+from burnish.pipeline.verify_jobs import judged
 from burnish.pipeline.verifying import FunctionVerdict, Verification, VerifyOptions
-from burnish.verify.callees import discharged, held_apart
-from burnish.verify.decide import Engines, decide
+from burnish.verify.certificate import Program
 from burnish.verify.engines import StandardEngines
-from burnish.verify.pair import Pair
-from burnish.verify.subject import Input, Reading, choose_functions, read_input, read_pair
+from burnish.verify.subject import Input, choose_functions, read_input
 
 Say = Callable[[str], None]
-_NOT_SAME = "the two differ where callees of one name are taken to be the same"
 
 
 def verify(
@@ -33,83 +33,96 @@ def verify(
     """Compare functions of two files. A string of several lines is assembly text instead of a file's name. ``say`` is
     told what is being done.
 
-    Raises ``ImageError``, ``FunctionNotFoundError``, ``UsageError`` and ``HostError`` for what the user can mend.
+    Raises ``ImageError``, ``FunctionNotFoundError``, ``UsageError``, ``CertificateError`` and ``HostError`` for what
+    the user can mend.
     """
     options = options or VerifyOptions()
     started = time.monotonic()
     say("reading")
-    first = read_input(os.fspath(original), options.cflags, options.syntax)
     flags = options.cflags if options.rewrite_cflags is None else options.rewrite_cflags
+    first = read_input(os.fspath(original), options.cflags, options.syntax)
     second = read_input(os.fspath(rewrite), flags, options.syntax)
     chosen = choose_functions(first, second, options.function, options.against)
-    rows: list[FunctionVerdict] = []
-    with StandardEngines(options.solver, options.bound, tests=options.tests, seed=options.seed) as engines:
-        for number, functions in enumerate(chosen, 1):
-            say(f"function {number} of {len(chosen)}: {functions[0].name}")
-            rows.append(_verdict(first, second, functions, options, engines))
-    return Verification(
-        first.name,
-        second.name,
-        options.accept,
-        _closed(rows),
-        time.monotonic() - started,
-        options.seed,
+    if options.certificate is not None:
+        for source in (first, second):
+            Program.of(source)  # what is too large is refused now, and not when all is done
+    alone = options.function is not None
+    tasks = [Task(functions, alone, replay=options.replay) for functions in chosen]
+    rows = closed(_rows(first, second, tasks, options, say))
+    if options.certificate is not None:
+        _write(options.certificate, certificate_of(first, second, options, rows).to_json())
+    seconds = time.monotonic() - started
+    return Verification(first.name, second.name, options.accept, rows, seconds, options.seed)
+
+
+def recheck(
+    certificate: str | os.PathLike[str],
+    options: VerifyOptions | None = None,
+    say: Say = lambda text: None,
+) -> Verification:
+    """Prove again what a certificate claims, from the programs in it; nothing of it is believed. ``options`` has the
+    time limit, the solvers, ``accept`` and ``jobs``; all else is the certificate's. Raises ``CertificateError``."""
+    options = options or VerifyOptions()
+    started = time.monotonic()
+    say("reading")
+    known = read_file(Path(certificate))
+    first, second = known.original.load(), known.rewrite.load()
+    tasks = tasks_of(known, first, second)
+    options = replace(options, overrides=known.overrides, cache=False)
+    found = closed(_rows(first, second, tasks, options, say))
+    rows = tuple(compared(claim, row) for claim, row in zip(known.claims, found, strict=True))
+    seconds = time.monotonic() - started
+    claims = tuple(claim.verdict for claim in known.claims)
+    return Verification(first.name, second.name, options.accept, rows, seconds, options.seed, claims)
+
+
+def _rows(
+    first: Input, second: Input, tasks: Sequence[Task], options: VerifyOptions, say: Say
+) -> list[FunctionVerdict]:
+    """The verdicts in the order of the tasks."""
+    rows: dict[int, FunctionVerdict] = {}
+    for number, row in _judged(first, second, tasks, options):
+        rows[number] = row
+        say(f"{len(rows)} of {len(tasks)} functions: {row.function}")
+    return [rows[number] for number in range(len(tasks))]
+
+
+def _judged(
+    first: Input, second: Input, tasks: Sequence[Task], options: VerifyOptions
+) -> Iterator[tuple[int, FunctionVerdict]]:
+    if options.jobs > 1 and len(tasks) > 1:
+        # The solvers of a job end with its process.
+        yield from judged(tasks, options.jobs, lambda: _judge(first, second, options, _engines(options)))
+        return
+    with _engines(options) as engines:
+        work = _judge(first, second, options, engines)
+        for number, task in enumerate(tasks):
+            yield number, work(task)
+
+
+def _engines(options: VerifyOptions) -> StandardEngines:
+    return StandardEngines(
+        options.solver,
+        options.bound,
+        tests=options.tests,
+        seed=options.seed,
+        smt_lib=options.smt_lib,
+        cached=options.cache,
     )
 
 
-def _verdict(
-    original: Input,
-    rewrite: Input,
-    functions: tuple[FunctionBounds, FunctionBounds],
-    options: VerifyOptions,
-    engines: Engines,
-) -> FunctionVerdict:
-    """Callees of one name whose code differs are executed in line or taken to be the same: whichever proves more.
-    Where all functions of a file are compared the latter comes first, since the callees' own proofs follow."""
-    names = functions[0].name, functions[1].name
-    reading = read_pair(original, rewrite, functions, options.overrides)
-    if isinstance(reading, Unknown):
-        return FunctionVerdict(*names, reading, reading.reason)
-    ways: list[tuple[Pair, tuple[str, ...]]] = [(reading.pair, ())]
-    apart = held_apart(reading.pair)
-    trusting = (
-        read_pair(original, rewrite, functions, replace(options.overrides, same_callees=True))
-        if apart
-        else None
-    )
-    if isinstance(trusting, Reading):
-        specification = replace(trusting.pair.specification, same_callees=False)
-        ways.append((replace(trusting.pair, specification=specification), apart))
-        if options.function is None:
-            ways.reverse()
-    best: FunctionVerdict | None = None
-    for pair, taken in ways:
-        decision = decide(pair, engines, options.timeout_s)
-        row = FunctionVerdict(
-            *names,
-            decision.verdict,
-            decision.reason,
-            pair.specification,
-            decision.provisos,
-            decision.effort,
-            reading.notes,
-            tuple(name for name in taken if name in decision.callees),
-        )
-        if isinstance(row.verdict, Refuted) and taken:
-            continue  # what callees do is made up there, and only the code itself can refute
-        if best is None or strength(row.verdict) > strength(best.verdict):
-            best = row
-        if isinstance(row.verdict, Proved | Refuted):
-            break
-    return best or FunctionVerdict(*names, Unknown(_NOT_SAME), _NOT_SAME, reading.pair.specification)
+def _judge(
+    first: Input, second: Input, options: VerifyOptions, engines: StandardEngines
+) -> Callable[[Task], FunctionVerdict]:
+    return lambda task: judge(first, second, task, options.overrides, engines, options.timeout_s)
 
 
-def _closed(rows: Sequence[FunctionVerdict]) -> tuple[FunctionVerdict, ...]:
-    """The rows, where callees were taken to be the same less those that all together are proved to be."""
-    proved = {
-        row.function: row.taken
-        for row in rows
-        if isinstance(row.verdict, Proved) and row.function == row.against and not row.provisos
-    }
-    closed = discharged(proved)
-    return tuple(replace(row, taken=tuple(name for name in row.taken if name not in closed)) for row in rows)
+def _write(path: Path, text: str) -> None:
+    """The file appears whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HostError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from burnish.core.specification import Specification
-from burnish.core.verdict import Bounded, Proved, Refuted, Tested, Unknown, Verdict, strength
+from burnish.core.verdict import Bounded, Counterexample, Proved, Refuted, Tested, Unknown, Verdict, strength
 from burnish.pipeline.results import Result
 from burnish.verify.callees import proviso
 from burnish.verify.decide import Effort
@@ -29,15 +29,17 @@ _RANK = {
     Accept.BOUNDED: strength(Bounded(1))[0],
     Accept.TESTED: strength(Tested(1))[0],
 }
-_HOLDS, _REFUTED, _UNKNOWN = 0, 1, 3
+HOLDS, REFUTED, UNKNOWN = 0, 1, 3
+"""Exit codes."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
     """``timeout_s`` bounds the work on one pair of functions; ``tests`` is how many inputs are tried first, ``bound``
-    how often loops are unrolled for which no invariant is found. ``cflags`` are gcc's, ``rewrite_cflags`` those
-    for the rewrite where they are others. ``smt_lib`` is a folder for the
-    solvers' queries. Without ``cache`` nothing is used that earlier runs left."""
+    how often loops are unrolled for which no invariant is found. ``cflags`` are gcc's, ``rewrite_cflags`` those for the
+    rewrite where they are others. ``smt_lib`` is a folder for the solvers' queries. Without ``cache`` nothing is used
+    that earlier runs left. ``certificate`` is the file to write what was found to. ``jobs`` pairs are worked on at a
+    time. With ``replay`` both functions are run on that input, and nothing else is done."""
 
     function: str | None = None
     against: str | None = None
@@ -54,6 +56,9 @@ class VerifyOptions:
     smt_lib: Path | None = None
     cache: bool = True
     recording: Path | None = None
+    certificate: Path | None = None
+    jobs: int = 1
+    replay: Counterexample | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,15 @@ class FunctionVerdict:
     notes: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
     """Callees that are taken to be the same on both sides, and were not proved to be."""
+    trusted: tuple[str, ...] = ()
+    """All that are taken to be, proved or not."""
+    addresses: tuple[int, int] = (0, 0)
+    """Of both functions, in their files."""
+
+    @property
+    def conditional(self) -> bool:
+        """True where the verdict takes for granted what the user did not."""
+        return bool(self.taken or self.provisos)
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -92,6 +106,8 @@ class Verification(Result):
     functions: tuple[FunctionVerdict, ...]
     seconds: float
     seed: int
+    claims: tuple[Verdict, ...] = ()
+    """Where a certificate was checked again: what it says, for each function."""
 
     @property
     def verdict(self) -> Verdict:
@@ -101,15 +117,18 @@ class Verification(Result):
     @property
     def exit_code(self) -> int:
         """0 where all verdicts are as strong as was asked for, 1 where one is ``REFUTED``, else 3."""
-        return exit_code(self.verdict, self.accept)
+        codes = [exit_code(row, self.accept) for row in self.functions]
+        return REFUTED if REFUTED in codes else max(codes, default=UNKNOWN)
 
 
-def exit_code(verdict: Verdict, accept: Accept) -> int:
-    """0 where the verdict is as strong as is asked for, 1 where it is ``REFUTED``, else 3."""
-    match verdict:
+def exit_code(row: FunctionVerdict, accept: Accept) -> int:
+    """0 where the verdict is as strong as is asked for and takes nothing for granted that the user did not, 1 where it
+    is ``REFUTED``, else 3."""
+    match row.verdict:
         case Refuted():
-            return _REFUTED
+            return REFUTED
         case Unknown():
-            return _UNKNOWN
+            return UNKNOWN
         case Proved() | Bounded() | Tested():
-            return _HOLDS if strength(verdict)[0] >= _RANK[accept] else _UNKNOWN
+            strong = strength(row.verdict)[0] >= _RANK[accept] and not row.conditional
+            return HOLDS if strong else UNKNOWN

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 
 from burnish.core.specification import ALL_LIVE_OUTS, Specification
-from burnish.core.verdict import Counterexample, Proved, Refuted, Unknown, Verdict, label
+from burnish.core.state import DEFAULT_MXCSR, MemoryRegion
+from burnish.core.verdict import Counterexample, Proved, Refuted, Unknown, Verdict, label, strength
+from burnish.pipeline.verify_inputs import parts_of
 from burnish.pipeline.verifying import FunctionVerdict, Verification
 from burnish.report.tables import Column, print_line, print_table
 
+_BYTES = 32
+"""Of a piece of memory that are shown."""
 _SOURCES = {
     "dwarf": "from the debug information",
     "prototype": "from the prototype",
@@ -23,6 +28,19 @@ def print_verification(done: Verification) -> None:
         _print_one(done, done.functions[0])
     else:
         _print_many(done)
+    if done.claims:
+        held = sum(
+            strength(row.verdict) >= strength(claim)
+            and not row.conditional
+            and not isinstance(claim, Refuted)
+            for row, claim in zip(done.functions, done.claims, strict=True)
+        )
+        agreed = sum(
+            isinstance(row.verdict, Refuted) and isinstance(claim, Refuted)
+            for row, claim in zip(done.functions, done.claims, strict=True)
+        )
+        total = len(done.claims)
+        print_line(f"The certificate's claims: {held + agreed} of {total} confirmed.")
 
 
 def _print_one(done: Verification, row: FunctionVerdict) -> None:
@@ -32,7 +50,7 @@ def _print_one(done: Verification, row: FunctionVerdict) -> None:
     for note in row.notes:
         print_line(f"Note: {note}.")
     if isinstance(row.verdict, Refuted):
-        _print_counterexample(row.verdict.counterexample)
+        _print_counterexample(done, row, row.verdict.counterexample)
     if row.specification is not None:
         print_line(f"Compared: {_compared(row.specification)}.")
     print_line(f"{_effort(row)} in {done.seconds:.2f} s.")
@@ -97,8 +115,36 @@ def _effort(row: FunctionVerdict) -> str:
     return ", ".join(parts)
 
 
-def _print_counterexample(found: Counterexample) -> None:
+def _print_counterexample(done: Verification, row: FunctionVerdict, found: Counterexample) -> None:
     for sentence in found.differing:
         print_line(f"  {sentence}")
-    for name, value in found.registers.items():
-        print_line(f"  {name:<6} {value:#x}")
+    values = [
+        f"{name} = {value:#x}" for name, value in found.registers.items() if value and _is_shown(name, value)
+    ]
+    print_line(f"On {found.source}: {', '.join(values) or 'all registers zero'}; other registers are zero.")
+    for region in found.memory:
+        if not region.address <= found.registers.get("rsp", 0) < region.end:
+            print_line(f"  {_memory(region, found)}")
+    parts = parts_of(found)
+    if parts is None:
+        print_line("To run it again: write a certificate with -o FILE, and give that to burnish verify.")
+        return
+    words = ["burnish", "verify", done.original, done.rewrite, "--function", row.function]
+    if row.against != row.function:
+        words += ["--against", row.against]
+    words += [word for part in parts for word in ("--input", part)]
+    print_line(f"To run it again: {shlex.join(words)}")
+
+
+def _is_shown(name: str, value: int) -> bool:
+    return (name, value) != ("mxcsr", DEFAULT_MXCSR) and name not in ("rsp", "rip")
+
+
+def _memory(region: MemoryRegion, found: Counterexample) -> str:
+    """One line on a piece of memory: where it is, and what it holds."""
+    name = next((name for name, address in found.places.items() if address == region.address), "")
+    kept = region.data.rstrip(b"\0")
+    shown = kept[:_BYTES].hex(" ") + (" …" if len(kept) > _BYTES else "")
+    rest = ", then zeros" if len(kept) < len(region.data) else ""
+    content = f"{shown}{rest}" if kept else "zeros"
+    return f"{len(region.data)} bytes at {region.address:#x}{f' ({name})' if name else ''}: {content}"

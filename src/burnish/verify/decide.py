@@ -16,6 +16,9 @@ from burnish.verify.engine.joint import Proof
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 
+Hint = tuple[Any, ...] | None
+"""Invariants of loops, as JSON data, or None where they are to be found."""
+
 
 class TestResult(Protocol):
     """What came of native tests: ``tested`` inputs that agree, ``void`` ones that say nothing, the first that differs,
@@ -41,17 +44,27 @@ class Engines(Protocol):
         """Runs both sides on inputs."""
         ...
 
-    def prove(self, pair: Pair, seconds: float) -> Proof:
-        """Looks for a proof; a model in the answer is a suspicion."""
+    def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
+        """Looks for a proof; a model in the answer is a suspicion. With ``invariants`` nothing is learnt: they are the
+        proof of the loops, or there is none."""
         ...
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs a suspicion on the CPU: a counterexample where both sides differ there, else why not, as a phrase."""
         ...
 
+    def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
+        """Runs both sides on the input of a counterexample: it, with what differs, or why nothing does, as a phrase."""
+        ...
+
     @property
     def solvers(self) -> Mapping[str, str]:
         """The solvers that are asked, with their versions."""
+        ...
+
+    @property
+    def query_hashes(self) -> tuple[str, ...]:
+        """Those of all that the solvers were asked in the last proof."""
         ...
 
 
@@ -67,6 +80,7 @@ class Effort:
     solvers: Mapping[str, str] = field(default_factory=dict[str, str])
     invariants: tuple[Any, ...] = ()
     method: str = ""
+    query_hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,7 @@ _TESTS_SHARE = 0.2
 _TESTS_SECONDS = 5.0
 
 
-def decide(pair: Pair, engines: Engines, timeout_s: float) -> Decision:
+def decide(pair: Pair, engines: Engines, timeout_s: float, invariants: Hint = None) -> Decision:
     """The verdict within about ``timeout_s`` seconds. ``Tested`` where no proof was found and the tests agree, which
     is no ``Unknown``: whoever wants a proof asks for one."""
     started = time.monotonic()
@@ -95,7 +109,7 @@ def decide(pair: Pair, engines: Engines, timeout_s: float) -> Decision:
     effort = Effort({"tests": tested - started}, tests.tested, tests.void)
     if tests.counterexample is not None:
         return Decision(Refuted(tests.counterexample), effort=effort)
-    proof = engines.prove(pair, max(timeout_s - (tested - started), 0.0))
+    proof = engines.prove(pair, max(timeout_s - (tested - started), 0.0), invariants)
     proved = time.monotonic()
     effort = Effort(
         {"tests": tested - started, "proof": proved - tested},
@@ -105,6 +119,7 @@ def decide(pair: Pair, engines: Engines, timeout_s: float) -> Decision:
         engines.solvers,
         proof.invariants,
         proof.method,
+        engines.query_hashes,
     )
     verdict, reason = _verdict(pair, engines, tests, proof)
     holds = isinstance(verdict, Proved | Bounded)

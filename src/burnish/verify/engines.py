@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
+from burnish.core.specification import Specification
 from burnish.core.state import MachineState, MemoryRegion
-from burnish.core.verdict import Counterexample
+from burnish.core.verdict import Counterexample, Unknown
+from burnish.machine.registers import FLAG_OFFSETS
 from burnish.runtime.batch import StateBatch, Status
-from burnish.verify.decide import TestResult, Untested
+from burnish.verify.asked import AskedQueries
+from burnish.verify.conditions import condition_holds
+from burnish.verify.decide import Hint, TestResult, Untested
 from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.joint import Proof
 from burnish.verify.entry_conditions import entry_conditions
+from burnish.verify.loops.invariants import check, from_json
 from burnish.verify.pair import Pair
 from burnish.verify.prove import prove
+from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
 from burnish.verify.trials import Bench, CannotRunError, GivenInput, PreparedOriginal, run_pair
@@ -33,12 +41,22 @@ _LOWEST, _HIGHEST = 1 << 16, (1 << 47) - (1 << 16)
 class StandardEngines:
     """See ``decide.Engines``. Solvers and the processes in which tests run are kept from pair to pair; a context
     manager. ``bound`` is how often loops are unrolled for which no invariant is found, ``tests`` how many inputs are
-    tried, by ``seed``. Raises ``HostError`` without the solvers that ``choice`` needs."""
+    tried, by ``seed``; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers are
+    remembered from run to run. Raises ``HostError`` without the solvers that ``choice`` needs."""
 
     def __init__(
-        self, choice: Choice = Choice.FIRST, bound: int = 8, *, tests: int = 512, seed: int = 0
+        self,
+        choice: Choice = Choice.FIRST,
+        bound: int = 8,
+        *,
+        tests: int = 512,
+        seed: int = 0,
+        smt_lib: Path | None = None,
+        cached: bool = False,
     ) -> None:
-        self._solver = Solver(choice)
+        self._cache = QueryCache() if cached else None
+        self._solver = Solver(choice, cache=self._cache)
+        self._asked = AskedQueries(self._solver, smt_lib)
         self._bench = Bench()
         self._bound = bound
         self._tests = tests
@@ -52,6 +70,8 @@ class StandardEngines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._solver.close()
+        if self._cache is not None:
+            self._cache.close()
         self._bench.close()
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
@@ -72,19 +92,37 @@ class StandardEngines:
         except CannotRunError as error:
             return Untested(f"it cannot be run by itself: {error}")
         self._starts = _starts(prepared)
-        return prepared.test(pair.rewrite, self._bench)
+        found = prepared.test(pair.rewrite, self._bench)
+        if found.counterexample is not None and not _is_input(pair.specification, found.counterexample):
+            return Untested("inputs that meet the preconditions are not made")
+        return found
 
-    def prove(self, pair: Pair, seconds: float) -> Proof:
-        """Looks for a proof; loops are learnt on the inputs of the last test. Raises ``UsageError`` for conditions that
-        are none."""
+    def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
+        """Looks for a proof; loops are learnt on the inputs of the last test, or checked with ``invariants``. Raises
+        ``UsageError`` for conditions that are none."""
         assumed = entry_conditions(pair.specification)
+        self._asked.begin(pair.original.name)
+        if invariants:
+            try:
+                known = from_json(invariants)
+            except ValueError as error:
+                return Proof(Unknown(f"the invariants cannot be read: {error}"))
+            return check(pair, self._asked, time.monotonic() + seconds, known, assumed)
         return prove(
-            pair, self._solver, timeout_s=seconds, assumed=assumed, bound=self._bound, starts=self._starts
+            pair, self._asked, timeout_s=seconds, assumed=assumed, bound=self._bound, starts=self._starts
         )
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs what a solver suspects."""
-        given = _input(model)
+        return self._run(pair, _input(model), "the input that a solver found")
+
+    def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
+        """Runs both sides on the input of a counterexample."""
+        if not _is_input(pair.specification, given):
+            return "the input does not meet the conditions at entry"
+        return self._run(pair, GivenInput.of_counterexample(given), "the input")
+
+    def _run(self, pair: Pair, given: GivenInput, what: str) -> Counterexample | str:
         try:
             found = run_pair(pair, given, self._bench)
             for _ in range(_GROWTHS):
@@ -94,19 +132,44 @@ class StandardEngines:
                 given = _with_memory(given, found.wants)
                 found = run_pair(pair, given, self._bench)
         except (CannotRunError, ValueError) as error:
-            return f"the input that a solver found cannot be run: {error}"
+            return f"{what} cannot be run: {error}"
         if found.void:
-            return f"the input that a solver found tells nothing: {found.void}"
+            return f"{what} tells nothing: {found.void}"
         if not found.difference:
-            return "on the input that a solver found both do the same"
+            return f"on {what} both do the same"
         return given.counterexample(
             pair.original.name, pair.original.function.address, (found.difference,), self._seed
         )
 
     @property
+    def query_hashes(self) -> tuple[str, ...]:
+        """Of the last proof."""
+        return self._asked.hashes
+
+    @property
     def solvers(self) -> Mapping[str, str]:
         """Those that are asked, with their versions."""
         return {name: version(name) for name in self._solver.pids}
+
+
+def _is_input(specification: Specification, found: Counterexample) -> bool:
+    """Whether an input is one that the specification speaks of."""
+
+    def read(address: int, size: int) -> bytes:
+        for region in found.memory:
+            if region.address <= address and address + size <= region.end:
+                return region.data[address - region.address : address - region.address + size]
+        return bytes(size)
+
+    def register(name: str) -> int:
+        if name in FLAG_OFFSETS:
+            return found.registers.get("eflags", 0) >> _FLAG_BITS[name] & 1
+        return found.registers.get(name, 0)
+
+    return all(condition_holds(text, register, read) for text in specification.conditions)
+
+
+_FLAG_BITS = {"cf": 0, "pf": 2, "af": 4, "zf": 6, "sf": 7, "df": 10, "of": 11}
 
 
 def _input(model: Model) -> GivenInput:
