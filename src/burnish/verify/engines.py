@@ -18,7 +18,6 @@ from burnish.runtime.batch import StateBatch, Status
 from burnish.verify.asked import AskedQueries
 from burnish.verify.conditions import condition_holds
 from burnish.verify.decide import Hint, TestResult, Untested
-from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.joint import Proof
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, from_json
@@ -27,15 +26,10 @@ from burnish.verify.prove import prove
 from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
-from burnish.verify.trials import Bench, CannotRunError, GivenInput, PreparedOriginal, run_pair
+from burnish.verify.trials import Bench, CannotRunError, GivenInput, PreparedOriginal, replay_model, run_pair
 
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
-_GROWTHS = 24
-"""Times that a solver's input is given more memory."""
-_AROUND = 256
-"""Bytes before and after every address in a model's registers that are mapped."""
-_LOWEST, _HIGHEST = 1 << 16, (1 << 47) - (1 << 16)
 
 
 class StandardEngines:
@@ -114,7 +108,7 @@ class StandardEngines:
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs what a solver suspects."""
-        return self._run(pair, _input(model), "the input that a solver found")
+        return replay_model(pair, model, self._bench)
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""
@@ -125,12 +119,6 @@ class StandardEngines:
     def _run(self, pair: Pair, given: GivenInput, what: str) -> Counterexample | str:
         try:
             found = run_pair(pair, given, self._bench)
-            for _ in range(_GROWTHS):
-                if not _LOWEST <= found.wants < _HIGHEST:
-                    break
-                # A model says what is read first: what lies where the code goes from there may be anything.
-                given = _with_memory(given, found.wants)
-                found = run_pair(pair, given, self._bench)
         except (CannotRunError, ValueError) as error:
             return f"{what} cannot be run: {error}"
         if found.void:
@@ -170,44 +158,6 @@ def _is_input(specification: Specification, found: Counterexample) -> bool:
 
 
 _FLAG_BITS = {"cf": 0, "pf": 2, "af": 4, "zf": 6, "sf": 7, "df": 10, "of": 11}
-
-
-def _input(model: Model) -> GivenInput:
-    """A model as an input: memory that it says nothing of is zero, around all that it names."""
-    names = {"mxcsr", "fs_base", *(name for name in model.variables if name.startswith(("r", "xmm")))}
-    registers = {name: value for name, value in model.variables.items() if name in names}
-    places = {
-        name.removeprefix(OBJECT): value for name, value in model.variables.items() if name.startswith(OBJECT)
-    }
-    octets = {
-        address: value
-        for address, value in model.memories.get("memory", {}).items()
-        if _LOWEST <= address < _HIGHEST
-    }
-    for value in [*registers.values(), *_pointers(octets)]:
-        for address in range(value - _AROUND, value + _AROUND):
-            if _LOWEST <= address < _HIGHEST:
-                octets.setdefault(address, 0)
-    return GivenInput.of_model(registers, octets, places)
-
-
-def _with_memory(given: GivenInput, address: int) -> GivenInput:
-    """The input with zeros around an address that it lacks."""
-    octets = {region.address + k: byte for region in given.memory for k, byte in enumerate(region.data)}
-    for at in range(address - _AROUND, address + _AROUND):
-        if _LOWEST <= at < _HIGHEST:
-            octets.setdefault(at, 0)
-    return GivenInput.of_model(given.registers, octets, given.places)
-
-
-def _pointers(octets: Mapping[int, int]) -> set[int]:
-    """The 8-byte words in memory that may be addresses."""
-    words = (
-        sum(octets[address + k] << 8 * k for k in range(8))
-        for address in octets
-        if all(address + k in octets for k in range(8))
-    )
-    return {word for word in words if _LOWEST <= word < _HIGHEST}
 
 
 def _starts(prepared: PreparedOriginal) -> tuple[MachineState, ...]:

@@ -25,6 +25,12 @@ from burnish.verify.trials.store import TestStore
 _OBJECT, _STACK, _MEMORY = "&", "stack ", "memory"
 _RSP = 0x7FFD_0000_F008
 
+_GROWTHS = 24
+"""Times that a solver's input is given more memory."""
+_AROUND = 256
+"""Bytes before and after an address that it lacks."""
+_LOWEST, _HIGHEST = 1 << 16, (1 << 47) - (1 << 16)
+
 
 def run_trials(
     pair: Pair,
@@ -104,6 +110,12 @@ def replay_model(pair: Pair, model: Model, bench: Bench) -> Counterexample | str
         try:
             given = _of_model(pair, model, places)
             test = GivenTest.of(pair.original, pair.specification, given, bench)
+            for _ in range(_GROWTHS):
+                if not _LOWEST <= test.wants < _HIGHEST:
+                    break
+                # A model says what is read first: what lies where the code goes from there may be anything.
+                given = _with_memory(given, test.wants)
+                test = GivenTest.of(pair.original, pair.specification, given, bench)
             found = test.test(pair.rewrite, bench)
         except (CannotRunError, ValueError, HostError) as error:
             reason = reason or f"the input that a solver found cannot be run: {error}"
@@ -127,7 +139,8 @@ def _of_model(pair: Pair, model: Model, honoured: bool) -> GivenInput:
         (values.get(name, 0) & 1) << bit for name, bit in FLAG_BITS.items() if name != "df"
     )
     registers["mxcsr"] = DEFAULT_MXCSR
-    octets = dict(model.memories.get(_MEMORY, {}))
+    # A model may name addresses that are read on other paths only, where nothing can be mapped.
+    octets = {a: v for a, v in model.memories.get(_MEMORY, {}).items() if _LOWEST <= a < _HIGHEST}
     places = {name.removeprefix(_OBJECT): value for name, value in values.items() if name.startswith(_OBJECT)}
     rsp = registers["rsp"]
     for offset in range(8, 8 + pair.specification.stack_bytes, 8):
@@ -139,6 +152,14 @@ def _of_model(pair: Pair, model: Model, honoured: bool) -> GivenInput:
         return GivenInput.of_model(registers, octets, places)
     found = GivenInput.of_model(registers, _apart(pair, octets, places))
     return replace(found, places={})
+
+
+def _with_memory(given: GivenInput, address: int) -> GivenInput:
+    """The input with zeros around an address that it lacks."""
+    octets = {region.address + k: byte for region in given.memory for k, byte in enumerate(region.data)}
+    for at in range(max(address - _AROUND, _LOWEST), min(address + _AROUND, _HIGHEST)):
+        octets.setdefault(at, 0)
+    return GivenInput.of_model(given.registers, octets, given.places)
 
 
 def _complete_objects(pair: Pair, octets: dict[int, int], places: Mapping[str, int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from signal import SIGSEGV
 
 import numpy as np
 
@@ -37,12 +38,14 @@ _BELOW = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GivenTest:
-    """A given input, and what the original makes of it. ``void`` is a phrase where that tells nothing."""
+    """A given input, and what the original makes of it. ``void`` is a phrase where that tells nothing; ``wants`` is the
+    address that the original could not access where that is the reason, else 0."""
 
     setting: Setting
     states: StateBatch
     expected: BatchResult
     void: str = ""
+    wants: int = 0
 
     @classmethod
     def of(cls, side: Side, specification: Specification, given: GivenInput, bench: Bench) -> GivenTest:
@@ -69,6 +72,8 @@ class GivenTest:
         states, result = _run(code, states, constants, placement, rsp, bench)
         if result.status[0] != Status.FINISHED:
             void = "the original does not return on it"
+        faulted = result.status[0] == Status.FAULTED and result.number[0] == SIGSEGV
+        wants = int(result.address[0]) if faulted else 0
         setting = Setting(
             side,
             specification,
@@ -82,7 +87,7 @@ class GivenTest:
             placement,
             given.source,
         )
-        return cls(setting, states, result, void)
+        return cls(setting, states, result, void, wants)
 
     def test(self, rewrite: Side, bench: Bench) -> Counterexample | None:
         """Runs a rewrite. Raises as ``of`` does."""
@@ -92,12 +97,10 @@ class GivenTest:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What both sides did on one input: ``difference`` is a sentence, empty where they did the same. Where ``void``
-    is a phrase, the input tells nothing, and that is why; ``wants`` is the address that the original could not access
-    where that is the reason, else 0."""
+    is a phrase, the input tells nothing, and that is why."""
 
     difference: str = ""
     void: str = ""
-    wants: int = 0
 
 
 def run_pair(pair: Pair, given: GivenInput, bench: Bench) -> Outcome:
