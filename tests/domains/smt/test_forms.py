@@ -66,7 +66,10 @@ BITS = {
     "halves": (t.concat(t.extract(A, 32, 32), low(A)), A),
     "bytes of a sum": (t.concat(*(t.extract(t.add(A, B), k, 8) for k in range(56, -8, -8))), t.add(A, B)),
     "bytes of bits": (t.concat(*(t.extract(t.xor(A, B), k, 8) for k in range(56, -8, -8))), t.xor(A, B)),
-    "bytes of a sign": (t.concat(*(t.extract(t.sext(X, 64), k, 8) for k in range(56, -8, -8))), t.sext(X, 64)),
+    "bytes of a sign": (
+        t.concat(*(t.extract(t.sext(X, 64), k, 8) for k in range(56, -8, -8))),
+        t.sext(X, 64),
+    ),
     "sign above": (t.concat(t.ashr(X, n(31)), X), t.sext(X, 64)),
     "of morgan": (t.not_(t.and_(X, t.not_(Y))), t.or_(t.not_(X), Y)),
     "complement outside": (t.xor(t.not_(X), Y), t.not_(t.xor(X, Y))),

@@ -272,7 +272,7 @@ def _merged(term: Term, terms: dict[Term, None], view: Callable[[Term], Term]) -
 def _order(term: Term) -> tuple[Op, Term, Term] | None:
     """``(ULT or SLT, a, b)`` where the term says ``a < b``: a sign says less than 0."""
     if term.op is Op.ULT or term.op is Op.SLT:
-        return term.op, *term.args
+        return term.op, term.args[0], term.args[1]
     if term.op is Op.EXTRACT and term.payload == term.args[0].width - 1:
         return Op.SLT, term.args[0], const(0, term.args[0].width)
     return None
