@@ -14,7 +14,9 @@ from burnish.core.code import Instruction
 from burnish.core.state import Finished, MachineState, Outcome
 from burnish.domains.concrete import run
 from burnish.images import load
+from burnish.machine.flags import UndefinedResult, undefined_results
 from burnish.machine.lift import lift_all
+from burnish.machine.registers import gpr
 from burnish.recompile.codegen import Target
 from burnish.runtime.isolation import Executor, Status
 from cosim import (
@@ -30,6 +32,7 @@ from cosim import (
 )
 from cosim import testable as can_run
 from cosim_llvm import disagreements_with_llvm
+from cosim_smt import disagreements_with_terms
 
 LIBRARIES = Path("/lib/x86_64-linux-gnu")
 
@@ -161,3 +164,55 @@ def test_the_same_seed_gives_the_same_states() -> None:
     assert (one.gpr == two.gpr).all()
     assert (one.windows[0].contents == two.windows[0].contents).all()
     assert (one.gpr != other.gpr).any()
+
+
+def test_every_form_of_libz_agrees_as_terms(executor: Executor) -> None:
+    """The ``smt`` domain: registers, flags, memory and NaNs bit for bit, and divisions that fault."""
+    if not (LIBRARIES / "libz.so.1").exists():
+        pytest.skip("libz.so.1 is not installed")
+    found = list(filter(can_run, forms(load(LIBRARIES / "libz.so.1"), examples=1)))
+    wrong: list[str] = []
+    compared = 0
+    for form in found:
+        (example,) = form.examples
+        batch = states(example, 8, seed=11)
+        differing = disagreements_with_terms(example, batch, expected(executor, example, batch))
+        compared += differing is not None
+        wrong += map(str, (differing or [])[:1])
+    assert wrong == []
+    assert compared > 0.95 * len(found)
+
+
+def test_a_sample_of_all_opcodes_agrees_as_terms(executor: Executor) -> None:
+    found = list(filter(can_run, forms_of(islice(sweep(), 5, None, 41), examples=1)))
+    wrong: list[str] = []
+    compared = 0
+    for form in found:
+        (example,) = form.examples
+        batch = states(example, 6, seed=12)
+        differing = disagreements_with_terms(example, batch, expected(executor, example, batch))
+        compared += differing is not None
+        wrong += map(str, (differing or [])[:1])
+    assert wrong == []
+    assert compared > 300
+
+
+def test_a_division_of_terms_faults_where_the_processor_does(executor: Executor) -> None:
+    (form,) = forms_of([bytes.fromhex("48 f7 f9")])
+    (example,) = form.examples
+    batch = states(example, 60, seed=13)
+    result = expected(executor, example, batch)
+    faulted = int((result.status == Status.FAULTED).sum())
+    assert 5 < faulted < 55
+    assert disagreements_with_terms(example, batch, result) == []
+    # Without faults at all, or everywhere, the same states disagree.
+    result.status[:] = Status.FINISHED
+    assert len(disagreements_with_terms(example, batch, result) or []) >= faulted
+
+
+def test_what_a_scan_of_nothing_leaves_is_undefined() -> None:
+    assert undefined_results(bytes.fromhex("0f bc c1")) == (UndefinedResult(gpr("rax"), "zf"),)
+    assert undefined_results(bytes.fromhex("66 0f bd d1")) == (UndefinedResult(gpr("rdx", 2), "zf"),)
+    assert undefined_results(bytes.fromhex("4d 0f bd c1")) == (UndefinedResult(gpr("r8"), "zf"),)
+    for raw in ("f3 0f bc c1", "f3 0f bd c1", "01 d8", "0f af c1"):
+        assert undefined_results(bytes.fromhex(raw)) == ()

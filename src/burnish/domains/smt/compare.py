@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from burnish.domains.smt.dispatch import construct, plain
 from burnish.domains.smt.known import known, largest, least, used
@@ -193,10 +194,17 @@ def _below(a: Term, b: Term) -> Term:
     if a.op is Op.ADD and len(a.args) == 2 and a.args[1] is b:
         # The sum is less than an addend where it wraps: where the other is at least what is missing to 2**width.
         return not_(ult(a.args[0], const(-value, width)))
-    if a.op is Op.ITE and (a.args[1].op is Op.CONST or a.args[2].op is Op.CONST):
-        condition, then, other = a.args
-        return construct(Op.ITE, 1, [condition, ult(then, b), ult(other, b)])
-    return make(Op.ULT, 1, (a, b))
+    return _of_choice(a, b, ult) or make(Op.ULT, 1, (a, b))
+
+
+def _of_choice(a: Term, b: Term, less: Callable[[Term, Term], Term]) -> Term | None:
+    """Of a choice with a constant against a constant."""
+    if a.op is not Op.ITE:
+        return None
+    condition, then, other = a.args
+    if then.op is not Op.CONST and other.op is not Op.CONST:
+        return None
+    return construct(Op.ITE, 1, [condition, less(then, b), less(other, b)])
 
 
 def _carry(a: Term, b: Term) -> Term | None:
@@ -262,10 +270,7 @@ def _signed_below(a: Term, b: Term) -> Term:
         if value >= half:
             return TRUE
         return slt(a.args[0], const(value, inner)) if value > -half else FALSE
-    if a.op is Op.ITE and (a.args[1].op is Op.CONST or a.args[2].op is Op.CONST):
-        condition, then, other = a.args
-        return construct(Op.ITE, 1, [condition, slt(then, b), slt(other, b)])
-    return make(Op.SLT, 1, (a, b))
+    return _of_choice(a, b, slt) or make(Op.SLT, 1, (a, b))
 
 
 def sle(a: Term, b: Term) -> Term:

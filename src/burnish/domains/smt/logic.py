@@ -143,7 +143,8 @@ def _in_parts(op: Op, terms: Sequence[Term]) -> Term | None:
     width = terms[0].width
     cuts: set[int] = set()
     for term in terms:
-        cuts.update(_seams(term))
+        if op is Op.AND or term.op is not Op.CONST:
+            cuts.update(_seams(term))
     if not cuts:
         return None
     edges = [0, *sorted(cuts), width]
@@ -243,27 +244,35 @@ def _truths(op: Op, terms: dict[Term, None]) -> Term:
 
 
 def _with_equality(terms: dict[Term, None], view: Callable[[Term], Term]) -> dict[Term, None]:
-    """Alternatives, with ``a < b`` and ``a = b`` as one ``not b < a``, and ``a < b`` and ``not a = b`` as the latter;
-    ``view`` turns the parts of a conjunction into alternatives, and back."""
+    """Alternatives, with ``a < b`` and ``a = b`` as one ``not b < a``; beside ``not a = b`` the former, and beside
+    ``not a < b`` the latter says nothing. ``view`` turns the parts of a conjunction into alternatives, and back."""
     for term in terms:
-        order = _order(view(term))
-        if order is None:
-            continue
-        op, a, b = order
-        equal = construct(Op.EQ, 1, (a, b))
-        if view(equal) in terms:
-            rest = {other: None for other in terms if other is not term and other is not view(equal)}
-            rest[view(not_(construct(op, 1, (b, a))))] = None
-            return _with_equality(rest, view)
-        if view(not_(equal)) in terms:
-            return _with_equality({other: None for other in terms if other is not term}, view)
+        found = _merged(term, terms, view)
+        if found is not None:
+            return _with_equality(found, view)
     return terms
+
+
+def _merged(term: Term, terms: dict[Term, None], view: Callable[[Term], Term]) -> dict[Term, None] | None:
+    order, inverse = _order(view(term)), _order(not_(view(term)))
+    op, a, b = order or inverse or (Op.EQ, term, term)
+    if op is Op.EQ:
+        return None
+    equal = construct(Op.EQ, 1, (a, b))
+    gone = {view(equal)} if view(equal) in terms else set[Term]()
+    if order is not None and gone:
+        gone.add(term)
+        smaller = view(not_(construct(op, 1, (b, a))))
+        return {**{other: None for other in terms if other not in gone}, smaller: None}
+    if order is not None and view(not_(equal)) in terms:
+        gone.add(term)
+    return {other: None for other in terms if other not in gone} if gone else None
 
 
 def _order(term: Term) -> tuple[Op, Term, Term] | None:
     """``(ULT or SLT, a, b)`` where the term says ``a < b``: a sign says less than 0."""
     if term.op is Op.ULT or term.op is Op.SLT:
-        return term.op, *term.args
+        return term.op, term.args[0], term.args[1]
     if term.op is Op.EXTRACT and term.payload == term.args[0].width - 1:
         return Op.SLT, term.args[0], const(0, term.args[0].width)
     return None

@@ -17,6 +17,9 @@ from burnish.domains.smt.terms import Op, Payload, Term, make
 _DEEP = 60
 """Terms deeper than this are taken apart from the leaves up, so that Python's stack is not used up."""
 
+_CUT = 24
+"""What lies above a part is cut off of sums that are no deeper. (Each way to a sum may ask for another part of it.)"""
+
 _CACHED = 1 << 17
 
 BITWISE = frozenset((Op.AND, Op.OR, Op.XOR, Op.NOT))
@@ -74,12 +77,23 @@ def _parts(a: Term, low: int, width: int) -> list[tuple[Term, int, int]]:
         return [(arg, low, width) for arg in a.args]
     if a.op is Op.ITE:
         return [(arg, low, width) for arg in a.args[1:]]
-    if a.op in _SUMS and low + width < a.width:
-        return [(arg, 0, low + width) for arg in a.args]
+    if a.op in _SUMS and low == 0:
+        return [(arg, 0, width) for arg in a.args]
     if a.op in (Op.ZEXT, Op.SEXT):
         inner = a.args[0]
         return [(inner, low, min(width, inner.width - low))] if low < inner.width else []
-    return []
+    if a.op is Op.EXTRACT:
+        assert isinstance(a.payload, int)
+        return [(a.args[0], a.payload + low, width)]
+    found: list[tuple[Term, int, int]] = []
+    if a.op is Op.CONCAT:
+        at = a.width
+        for part in a.args:
+            at -= part.width
+            start, stop = max(low, at), min(low + width, at + part.width)
+            if start < stop and stop - start < part.width:
+                found.append((part, start - at, stop - start))
+    return found
 
 
 @lru_cache(maxsize=_CACHED)
@@ -150,7 +164,7 @@ def _of_sum(a: Term, low: int, width: int) -> Term:
         if 0 < low < shift:
             return concat(extract(a, shift, low + width - shift), const(0, shift - low))
     end = low + width
-    if end < a.width:
+    if end < a.width and (low == 0 or a.depth <= _CUT):
         a = construct(a.op, end, [_extract(arg, 0, end) for arg in a.args])
         return extract(a, low, width)
     zeros, ones = known(a)
