@@ -15,6 +15,7 @@ from burnish.domains.smt.terms import Op, Term, make, subterms
 from burnish.verify.solve import Choice, Model, Query, Sat, Solver, Undecided, Unsat
 from burnish.verify.solve import encodings as encodings_module
 from burnish.verify.solve.algebra import normalise
+from burnish.verify.solve.cells import in_cells
 from burnish.verify.solve.encodings import encodings, sampled
 from burnish.verify.solve.lower import (
     leading_zeros,
@@ -145,6 +146,87 @@ def test_no_encoding_loses_a_model(left: Term, right: Term, seed: int) -> None:
             names = {term.name for term in subterms(*encoding.assertions) if term.op is Op.APPLY}
             extended = Model(model.variables, {}, {name: Computed(name) for name in names})
             assert all(evaluate(encoding.assertions, extended)), encoding.name
+
+
+@st.composite
+def memories(draw: st.DrawFn, depth: int = 5) -> Term:
+    """Stores to one memory at addresses that may meet, and choices between such."""
+    if depth == 0:
+        return t.memory("m")
+    below = draw(memories(depth - 1))
+    if draw(st.integers(0, 4)) == 0:
+        return t.ite(t.ult(draw(addresses()), draw(addresses())), below, draw(memories(depth - 1)))
+    byte = t.select(draw(memories(0)), draw(addresses())) if draw(st.booleans()) else t.var("x8", 8)
+    return t.store(below, draw(addresses()), byte)
+
+
+@st.composite
+def addresses(draw: st.DrawFn) -> Term:
+    return t.add(t.var(draw(st.sampled_from(("x64", "y64"))), 64), t.const(draw(st.integers(0, 2)), 64))
+
+
+def _read(memory: Term, at: Term, unfolded: bool) -> Term:
+    return make(Op.SELECT, 8, (memory, at)) if unfolded else t.select(memory, at)
+
+
+@settings(max_examples=100, deadline=None)
+@given(a=memories(), b=memories(), at=addresses(), seed=st.integers(0, 1 << 30), unfolded=st.booleans())
+def test_cells_are_the_memory(a: Term, b: Term, at: Term, seed: int, unfolded: bool) -> None:
+    chance = random.Random(seed)
+    shown = _read(a, at, unfolded), _read(b, t.add(at, t.const(1, 64)), unfolded), t.eq(a, b)
+    x64 = chance.getrandbits(64)
+    y64 = (x64 + chance.randrange(-2, 3)) & (1 << 64) - 1
+    content = {(x64 + k) & (1 << 64) - 1: chance.getrandbits(8) for k in range(-8, 9)}
+    model = Model({"x64": x64, "y64": y64, "x8": chance.getrandbits(8)}, {"m": content})
+    values = evaluate(shown, model)
+    query = tuple(t.eq(term, t.const(value, term.width)) for term, value in zip(shown, values, strict=True))
+    cells = in_cells(query)
+    if cells is None:
+        assert all(term.op is not Op.MEMORY for term in subterms(*query))
+        return
+    # The memory's own bytes as values of the cells: nothing that the query allows is lost.
+    names = {
+        cell.name: content.get(value, 0)
+        for rows in cells.at_first.values()
+        for cell, value in zip(rows.values(), evaluate([*rows], model), strict=True)
+    }
+    inside = Model({**model.variables, **names})
+    assert all(evaluate(cells.assertions, inside))
+    # And back: what satisfies the cells satisfies the query.
+    assert all(evaluate(query, cells.restored(inside)))
+
+
+def test_memories_that_cells_do_not_express() -> None:
+    m, n, a = t.memory("m"), t.memory("n"), t.var("a", 64)
+    assert in_cells([t.eq(m, n), t.ult(t.select(m, a), t.select(n, a))]) is None
+    assert in_cells([t.eq(t.apply("f", 8, m), t.select(m, a))]) is None
+    assert in_cells([t.ult(a, t.const(5, 64))]) is None
+    many = m
+    for index in range(200):
+        many = t.store(many, t.var(f"a{index}", 64), t.const(index, 8))
+    reads = [t.ult(t.select(many, t.var(f"b{index}", 64)), t.const(9, 8)) for index in range(50)]
+    assert in_cells(reads) is None
+
+
+def _stores(order: tuple[int, ...]) -> Term:
+    memory = t.memory("m")
+    for index in order:
+        at = t.add(t.var("x64", 64), t.zext(t.extract(t.var("y64", 64), 4 * index, 4), 64))
+        memory = t.store(memory, at, t.add(t.select(memory, at), t.const(2 * index + 1, 8)))
+    return memory
+
+
+def test_aliasing_is_decided() -> None:
+    # Additions commute, whichever of the addresses are one.
+    left, right = _stores((0, 1, 2, 3)), _stores((3, 1, 0, 2))
+    at = t.var("at", 64)
+    with Solver(Choice.BOTH) as solver:
+        assert isinstance(solver.check(Query((t.ne(t.select(left, at), t.select(right, at)),)), 60), Unsat)
+        wrong = t.store(right, t.var("x64", 64), t.const(0, 8))
+        query = Query((t.ne(t.select(left, at), t.select(wrong, at)),))
+        answer = solver.check(query, 60)
+        assert isinstance(answer, Sat) and evaluate(query.assertions, answer.model) == [1]
+        assert "m" in answer.model.memories and not any(":" in name for name in answer.model.variables)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 8, 13, 16, 32, 33, 64])

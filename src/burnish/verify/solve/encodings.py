@@ -7,52 +7,77 @@ trust: a model is evaluated on the query itself.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from burnish.domains.smt import build as t
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.rewrite import variables
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.solve.algebra import hard_product, multiplies, normalise
+from burnish.verify.solve.cells import in_cells
 from burnish.verify.solve.lower import lower, popcount_masks, rewrite
 from burnish.verify.solve.query import Model
 
-QUICK_SECONDS = 0.3
+QUICK_SECONDS = 0.5
 _SAMPLES = 64
+_CELLS_SHARE = 0.6
+"""Of the time that is left, what cells may take before arrays are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """One way to put the query. ``exact`` is False where there can be models that are none of the query. ``seconds``
-    is how long it is worth trying, None for as long as there is."""
+    is how long it is worth trying, None for as long as there is; and of what there is, no more than ``share``.
+    ``restore`` turns a model into one of the query's own names. ``by`` is who says so where the encoding is false on
+    its face: ``()`` for folding alone."""
 
     name: str
     assertions: tuple[Term, ...]
     exact: bool = True
     seconds: float | None = None
+    share: float = 1.0
+    restore: Callable[[Model], Model] = lambda model: model
+    by: tuple[str, ...] = ()
 
 
 def encodings(assertions: Sequence[Term]) -> Iterator[Encoding]:
     """The ways to put a query, in the order to try them. Those that cost are made when they are asked for."""
-    floats = any(term.op is Op.FLOAT for term in subterms(*assertions))
-    lowered = tuple(lower(assertions))
-    counts = any(term.op is Op.POPCOUNT for term in subterms(*assertions))
-    hard = _is_hard(lowered)
-    normal = tuple(normalise(lowered)) if hard else lowered
-    if hard and not _is_hard(normal):
-        yield Encoding("polynomials", normal, not floats)
+    exact = not any(term.op is Op.FLOAT for term in subterms(*assertions))
+    arrays = tuple(lower(assertions))
+    cells = in_cells(arrays)
+    if cells is None:
+        yield from _of_numbers(Encoding("plain", arrays, exact), assertions)
         return
-    yield Encoding("plain", lowered, not floats, QUICK_SECONDS if hard or counts else None)
+    # Solvers mostly take one to two orders of magnitude less time for cells.
+    yield from _of_numbers(
+        Encoding("cells", cells.assertions, exact, share=_CELLS_SHARE, restore=cells.restored), ()
+    )
+    yield Encoding("arrays", arrays, exact)
+
+
+def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding]:
+    """``main``, and other ways to put its arithmetic. ``assertions`` are the query before operations that no solver
+    has were written out, where that can be done in another way."""
+    counts = any(term.op is Op.POPCOUNT for term in subterms(*assertions))
+    hard = _is_hard(main.assertions)
+    normal = tuple(normalise(main.assertions)) if hard else main.assertions
+    polynomials = replace(main, name="polynomials", assertions=normal, by=("algebra",))
+    if hard and not _is_hard(normal):
+        yield polynomials
+        return
+    yield replace(main, seconds=QUICK_SECONDS if hard or counts else None)
     if counts:
         masks = tuple(lower(assertions, popcount_masks))
-        yield Encoding("ones by masks", masks, not floats, 4 * QUICK_SECONDS)
+        yield replace(main, name="ones by masks", assertions=masks, seconds=2 * QUICK_SECONDS)
     if hard:
-        yield Encoding("products uninterpreted", tuple(uninterpreted(normal)), False, 4 * QUICK_SECONDS)
-    if normal != lowered:
-        yield Encoding("polynomials", normal, not floats, 8 * QUICK_SECONDS)
-    if hard or counts:
-        yield Encoding("plain", lowered, not floats)
+        products = tuple(uninterpreted(normal))
+        yield replace(polynomials, assertions=products, exact=False, seconds=2 * QUICK_SECONDS)
+    if normal != main.assertions:
+        yield replace(main, share=main.share / 2)
+        yield polynomials
+    elif hard or counts:
+        yield main
 
 
 def _is_hard(roots: Sequence[Term]) -> bool:

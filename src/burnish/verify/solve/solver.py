@@ -158,12 +158,13 @@ class Solver:
 
     def _limit(self, votes: Votes, encoding: Encoding, deadline: float) -> float:
         """Until when an encoding is tried. What is short counts from when the solvers are there."""
-        if encoding.seconds is None:
+        share = encoding.share * (deadline - time.monotonic())
+        if encoding.seconds is None and encoding.share == 1:
             return deadline
         asked = self._asked(votes)
         for process in asked if votes.everyone else asked[:1]:
             process.wait_until_ready(deadline)
-        return min(deadline, time.monotonic() + encoding.seconds)
+        return min(deadline, time.monotonic() + min(share, encoding.seconds or share))
 
     def _asked(self, votes: Votes) -> list[SolverProcess]:
         """Those who have not said yet that there is no model."""
@@ -175,7 +176,7 @@ class Solver:
         if whole is FALSE:
             votes.shows(encoding)
             return True
-        votes.exact = encoding.exact
+        votes.encoding = encoding
         race = Race(self._asked(votes), flatten(conjuncts(whole)), limit, votes.take, together=votes.everyone)
         for attempt in race.run():
             self._count(attempt)
@@ -196,7 +197,7 @@ class Votes:
     names: Sequence[str]
     unsat: list[str] = field(default_factory=list[str])
     sat: dict[str, Model] = field(default_factory=dict[str, Model])
-    exact: bool = True
+    encoding: Encoding | None = None
     shown: Answer | None = None
     doubts: list[str] = field(default_factory=list[str])
 
@@ -207,14 +208,16 @@ class Votes:
                 self.unsat.append(name)
                 return self.decided
             case "sat":
-                model = as_model(reply[1])
+                encoding = self.encoding
+                assert encoding is not None
+                model = encoding.restore(as_model(reply[1]))
                 if satisfies(model, self.query):
                     self.sat[name] = model
                     return True
-                if self.exact:
+                if encoding.exact:
                     self.doubts.append(f"the model of {name} does not satisfy the query")
                 # A model of an approximation says no more than that another would be found, too.
-                return not self.exact
+                return not encoding.exact
             case _:
                 return False
 
@@ -226,10 +229,8 @@ class Votes:
 
     def shows(self, encoding: Encoding) -> None:
         """Notes that an encoding has no model on its face."""
-        if encoding.name == "plain":
-            self.shown = Unsat(())
-        elif sampled(self.query.assertions) is None:
-            self.shown = Unsat(("algebra",))
+        if encoding.name == "plain" or sampled(self.query.assertions) is None:
+            self.shown = Unsat(encoding.by)
         else:
             self.shown = Undecided(f"the query has a model, and put as {encoding.name} it has none")
 
