@@ -26,7 +26,7 @@ from burnish.verify.trials.shape import (
     stack_probe,
 )
 from burnish.verify.trials.stubs import LEDGER, LEDGER_SIZE, LITTER, LITTER_SIZE
-from burnish.verify.trials.values import Octets, Source, Words, contents, integers, small, vectors
+from burnish.verify.trials.values import Octets, Source, Words, contents, integers, raw, small, vectors
 
 FIRST_AREA = 2
 """Windows of a batch: the dead stack, the live stack, the areas in order, thread-local memory if there is any."""
@@ -44,7 +44,7 @@ def draw(
     """``rows`` states. A part ``probing`` of the words that are not known to be pointers hold probes. A part ``wild``
     of the states, the last ones, have numbers of all sizes; the others have small ones."""
     calm = rows - round(wild * rows)
-    gpr = source.integers(0, 1 << 64, (rows, 16), np.uint64)
+    gpr = raw(source, (rows, 16))
     gpr[:, RSP] = shape.rsp
     gpr[:, ARGUMENTS] = _arguments(shape, rows, source, pool, probing, calm)
     memory = [_area(shape, number, rows, source, pool, probing, calm) for number in range(len(shape.areas))]
@@ -63,7 +63,7 @@ def draw(
     if shape.calls:
         windows.append(Window(LITTER, np.zeros((rows, LITTER_SIZE), np.uint8), observed=False))
         windows.append(Window(LEDGER, np.zeros(LEDGER_SIZE, np.uint8)))
-    xmm = source.integers(0, 1 << 64, (rows, 16, 2), np.uint64)
+    xmm = raw(source, (rows, 16, 2))
     if shape.uses_vectors:
         xmm[:, :VECTOR_ARGUMENTS] = vectors(source, rows, VECTOR_ARGUMENTS, pool)
     fs_base = FS_BASE if shape.uses_fs else 0
@@ -77,9 +77,9 @@ def with_garbage(batch: StateBatch, source: Source) -> StateBatch:
     rows = len(batch)
     gpr, xmm = batch.gpr.copy(), batch.xmm.copy()
     others = [number for number in range(16) if number not in ARGUMENTS and number != RSP]
-    gpr[:, others] = source.integers(0, 1 << 64, (rows, len(others)), np.uint64)
-    xmm[:, VECTOR_ARGUMENTS:] = source.integers(0, 1 << 64, (rows, 16 - VECTOR_ARGUMENTS, 2), np.uint64)
-    flags = source.integers(0, FLAGS_MASK + 1, rows, np.uint64) & np.uint64(FLAGS_MASK & ~DIRECTION)
+    gpr[:, others] = raw(source, (rows, len(others)))
+    xmm[:, VECTOR_ARGUMENTS:] = raw(source, (rows, 16 - VECTOR_ARGUMENTS, 2))
+    flags = raw(source, (rows,)) & np.uint64(FLAGS_MASK & ~DIRECTION)
     windows = tuple(
         window if window.observed or Access.WRITE not in window.access else _littered(window, source)
         for window in batch.windows
@@ -89,7 +89,7 @@ def with_garbage(batch: StateBatch, source: Source) -> StateBatch:
 
 def _littered(window: Window, source: Source) -> Window:
     shape = window.contents.shape
-    words = source.integers(0, 1 << 64, (*shape[:-1], shape[-1] // 8), np.uint64)
+    words = raw(source, (*shape[:-1], shape[-1] // 8))
     return replace(window, contents=words.view(np.uint8))
 
 

@@ -19,7 +19,9 @@ _DOUBLES = (
     0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.0, 3.0, 10.0, 1e-310, 1e300, -1e300, 2147483647.0, 2147483648.0,
     -2147483648.0, 9.223372036854775807e18, 4294967296.0, float("inf"), float("-inf"), float("nan"),
 )  # fmt: skip
-_MOST_IMMEDIATES = 256
+_MOST_CONSTANTS = 128
+_MOST_SUMMED = 12
+_LEA = 0x8D
 _TEXT = np.frombuffer(b"abcxyzABCZ0129 \t\n.,-+_/%\\\"'=:;()<>\x7f", np.uint8)
 
 
@@ -35,53 +37,73 @@ def corners() -> list[int]:
     return sorted(found)
 
 
-def immediates(sides: Sequence[Side]) -> list[int]:
-    """The constants in the code of the sides, and their neighbours."""
-    found: set[int] = set()
+def constants(sides: Sequence[Side]) -> list[int]:
+    """The constants in the code of the sides, without repetition. One that is added counts with the other sign, too."""
+    found: dict[int, None] = {}
     for side in sides:
         for instruction in side.function.instructions:
             data = side.image.read(instruction.address, instruction.size)
             encoding = None if data is None else decode(data)
-            if encoding is None or not encoding.immediate_size or encoding.moves_size > 4:
+            if encoding is None:
                 continue
-            for near in (-1, 0, 1):
-                value = encoding.immediate + near
-                found.update((value & _WORD, -value & _WORD, value & 0xFFFFFFFF))
-            if len(found) > _MOST_IMMEDIATES:
-                break
-    return sorted(found)
+            if encoding.immediate_size and encoding.moves_size <= 4:
+                found.update({encoding.immediate: None, -encoding.immediate: None})
+            if encoding.opcode == _LEA and encoding.displacement and not encoding.moves_size:
+                found[-encoding.displacement] = None
+    return list(found)[:_MOST_CONSTANTS]
 
 
 def pool_of(sides: Sequence[Side]) -> Words:
-    """What ``integers`` picks from: corners, and as many constants of the code."""
-    own = immediates(sides)
+    """What ``integers`` picks from: corners, the code's own constants and their neighbours, and half as many sums of
+    two constants: a comparison is often with what is left after a subtraction."""
     first = corners()
-    weight = max(1, len(first) // max(len(own), 1)) if own else 0
-    return np.array(first + own * min(weight, 8), np.uint64)
+    own = constants(sides)
+    near = [_masked(value + step) for value in own for step in (-1, 0, 1)]
+    few = own[:_MOST_SUMMED]
+    sums = [_masked(one + other + step) for one in few for other in few for step in (-1, 0, 1)]
+    parts = [
+        first,
+        near * max(1, len(first) // max(len(near), 1)),
+        (sums * max(1, len(first) // (2 * max(len(sums), 1))))[:: max(1, 2 * len(sums) // len(first))],
+    ]
+    return np.array([value for part in parts for value in part], np.uint64)
+
+
+def _masked(value: int) -> int:
+    """As an unsigned number, of 32 bits if it has a sign."""
+    return value & (0xFFFFFFFF if -(1 << 31) <= value < 0 else _WORD)
+
+
+def raw(source: Source, shape: tuple[int, ...]) -> Words:
+    """Random words."""
+    count = 1
+    for extent in shape:
+        count *= extent
+    found: Words = source.bit_generator.random_raw(count)
+    return found.reshape(shape)
 
 
 def integers(source: Source, shape: tuple[int, ...], pool: Words) -> Words:
     """Words: small numbers, picks of the pool, and random numbers of every width, each a good part."""
-    count = int(np.prod(shape))
-    kind = source.random(count)
-    result = source.integers(0, 1 << 64, count, np.uint64)
-    narrow = kind < 0.9
-    result[narrow] >>= source.integers(0, 64, count, np.uint64)[narrow]
-    picked = kind < 0.6
-    result[picked] = pool[source.integers(0, len(pool), count)][picked]
-    tiny = kind < 0.3
-    result[tiny] = source.integers(-4, 17, count, np.int64).view(np.uint64)[tiny]
-    return result.reshape(shape)
+    chance = raw(source, shape)
+    kind = chance & np.uint64(0xFF)
+    # Of every width, but for a tenth that has all 64 bits.
+    width = np.where(kind < 230, chance >> np.uint64(8) & np.uint64(63), np.uint64(0))
+    result = raw(source, shape) >> width
+    picked = pool[(chance >> np.uint64(24)) % np.uint64(len(pool))]
+    result = np.where(kind < 154, picked, result)
+    tiny = (chance >> np.uint64(40)) % np.uint64(21) - np.uint64(4)
+    octet = chance >> np.uint64(48) & np.uint64(0xFF)
+    return np.where(kind < 77, np.where(kind < 20, octet, tiny), result)
 
 
 def small(source: Source, shape: tuple[int, ...]) -> Words:
-    """Counts: mostly below 10, some up to 64, a few negative."""
-    count = int(np.prod(shape))
-    result = source.integers(0, 10, count, np.int64)
-    kind = source.random(count)
-    result[kind < 0.15] = source.integers(0, 65, count, np.int64)[kind < 0.15]
-    result[kind < 0.006] = -1
-    return result.view(np.uint64).reshape(shape)
+    """Counts: mostly below 10, some up to 64 or 256, a few negative."""
+    chance = raw(source, shape)
+    kind = chance & np.uint64(0x3FF)
+    some = chance >> np.uint64(12) & np.where(kind < 60, np.uint64(255), np.uint64(63))
+    result = np.where(kind < 200, some, (chance >> np.uint64(24)) % np.uint64(10))
+    return np.where(kind < 6, np.uint64(_WORD), result)
 
 
 def doubles(source: Source, count: int) -> Words:
