@@ -120,8 +120,8 @@ class RoundProver(Prover):
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
         assert isinstance(here, LoopJoint)
         passed = (
-            _passed(here.passed[0], here.at[0], first.where),
-            _passed(here.passed[1], here.at[1], second.where),
+            passed_after(here.passed[0], here.at[0], first.where),
+            passed_after(here.passed[1], here.at[1], second.where),
         )
         here = replace(here, passed=passed)
         steps = self._by_source.get(here.source, [])
@@ -195,7 +195,7 @@ class RoundProver(Prover):
             Prover.require(self, here, wrong, phrase)
 
 
-def _passed(before: tuple[Label | None, ...], at: Point | Where, now: Where) -> tuple[Label | None, ...]:
+def passed_after(before: tuple[Label | None, ...], at: Point | Where, now: Where) -> tuple[Label | None, ...]:
     """The cuts that a side has passed, with the one that it has come to."""
     if not isinstance(at, Point):
         return before

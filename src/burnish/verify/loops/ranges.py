@@ -1,8 +1,8 @@
 """Ranges of terms from what is asserted, and terms simplified with them.
 
-Loops of one side count in 32 bits what the other counts in 64: ``sext(i + 1)`` is ``zext(i) + 1`` where ``i`` is known to
-be below the largest number. Solvers find that out, at the price of a search at each address; here it is done once, and
-addresses that are equal become one term.
+Loops of one side count in 32 bits what the other counts in 64: ``sext(i + 1)`` is ``zext(i) + 1`` where ``i`` is known
+to be below the largest number. Solvers find that out, at the price of a search at each address; here it is done once,
+and addresses that are equal become one term.
 """
 
 from __future__ import annotations
