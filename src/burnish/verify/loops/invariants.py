@@ -109,6 +109,12 @@ def _reason_against(prover: RoundProver, invariants: Invariants) -> str:
     assumed = tuple(prover.assumed)
     if START in pairings or len(pairings) < len(invariants.pairings):
         return "a pair of places in the code has relations twice"
+    if any(
+        label is not None and label not in cuts
+        for node in pairings
+        for label, cuts in zip((node.a, node.b), prover.cuts, strict=True)
+    ):
+        return "relations are given at a place that is no loop head"
     try:
         prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
         for pairing in invariants.pairings:
