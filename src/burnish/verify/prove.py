@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.core.state import MachineState
-from burnish.core.verdict import Proved, Unknown
+from burnish.core.verdict import Proved
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.region import CyclicError
@@ -115,8 +115,4 @@ def _method(inline: _InLine, *, joining: bool) -> str:
 
 
 def _loops(search: _Search, bound: int, starts: Sequence[MachineState]) -> Proof:
-    try:
-        proof = prove_loops(search.pair, search.solver, search.deadline, starts, search.assumed)
-    except ValueError as error:  # runs from which loops are learnt do not know what callees do
-        return Proof(Unknown(f"its loops cannot be run: {error}"))
-    return replace(proof, method="induction over loops") if isinstance(proof.verdict, Proved) else proof
+    return prove_loops(search.pair, search.solver, search.deadline, starts, search.assumed, bound)

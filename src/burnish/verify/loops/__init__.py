@@ -1,1 +1,1 @@
-"""Proofs without a bound: relations between the loops of two functions, guessed from executions, proved by induction."""
+"""Proofs without a bound: relations between the loops of two functions, guessed from runs, proved by induction."""

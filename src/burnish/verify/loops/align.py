@@ -47,8 +47,8 @@ class Rule:
     """``ratio`` visits of the cut of one side go with one visit of the other's.
 
     ``fine`` is the side with more of them. Within a stretch of the run in which nothing else is matched, visit
-    ``offset + ratio * t`` of the fine side goes with visit ``t`` of the other; counted from the last one backwards where
-    ``anchor`` is ``end``. ``still`` rules are those of a loop of ``fine`` alone, while the other side stands still.
+    ``offset + ratio * t`` of the fine side goes with visit ``t`` of the other; counted from the last one backwards
+    where ``anchor`` is ``end``. ``still`` rules are those of a loop of ``fine`` alone, while the other side stands still.
     """
 
     node: Node

@@ -167,7 +167,7 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
         for kind in _Kind:
             alike = [value for value, own in kinds.items() if own is kind][:_MOST_ORDERED]
             for a, b in combinations(alike, 2):
-                found.extend(_ordered(a, b, table[a], table[b], sign))
+                found.extend(_ordered(a, b, table[a], table[b], sign if kind is _Kind.COUNT else None))
     return found
 
 
@@ -192,16 +192,16 @@ def _place(value: Value) -> tuple[Side, str, int]:
     return value.side, value.cell, value.offset
 
 
-def _ordered(a: Value, b: Value, x: Numbers, y: Numbers, sign: np.uint64) -> list[Order]:
+def _ordered(a: Value, b: Value, x: Numbers, y: Numbers, sign: np.uint64 | None) -> list[Order]:
     found: list[Order] = []
     if (x == y).all():
         return found
     if (x != y).all():
         found.append(Order(a, Comparison.DIFFERENT, b))
-    for strict, weak, p, q in (
-        (Comparison.BELOW, Comparison.NOT_ABOVE, x, y),
-        (Comparison.LESS, Comparison.NOT_GREATER, x ^ sign, y ^ sign),
-    ):
+    views = [(Comparison.BELOW, Comparison.NOT_ABOVE, x, y)]
+    if sign is not None:
+        views.append((Comparison.LESS, Comparison.NOT_GREATER, x ^ sign, y ^ sign))
+    for strict, weak, p, q in views:
         for left, right, u, v in ((a, b, p, q), (b, a, q, p)):
             if (u < v).all():
                 found.append(Order(left, strict, right))

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from burnish.domains.smt.build import concat, var
 from burnish.domains.smt.evaluate_many import Array, TooWideError, evaluate_many
-from burnish.domains.smt.rewrite import variables
+from burnish.domains.smt.rewrite import substitute, variables
 from burnish.domains.smt.terms import Op, Term
 
 _COUNT = 2048
@@ -21,6 +22,12 @@ class Guesses:
         self, conditions: Sequence[Term], roots: Sequence[Term], near: Mapping[str, int], seed: int
     ) -> None:
         rng = np.random.default_rng(seed)
+        self._narrow = {
+            term: concat(var(f"{term.name}/high", term.width - 64), var(f"{term.name}/low", 64))
+            for term in variables([*conditions, *roots])
+            if term.op is Op.VAR and 64 < term.width <= 128
+        }
+        conditions, roots = substitute(conditions, self._narrow), substitute(roots, self._narrow)
         names = [term for term in variables([*conditions, *roots]) if term.op is Op.VAR]
         self._values = {term.name: _values(rng, near.get(term.name, 0)) for term in names}
         self._values[""] = np.zeros(_COUNT, np.uint64)
@@ -41,6 +48,7 @@ class Guesses:
 
     def numbers(self, terms: Sequence[Term]) -> list[Array | None]:
         """The values of terms in all states; None for those that cannot be computed so."""
+        terms = substitute(terms, self._narrow)
         try:
             return [*evaluate_many(terms, self._values)]
         except TooWideError:

@@ -1,13 +1,14 @@
 """A proof of loops as data, and its check: every round from related states leads to related states.
 
-If at each pair of cuts the relations hold whenever both sides get there together, and every way on from there is either
-equal to the end or leads to another such pair, then by induction over the rounds both programs do the same for as long
-as the original runs. That the rewrite ends where the original does follows: in every cycle of rounds the original moves.
+If at each pair of cuts the relations hold whenever both sides get there together, and every way on from there is
+either equal to the end or leads to another such pair, then by induction over the rounds both programs do the same for
+as long as the original runs. That the rewrite ends where the original does follows: in every cycle of rounds the
+original moves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,55 +83,69 @@ def check(
 ) -> Proof:
     """``Proved`` if the invariants are a proof, else ``Unknown`` with the reason. Needs no search, and believes nothing
     of what it is given. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
-    queries = 0
     try:
         prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
-        pairings = {pairing.node: pairing for pairing in invariants.pairings}
-        moves: set[tuple[Node, Node]] = set()
-
-        def arrive(arrival: Arrival) -> None:
-            pairing = pairings.get(arrival.target)
-            if pairing is None:
-                raise NotProvedError(f"nothing is known at {arrival.target}")
-            if not arrival.here.passed[0]:
-                moves.add((arrival.here.source, arrival.target))
-            wrong = structure(arrival.a, arrival.b)
-            wrong += [not_(relation_term(relation, arrival.a, arrival.b)) for relation in pairing.relations]
-            prover.require(
-                arrival.here, or_(FALSE, *wrong), f"relations do not hold again at {arrival.target}"
-            )
-
-        prover.arrive = arrive
-        try:
-            prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
-            for pairing in invariants.pairings:
-                if pairing.node == START:
-                    raise NotProvedError("a pairing of the entries")
-                a, b, more = node_states(pairing)
-                prover.round(pairing.node, (a, b), (*assumed, *more))
-        finally:
-            queries = prover.queries
-        if _has_cycle(moves):
-            raise NotProvedError("the rewrite may run on for ever while the original stands still")
     except NotProvedError as error:
-        return Proof(Unknown(str(error)), error.model, queries)
-    except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
-        return Proof(Unknown(str(error)), None, queries)
-    if not prover.ended:
-        return Proof(
-            Unknown("no input is known that brings the original to an end that can be compared"),
-            None,
-            queries,
-        )
+        return Proof(Unknown(str(error)))
+    reason = _reason_against(prover, invariants)
+    if reason:
+        return Proof(Unknown(reason), None, prover.queries)
     return Proof(
         Proved(),
         None,
-        queries,
+        prover.queries,
         to_json(invariants),
         "induction over loops",
         tuple(prover.provisos),
         callees=tuple(prover.callees),
     )
+
+
+def _reason_against(prover: RoundProver, invariants: Invariants) -> str:
+    """Why the invariants are no proof, as a phrase; empty if they are one."""
+    pairings = {pairing.node: pairing for pairing in invariants.pairings}
+    moves: set[tuple[Node, Node]] = set()
+    prover.arrive = _Arrivals(prover, pairings, moves)
+    assumed = tuple(prover.assumed)
+    if START in pairings or len(pairings) < len(invariants.pairings):
+        return "a pair of places in the code has relations twice"
+    if any(
+        label is not None and label not in cuts
+        for node in pairings
+        for label, cuts in zip((node.a, node.b), prover.cuts, strict=True)
+    ):
+        return "relations are given at a place that is no loop head"
+    try:
+        prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
+        for pairing in invariants.pairings:
+            a, b, more = node_states(pairing)
+            prover.round(pairing.node, (a, b), (*assumed, *more))
+    except (NotProvedError, UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+        return str(error)
+    if _has_cycle(moves):
+        return "the rewrite may run on for ever while the original stands still"
+    return "" if prover.ended else "no input is known that brings the original to an end that can be compared"
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrivals:
+    """Asks at the end of each round for what its pairing demands, and notes in which rounds the original stood still."""
+
+    prover: RoundProver
+    pairings: Mapping[Node, Pairing]
+    moves: set[tuple[Node, Node]]
+
+    def __call__(self, arrival: Arrival) -> None:
+        pairing = self.pairings.get(arrival.target)
+        if pairing is None:
+            raise NotProvedError(f"nothing is known at {arrival.target}")
+        if not arrival.here.passed[0]:
+            self.moves.add((arrival.here.source, arrival.target))
+        wrong = structure(arrival.a, arrival.b)
+        wrong += [not_(relation_term(relation, arrival.a, arrival.b)) for relation in pairing.relations]
+        self.prover.require(
+            arrival.here, or_(FALSE, *wrong), f"relations do not hold again at {arrival.target}"
+        )
 
 
 def _has_cycle(edges: set[tuple[Node, Node]]) -> bool:

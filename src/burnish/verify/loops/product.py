@@ -120,15 +120,17 @@ class RoundProver(Prover):
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
         assert isinstance(here, LoopJoint)
         passed = (
-            _passed(here.passed[0], here.at[0], first.where),
-            _passed(here.passed[1], here.at[1], second.where),
+            passed_after(here.passed[0], here.at[0], first.where),
+            passed_after(here.passed[1], here.at[1], second.where),
         )
         here = replace(here, passed=passed)
         steps = self._by_source.get(here.source, [])
+        arrived = _node(here, first.where, second.where)
         for step in steps:
-            if step.target is not None and (step.a, step.b) == passed:
+            # What a step says of its target is not believed.
+            if arrived is not None and step.target == arrived and (step.a, step.b) == passed:
                 if self.possible(here):
-                    self._arrive(Arrival(step.target, here, first.state, second.state))
+                    self._arrive(Arrival(arrived, here, first.state, second.state))
                 return []
         mover = self._mover(here, (first.where, second.where), steps)
         if mover is None:
@@ -195,7 +197,7 @@ class RoundProver(Prover):
             Prover.require(self, here, wrong, phrase)
 
 
-def _passed(before: tuple[Label | None, ...], at: Point | Where, now: Where) -> tuple[Label | None, ...]:
+def passed_after(before: tuple[Label | None, ...], at: Point | Where, now: Where) -> tuple[Label | None, ...]:
     """The cuts that a side has passed, with the one that it has come to."""
     if not isinstance(at, Point):
         return before
@@ -206,6 +208,17 @@ def _passed(before: tuple[Label | None, ...], at: Point | Where, now: Where) -> 
             return (*before, None)
         case _:
             return before
+
+
+def _node(here: LoopJoint, first: Where, second: Where) -> Node | None:
+    """The cuts at which both sides are; None where one of them is elsewhere."""
+    if not isinstance(first, AtCut) or not isinstance(second, AtCut):
+        return None
+    labels = [
+        passed[-1] if passed else label
+        for passed, label in zip(here.passed, (here.source.a, here.source.b), strict=True)
+    ]
+    return Node(labels[0], labels[1])
 
 
 def _begins(whole: tuple[Label | None, ...], part: tuple[Label | None, ...]) -> bool:

@@ -28,10 +28,13 @@ from burnish.verify.loops.product import RoundProver
 from burnish.verify.loops.relations import Computed
 from burnish.verify.loops.search import Search
 from burnish.verify.loops.traces import Trace, both_traces
+from burnish.verify.loops.unroll import prove_unrolled
 from burnish.verify.loops.values import Side, Value
 from burnish.verify.pair import Pair
 
 _ALIGNMENTS = 8
+_SHARE = 0.7
+"""Of the time, what induction may take where unrolling is the other way."""
 _FEWEST_RUNS = 3
 
 
@@ -41,12 +44,34 @@ def prove_loops(
     deadline: float,
     states: Sequence[MachineState],
     assumed: Sequence[Term] = (),
+    bound: int = 0,
 ) -> Proof:
-    """A proof without a bound, or ``Unknown`` with the reason of the likeliest attempt.
+    """A proof without a bound; else, with a ``bound``, what unrolling gives; else ``Unknown`` with the reason of the
+    likeliest attempt.
 
     ``states`` are inputs from which both sides are run; those from which both return count. ``assumed`` are conditions
     on the entry state; ``deadline`` is on ``time.monotonic``.
     """
+    now = time.monotonic()
+    limit = now + _SHARE * (deadline - now) if bound else deadline
+    proof = _prove_inductively(pair, solver, limit, states, assumed)
+    if isinstance(proof.verdict, Proved) or not bound:
+        return proof
+    unrolled = prove_unrolled(pair, solver, deadline, bound, assumed)
+    total = proof.queries + unrolled.queries
+    if isinstance(unrolled.verdict, Unknown):
+        # A model counts as a suspicion only where it is one of the entry state.
+        return replace(proof, model=unrolled.model, queries=total)
+    return replace(unrolled, queries=total)
+
+
+def _prove_inductively(
+    pair: Pair,
+    solver: Solves,
+    deadline: float,
+    states: Sequence[MachineState],
+    assumed: Sequence[Term],
+) -> Proof:
     queries = 0
     first: Proof | None = None
     try:
@@ -58,9 +83,11 @@ def prove_loops(
             queries += proof.queries
             if isinstance(proof.verdict, Proved):
                 return proof
-            first = first or proof
+            first = first or replace(proof, model=None)
     except NotProvedError as error:
-        return Proof(Unknown(str(error)), error.model, queries)
+        return Proof(Unknown(str(error)), None, queries)
+    except ValueError as error:  # runs do not know what callees do
+        return Proof(Unknown(f"its loops cannot be run: {error}"), None, queries)
     return first or Proof(Unknown("no runs of the loops are known from which to learn"), None, queries)
 
 

@@ -1,30 +1,41 @@
 """Ranges of terms from what is asserted, and terms simplified with them.
 
-Loops of one side count in 32 bits what the other counts in 64: ``sext(i + 1)`` is ``zext(i) + 1`` where ``i`` is known to
-be below the largest number. Solvers find that out, at the price of a search at each address; here it is done once, and
-addresses that are equal become one term.
+Loops of one side count in 32 bits what the other counts in 64: ``sext(i + 1)`` is ``zext(i) + 1`` where ``i`` is known
+to be below the largest number. Solvers find that out, at the price of a search at each address; here it is done once,
+and addresses that are equal become one term.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from burnish.domains.smt.build import FALSE, TRUE, add, concat, const, eq, extract, mul, zext
+from burnish.domains.smt.build import FALSE, TRUE, add, concat, const, extract, zext
+from burnish.domains.smt.known import largest, least
+from burnish.domains.smt.leaves import signed
 from burnish.domains.smt.rewrite import rebuild, substitute
+from burnish.domains.smt.sums import linear, written
 from burnish.domains.smt.terms import Op, Term, subterms
 
 _PASSES = 3
+_LONG_SUM = 6
+_SUMS = frozenset((Op.ADD, Op.MUL, Op.SHL, Op.CONCAT, Op.OR, Op.ZEXT))
 
 
 def simplified(assertions: Sequence[Term]) -> list[Term]:
     """Assertions that hold for the same assignments as all the given ones together."""
-    assertions = _Rewriter(Ranges(())).rewrite(assertions)
+    fixed, said = _fixed_bits(assertions)
+    if fixed:
+        assertions = substitute(assertions, fixed)
     ranges = Ranges(assertions)
     equal, kept = ranges.equalities()
-    found = dict.fromkeys((*ranges.sources, *kept))
+    found = dict.fromkeys((*said, *ranges.sources, *kept))
     if equal:
         assertions = substitute(assertions, _with_parts(equal, assertions))
-    rewritten = _Rewriter(ranges).rewrite(assertions)
+    rewritten = list(assertions)
+    for _ in range(_PASSES):
+        before, rewritten = rewritten, _Rewriter(ranges).rewrite(rewritten)
+        if all(new is old for new, old in zip(rewritten, before, strict=True)):
+            break
     literals = [part for term in rewritten for part in (term.args if term.op is Op.AND else (term,))]
     atoms = [literal for literal in literals if _is_atom(literal)]
     found |= dict.fromkeys(atoms)
@@ -32,6 +43,41 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     known |= {atom: TRUE for atom in atoms if atom.op is not Op.NOT}
     found |= dict.fromkeys(substitute([literal for literal in literals if not _is_atom(literal)], known))
     return [FALSE] if FALSE in found else [term for term in found if term is not TRUE]
+
+
+def _fixed_bits(assertions: Sequence[Term]) -> tuple[dict[Term, Term], list[Term]]:
+    """Variables of which some bits are asserted, each as what it is then; and the assertions that say so, which must
+    stay."""
+    bits: dict[Term, tuple[int, int]] = {}
+    said: list[Term] = []
+    for literal in (part for term in assertions for part in (term.args if term.op is Op.AND else (term,))):
+        part, value = literal, 1
+        if literal.op is Op.NOT:
+            part, value = literal.args[0], 0
+        elif literal.op is Op.EQ and literal.args[1].is_const:
+            part, value = literal.args[0], literal.args[1].value
+        if part.op is Op.EXTRACT and part.args[0].op is Op.VAR:
+            assert isinstance(part.payload, int)
+            mask, known = bits.get(part.args[0], (0, 0))
+            added = (1 << part.width) - 1 << part.payload
+            if mask & added == 0:
+                bits[part.args[0]] = mask | added, known | value << part.payload
+                said.append(literal)
+    return {variable: _of_bits(variable, mask, value) for variable, (mask, value) in bits.items()}, said
+
+
+def _of_bits(variable: Term, mask: int, value: int) -> Term:
+    """The variable with the bits of ``mask`` as they are in ``value``."""
+    parts: list[Term] = []
+    at = 0
+    while at < variable.width:
+        fixed = mask >> at & 1
+        end = at
+        while end < variable.width and mask >> end & 1 == fixed:
+            end += 1
+        parts.append(const(value >> at, end - at) if fixed else extract(variable, at, end - at))
+        at = end
+    return concat(*reversed(parts))
 
 
 def _with_parts(equal: dict[Term, Term], roots: Sequence[Term]) -> dict[Term, Term]:
@@ -110,49 +156,39 @@ class Ranges:
             limit = 1 << (base.width - int(atom.op is Op.SLT))
             low, high = self.of(base)
             if low + constant - 1 >= 0 and high + constant < limit and other not in _parts(base):
-                equal[other] = add(base, const(constant, base.width))
+                value = add(base, const(constant, base.width))
+                while other.op is Op.ZEXT:
+                    other = other.args[0]
+                equal[other] = extract(value, 0, other.width)
                 kept += [literal, found[1]]
         return equal, kept
 
     def _derived(self, term: Term) -> tuple[int, int]:
-        top = (1 << term.width) - 1
+        if term.is_const:
+            return term.value, term.value
+        low, high = least(term), largest(term)
         match term.op:
-            case Op.CONST:
-                return term.value, term.value
             case Op.ZEXT:
-                return self.of(term.args[0])
-            case Op.MUL if len(term.args) == 2 and (factor := self._factor(term)):
-                low, high = self.of(term.args[0])
-                return low * factor, high * factor
-            case Op.ADD:
-                base, constant = split(term)
-                low, high = self.of(base) if base is not term else self._total(term.args)
-                return (
-                    (low + constant, high + constant)
-                    if 0 <= low + constant and high + constant <= top
-                    else (0, top)
-                )
-            case Op.AND if term.args[-1].is_const:
-                return 0, term.args[-1].value
-            case Op.LSHR if term.args[1].is_const:
-                low, high = self.of(term.args[0])
-                return low >> term.args[1].value, high >> term.args[1].value
+                found = self.of(term.args[0])
+            case Op.LSHR if term.args[1].is_const and term.args[1].value < term.width:
+                found = tuple(end >> term.args[1].value for end in self.of(term.args[0]))
+            case op if op in _SUMS:
+                found = self._total(term) or (low, high)
             case _:
-                return 0, top
+                found = low, high
+        return max(low, found[0]), min(high, found[1])
 
-    def _factor(self, product: Term) -> int:
-        """The constant of a product that does not wrap, else 0."""
-        number, factor = product.args
-        if not factor.is_const or self.of(number)[1] * factor.value >= 1 << product.width:
-            return 0
-        return factor.value
-
-    def _total(self, terms: Sequence[Term]) -> tuple[int, int]:
-        """The range of a sum."""
-        each = [self.of(term) for term in terms]
-        low, high = sum(low for low, _ in each), sum(high for _, high in each)
-        top = (1 << terms[0].width) - 1
-        return (low, high) if high <= top else (0, top)
+    def _total(self, term: Term) -> tuple[int, int] | None:
+        """The range of a sum that does not wrap."""
+        total = linear((term, 1))
+        if term in total.factors:
+            return None
+        low = high = signed(total.constant, term.width)
+        for factor, coefficient in total.factors.items():
+            least_, most = self.of(factor)
+            low += coefficient * least_
+            high += coefficient * most
+        return (low, high) if low >= 0 and high < 1 << term.width else None
 
     def _learn(self, literal: Term) -> bool:
         negated = literal.op is Op.NOT
@@ -193,17 +229,27 @@ class Ranges:
         new = max(low, before[0]), min(high, before[1])
         if new == before or new[0] > new[1]:
             return False
-        base, constant = split(term)
-        if base is not term:
-            least, greatest = self.of(base)
-            if least + constant >= 0 and greatest + constant < 1 << term.width:
-                self._set(base, new[0] - constant, new[1] - constant)
-        if term.op is Op.MUL and len(term.args) == 2 and (factor := self._factor(term)):
-            self._set(term.args[0], -(-new[0] // factor), new[1] // factor)
-        if term.op is Op.ZEXT:
-            self._set(term.args[0], new[0], min(new[1], (1 << term.args[0].width) - 1))
+        self._pass_on(term, new)
         self._known[term] = new
         return True
+
+    def _pass_on(self, term: Term, new: tuple[int, int]) -> None:
+        """What the range of a term says of the one that it is made of."""
+        if term.op is Op.ZEXT:
+            self._set(term.args[0], new[0], min(new[1], (1 << term.args[0].width) - 1))
+        if term.op not in _SUMS:
+            return
+        total = linear((term, 1))
+        constant = signed(total.constant, term.width)
+        if constant:
+            base = _sum(total.factors, 0, term.width)
+            low, high = self.of(base)
+            if low + constant >= 0 and high + constant < 1 << term.width:
+                self._set(base, new[0] - constant, new[1] - constant)
+        elif len(total.factors) == 1:
+            ((factor, coefficient),) = total.factors.items()
+            if factor is not term and self.of(factor)[1] * coefficient < 1 << term.width:
+                self._set(factor, -(-new[0] // coefficient), new[1] // coefficient)
 
 
 def _parts(term: Term) -> set[Term]:
@@ -212,12 +258,12 @@ def _parts(term: Term) -> set[Term]:
 
 def split(term: Term) -> tuple[Term, int]:
     """A sum as its part without a constant, and the constant (signed); other terms with 0."""
-    if term.op is not Op.ADD or not term.args[-1].is_const:
+    if term.op not in (Op.ADD, Op.CONCAT, Op.OR):
         return term, 0
-    constant = term.args[-1].value
-    if constant >> (term.width - 1):
-        constant -= 1 << term.width
-    return add(*term.args[:-1]), constant
+    total = linear((term, 1))
+    if not total.constant or not total.factors:
+        return term, 0
+    return _sum(total.factors, 0, term.width), signed(total.constant, term.width)
 
 
 class _Rewriter:
@@ -236,20 +282,12 @@ class _Rewriter:
 
     def _one(self, term: Term, args: list[Term]) -> Term:
         match term.op:
-            case Op.ADD | Op.MUL:
-                return collected(rebuild(term, args))
-            case Op.SHL if args[1].is_const and args[1].value < term.width:
-                return collected(mul(args[0], const(1 << args[1].value, term.width)))
             case Op.ZEXT:
                 return self._extended(args[0], term.width)
             case Op.SEXT if self._ranges.of(args[0])[1] < 1 << (args[0].width - 1):
                 return self._extended(args[0], term.width)
-            case Op.CONCAT if args[-1].is_const and args[-1].value == 0:
-                low = args[-1].width
-                high = zext(concat(*args[:-1]), term.width)
-                return collected(mul(high, const(1 << low, term.width)))
-            case Op.EXTRACT if term.payload == 0 and args[0].op in (Op.ADD, Op.MUL):
-                return self._low(args[0], term.width)
+            case Op.EXTRACT if term.payload and args[0].op in _SUMS:
+                return self._middle(args[0], term)
             case Op.LSHR if args[1].is_const and 0 < args[1].value < term.width:
                 return self._shifted(args[0], args[1].value) or rebuild(term, args)
             case Op.AND if args[-1].is_const:
@@ -257,22 +295,21 @@ class _Rewriter:
             case Op.ULT | Op.SLT:
                 return self._compared(term, args)
             case Op.EQ if args[0].width > 1:
-                return _equation(args[0], args[1])
+                return rebuild(term, [self._extended(arg, arg.width) for arg in args])
             case _:
                 same = all(new is old for new, old in zip(args, term.args, strict=True))
-                return term if same else rebuild(term, args)
+                found = term if same else rebuild(term, args)
+                return self._extended(found, found.width) if found.op is Op.ZEXT else found
 
-    def _low(self, term: Term, width: int) -> Term:
-        """The low bits of a sum: the sum of the low bits."""
-        parts, constant = _coefficients(term)
-        found: dict[Term, int] = {}
-        for part, coefficient in parts.items():
-            if coefficient % (1 << width):
-                low = extract(part, 0, width)
-                found[low] = found.get(low, 0) + coefficient
-        modulus = 1 << width
-        found = {part: c % modulus for part, c in found.items() if c % modulus}
-        return collected(_sum(found, constant % modulus, width))
+    def _middle(self, value: Term, term: Term) -> Term:
+        """Bits of a sum above those that are the constant's alone."""
+        low = term.payload
+        assert isinstance(low, int)
+        parts, constant = _coefficients(value)
+        if value in parts or not parts or any(coefficient % (1 << low) for coefficient in parts.values()):
+            return rebuild(term, [value])
+        high = _sum({part: c >> low for part, c in parts.items()}, constant >> low, value.width)
+        return extract(high, 0, term.width)
 
     def _shifted(self, term: Term, count: int) -> Term | None:
         """A sum shifted right, where no bit of its parts is lost but those of the constant, and it does not wrap."""
@@ -299,7 +336,7 @@ class _Rewriter:
 
     def _compared(self, term: Term, args: list[Term]) -> Term:
         """A comparison that ranges decide, or that is one of constants."""
-        first, second = args
+        first, second = args = [self._extended(arg, arg.width) for arg in args]
         limit = 1 << (first.width - int(term.op is Op.SLT))
         (low, high), (least, most) = self._ranges.of(first), self._ranges.of(second)
         if max(high, most) < limit:
@@ -316,65 +353,29 @@ class _Rewriter:
         return rebuild(term, args)
 
     def _extended(self, term: Term, width: int) -> Term:
-        """``zext(x + c)`` as ``zext(x) + c``, and ``zext(x * c)`` as ``zext(x) * c``, where that does not wrap."""
-        base, constant = split(term)
-        if base is not term:
-            low, high = self._ranges.of(base)
-            if low + constant >= 0 and high + constant < 1 << term.width:
-                return collected(add(self._extended(base, width), const(constant, width)))
-        if term.op in (Op.ADD, Op.MUL):
-            parts, constant = _coefficients(term)
-            total = sum(c * self._ranges.of(part)[1] for part, c in parts.items()) + constant
-            if total < 1 << term.width and len(parts) + (constant != 0) <= 4:
-                return collected(_sum({zext(part, width): c for part, c in parts.items()}, constant, width))
-        return zext(term, width)
+        """``zext(4*x + c)`` as ``4*zext(x) + c`` where that does not wrap."""
+        while term.op is Op.ZEXT:
+            term = term.args[0]
+        total = linear((term, 1))
+        if term in total.factors or len(total.factors) > _LONG_SUM:
+            return zext(term, width)
+        low = high = constant = signed(total.constant, term.width)
+        for factor, coefficient in total.factors.items():
+            least_, most = self._ranges.of(factor)
+            low += coefficient * least_
+            high += coefficient * most
+        if low < 0 or high >= 1 << term.width:
+            return zext(term, width)
+        wide = {self._extended(factor, width): c for factor, c in total.factors.items()}
+        return _sum(wide, constant, width)
 
 
 def _coefficients(term: Term) -> tuple[dict[Term, int], int]:
     """A term as a sum of others with coefficients, and a constant."""
-    found: dict[Term, int] = {}
-    constant = 0
-    stack = [(term, 1)]
-    while stack:
-        part, factor = stack.pop()
-        if part.is_const:
-            constant += factor * part.value
-        elif part.op is Op.ADD:
-            stack.extend((arg, factor) for arg in part.args)
-        elif part.op is Op.MUL and part.args[-1].is_const:
-            stack.append((mul(*part.args[:-1]), factor * part.args[-1].value))
-        else:
-            found[part] = found.get(part, 0) + factor
-    modulus = 1 << term.width
-    return {part: c % modulus for part, c in found.items() if c % modulus}, constant % modulus
+    total = linear((term, 1))
+    return total.factors, total.constant
 
 
-def _sum(parts: dict[Term, int], constant: int, width: int) -> Term:
-    ordered = sorted(parts, key=lambda part: part.serial)
-    return add(const(constant, width), *(mul(part, const(parts[part], width)) for part in ordered))
-
-
-def collected(term: Term) -> Term:
-    """A sum with each operand once, in a fixed order; products with a constant multiplied out."""
-    if term.op not in (Op.ADD, Op.MUL):
-        return term
-    return _sum(*_coefficients(term), term.width)
-
-
-def _equation(first: Term, second: Term) -> Term:
-    """An equality without what is on both sides."""
-    width = first.width
-    left, constant = _coefficients(first)
-    right, other = _coefficients(second)
-    modulus = 1 << width
-    for part, coefficient in right.items():
-        left[part] = left.get(part, 0) - coefficient
-    constant -= other
-    left = {part: c % modulus for part, c in left.items() if c % modulus}
-    half = modulus // 2
-    positive = {part: c for part, c in left.items() if c < half}
-    negative = {part: modulus - c for part, c in left.items() if c >= half}
-    constant %= modulus
-    if constant < half:
-        return eq(_sum(positive, constant, width), _sum(negative, 0, width))
-    return eq(_sum(positive, 0, width), _sum(negative, modulus - constant, width))
+def _sum(parts: Mapping[Term, int], constant: int, width: int) -> Term:
+    total = linear((const(constant, width), 1), *parts.items())
+    return written(total)

@@ -1,0 +1,78 @@
+"""Loops followed round by round from the entry, up to a bound: a proof where no input goes on beyond it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.domains.smt.meaning import MeaninglessError
+from burnish.domains.smt.terms import Term
+from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.execute import UnmodelledError
+from burnish.verify.engine.joint import Joint, NotProvedError, Proof, Prover, Solves
+from burnish.verify.engine.points import AtCut, Exit, Point, Where
+from burnish.verify.loops.align import START
+from burnish.verify.loops.invariants import cuts_of
+from burnish.verify.loops.product import LoopJoint, RoundProver, passed_after
+from burnish.verify.pair import Pair
+
+
+@dataclass(slots=True)
+class UnrollingProver(RoundProver):
+    """Each side goes on until it returns or calls, first the original; ``cut_short`` is True once some input may go
+    round a loop more than ``bound`` times."""
+
+    bound: int = 8
+    cut_short: bool = field(default=False, init=False)
+
+    def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
+        assert isinstance(here, LoopJoint)
+        wheres: list[Point | Where] = [first.where, second.where]
+        passed = tuple(
+            passed_after(before, at, where)
+            for before, at, where in zip(here.passed, here.at, (first.where, second.where), strict=True)
+        )
+        mover = next((side for side in (0, 1) if isinstance(wheres[side], AtCut)), None)
+        if mover is None:
+            return Prover.unmatched(self, here, first, second)
+        here = replace(here, passed=(passed[0], passed[1]))
+        if not self.possible(here):
+            return []
+        at = wheres[mover]
+        assert isinstance(at, AtCut)
+        # A head is passed once more than its loop goes round.
+        if passed[mover].count(at.label) > self.bound + 1:
+            self.cut_short = True
+            return []
+        wheres[mover] = Point(at.label)
+        return [replace(here, original=first.state, rewrite=second.state, at=(wheres[0], wheres[1]))]
+
+
+def prove_unrolled(
+    pair: Pair, solver: Solves, deadline: float, bound: int, assumed: Sequence[Term] = ()
+) -> Proof:
+    """``Proved`` where no input goes round a loop of either side more than ``bound`` times, ``Bounded`` where all is
+    equal on those that do not, else ``Unknown`` with the reason. ``deadline`` is on ``time.monotonic``."""
+    queries = 0
+    try:
+        prover = UnrollingProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), bound=bound)
+        try:
+            prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
+        finally:
+            queries = prover.queries
+    except NotProvedError as error:
+        return Proof(Unknown(str(error)), error.model, queries, apart=error.apart)
+    except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+        return Proof(Unknown(str(error)), None, queries)
+    if not prover.ended:
+        reason = f"no input is known that ends within {bound} rounds of every loop"
+        return Proof(Unknown(reason), None, queries)
+    return Proof(
+        Bounded(bound) if prover.cut_short else Proved(),
+        None,
+        queries,
+        method="unrolling" if prover.cut_short else "unrolling to the end",
+        provisos=tuple(prover.provisos),
+        callees=tuple(prover.callees),
+    )
