@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from burnish.runtime.isolation import Executor
-from verify_cases import Case, cases, differing
-from verifying import Task, available, judge, options_of
+from verify_cases import Case, assembled, cases, differing
+from verifying import Judged, Task, available, judge, options_of
 
 HOLES = cases("holes")
 ATTACKS = cases("attacks")
@@ -24,6 +24,7 @@ CONCERNED = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 """The holes of the verifier itself; 14 and 15 are about cost and timing, 16 about storing counterexamples."""
 
 LIMIT_S = 10.0
+needs_verify = pytest.mark.skipif(not available(), reason="burnish.verify does not exist yet")
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +54,24 @@ def test_the_processor_tells_no_difference_of_a_right_one(
     assert differing(executor, case, tmp_path, count=2000) == {}
 
 
-@pytest.mark.skipif(not available(), reason="burnish.verify does not exist yet")
-@pytest.mark.parametrize("tests", [0, 256], ids=["proof-alone", "tests-first"])
-@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
-def test_verdicts(case: Case, tests: int) -> None:
-    """A wrong rewrite is never proved, with or without the tests that would find it; a right one is."""
-    options = options_of(case.options) | {"tests": tests, "timeout_s": LIMIT_S, "cache": False}
-    answer = judge(Task(case.name, case.original, case.rewrite, "f", options))
+def verdict(case: Case, folder: Path, tests: int) -> Judged:
+    sides = assembled(case.original, folder), assembled(case.rewrite, folder)
+    options = options_of(case.options) | {"tests": tests, "timeout_s": LIMIT_S}
+    answer = judge(Task(case.name, *sides, "f", options))
     assert answer.kind != "error", answer.reason
-    if case.expected == "not proved":
-        assert answer.kind != "proved", case.text
-    elif case.expected == "proved":
-        assert answer.kind == "proved", answer.reason
+    return answer
+
+
+@needs_verify
+@pytest.mark.parametrize("tests", [0, 256], ids=["proof-alone", "tests-first"])
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: case.name)
+def test_a_wrong_rewrite_is_not_proved(case: Case, tests: int, tmp_path: Path) -> None:
+    """With and without the tests that would find it."""
+    assert verdict(case, tmp_path, tests).kind != "proved", case.text
+
+
+@needs_verify
+@pytest.mark.parametrize("case", RIGHT, ids=lambda case: case.name)
+def test_a_right_rewrite_is_proved(case: Case, tmp_path: Path) -> None:
+    answer = verdict(case, tmp_path, tests=256)
+    assert answer.kind == "proved", answer.reason
