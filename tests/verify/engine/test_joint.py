@@ -54,6 +54,11 @@ EQUAL = {
         "lea eax, [rdi+rdi*4]\nret",
         EAX,
     ),
+    "an aligned frame": (
+        "push rbp\nmov rbp, rsp\nsub rsp, 40\nand rsp, -16\nmov [rsp], edi\nmov eax, [rsp]\nleave\nret",
+        "mov eax, edi\nret",
+        EAX,
+    ),
     "branch and cmov": (
         "cmp edi, esi\njl 1f\nmov eax, edi\nret\n1: mov eax, esi\nret",
         "cmp edi, esi\nmov eax, esi\ncmovge eax, edi\nret",

@@ -75,9 +75,37 @@ def linear(term: Term) -> tuple[dict[Term, int], int]:
                 stack.append((mul(*rest), factor * number))
             else:
                 constant += factor * number
+        elif (depth := _aligned_depth(part)) is not None:
+            stack.append((ENTRY_RSP, factor))
+            constant += factor * depth
         else:
             coefficients[part] = (coefficients.get(part, 0) + factor) & _MASK
     return {t: c for t, c in coefficients.items() if c}, constant & _MASK
+
+
+def _aligned_depth(term: Term) -> int | None:
+    """For a stack pointer that was rounded down to a multiple of 16: its offset from the one at entry, which is a
+    multiple of 16, plus 8."""
+    inner = _rounded(term)
+    if inner is None or not mentions_frame(inner):
+        return None
+    coefficients, constant = linear(inner)
+    if coefficients != {ENTRY_RSP: 1}:
+        return None
+    return constant - (constant + 8) % 16
+
+
+def _rounded(term: Term) -> Term | None:
+    """What a term rounds down to a multiple of 16, if it does."""
+    if term.op is Op.AND and len(term.args) == 2:
+        for value, mask in (term.args, term.args[::-1]):
+            if mask.is_const and mask.value == _MASK - 15:
+                return value
+    if term.op is Op.CONCAT and len(term.args) == 2:
+        high, low = term.args
+        if low.is_const and low.width == 4 and low.value == 0 and high.op is Op.EXTRACT and high.payload == 4:
+            return high.args[0] if high.args[0].width == 64 else None
+    return None
 
 
 def signed(value: int) -> int:
