@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,20 @@ ReportOption = Annotated[
 ]
 
 
+class RequireChoice(Enum):
+    """Values of ``--require``."""
+
+    PROVED = "proved"
+    BOUNDED = "bounded"
+    TESTED = "tested"
+
+
+RequireOption = Annotated[
+    RequireChoice,
+    typer.Option("--require", help="The weakest verdict with which rebuilt code is used."),
+]
+
+
 def run(
     context: typer.Context,
     program: ProgramArgument,
@@ -64,6 +79,7 @@ def run(
     min_share: ShareOption = 1.0,
     seed: SeedOption = 1,
     report: ReportOption = None,
+    require: RequireOption = RequireChoice.TESTED,
     json: JsonOption = False,
 ) -> int:
     """Make a copy of PROGRAM that runs its workload faster: burnish optimize PROGRAM -o OUTPUT -- ARGUMENTS.
@@ -75,6 +91,7 @@ def run(
     written.
     """
     preload("burnish.pipeline.optimize", "burnish.report.optimize")
+    from burnish.core.verdict import Accept
     from burnish.pipeline.optimization import OptimizeOptions
     from burnish.pipeline.optimize import optimize
     from burnish.report.optimize import print_optimization
@@ -91,6 +108,7 @@ def run(
         min_share=min_share / 100.0,
         seed=seed,
         report=report,
+        require=Accept(require.value),
     )
     with progress() as say:
         done = optimize(options, say)

@@ -255,9 +255,10 @@ class _Asked(NamedTuple):
 
 def _answer(original: str, rewrite: str | None, asked: _Asked, json: bool, **options: Any) -> int:
     preload("burnish.pipeline.verify", "burnish.report.verify")
+    from burnish.core.verdict import Accept
     from burnish.pipeline.verify import recheck, verify
     from burnish.pipeline.verify_inputs import input_of
-    from burnish.pipeline.verifying import Accept, VerifyOptions
+    from burnish.pipeline.verifying import VerifyOptions
     from burnish.report.progress import progress
     from burnish.report.verify import print_verification
     from burnish.verify.solve.query import Choice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Self, assert_never
 
 from burnish.core.image import Access
@@ -107,6 +108,19 @@ class Refuted:
 
 
 Verdict = Proved | Bounded | Tested | Unknown | Refuted
+
+
+class Accept(Enum):
+    """The weakest verdict that is good enough."""
+
+    PROVED = "proved"
+    BOUNDED = "bounded"
+    TESTED = "tested"
+
+    def allows(self, verdict: Verdict) -> bool:
+        """True if a verdict is as strong as that."""
+        weakest = {Accept.PROVED: Proved(), Accept.BOUNDED: Bounded(1), Accept.TESTED: Tested(1)}[self]
+        return strength(verdict)[0] >= strength(weakest)[0]
 
 
 def strength(verdict: Verdict) -> tuple[int, int]:

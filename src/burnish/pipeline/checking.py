@@ -1,4 +1,5 @@
-"""Each candidate against its original, on inputs captured from the run and on changed ones, in isolation."""
+"""Each candidate against its original: on inputs captured from the run and on changed ones, in isolation, and by proof
+where one is required."""
 
 from __future__ import annotations
 
@@ -8,10 +9,14 @@ from typing import TYPE_CHECKING
 
 from burnish.core.candidate import Candidate
 from burnish.core.errors import LinkError
-from burnish.core.verdict import Refuted, Tested, Unknown, Verdict, strength
+from burnish.core.verdict import Accept, Bounded, Proved, Refuted, Tested, Unknown, Verdict, strength
 from burnish.pipeline.proposing import Key, Proposals
 from burnish.verify.compare import ReturnPart
+from burnish.verify.decide import decide
+from burnish.verify.engines import StandardEngines
+from burnish.verify.rebuilt import rebuilt_pair
 from burnish.verify.replay import LinkedObjects, Subject, replay_check
+from burnish.verify.subject import read_input
 
 if TYPE_CHECKING:
     from burnish.pipeline.optimization import OptimizeOptions
@@ -20,14 +25,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the tests say of each candidate: by function and variant. ``passed`` are those that may be used."""
+    """What is known of each candidate: by function and variant. ``passed`` are those that may be used, with a verdict
+    as strong as ``require``. ``reasons`` has why a candidate was not proved, where a proof was looked for."""
 
     proposals: Proposals
+    require: Accept
     verdicts: Mapping[tuple[Key, str], Verdict] = field(default_factory=dict[tuple[Key, str], Verdict])
+    reasons: Mapping[tuple[Key, str], str] = field(default_factory=dict[tuple[Key, str], str])
 
     def passed(self, candidate: Candidate) -> bool:
-        """True if a candidate agreed on at least one captured input."""
-        return isinstance(self.verdicts.get((candidate.key, candidate.variant)), Tested)
+        """True if a candidate agreed on at least one captured input, and is proved where that is required."""
+        verdict = self.verdicts.get((candidate.key, candidate.variant))
+        return verdict is not None and self.require.allows(verdict)
+
+    def reason(self, key: Key) -> str:
+        """Why a function's candidates were not proved; empty where none was looked for."""
+        return next((reason for (k, _), reason in self.reasons.items() if k == key), "")
 
     def candidates(self, key: Key) -> tuple[Candidate, ...]:
         """The candidates of a function that passed."""
@@ -82,7 +95,43 @@ def check(
         )
         for candidate, report in zip(linked, replay.reports, strict=True):
             verdicts[candidate.key, variant] = report.verdict
-    return Checked(proposals, verdicts)
+    if options.require is Accept.TESTED:
+        return Checked(proposals, options.require, verdicts)
+    proved, reasons = _proofs(proposals, verdicts, options, say)
+    return Checked(proposals, options.require, verdicts | proved, reasons)
+
+
+def _proofs(
+    proposals: Proposals,
+    verdicts: Mapping[tuple[Key, str], Verdict],
+    options: OptimizeOptions,
+    say: Callable[[str], None],
+) -> tuple[dict[tuple[Key, str], Verdict], dict[tuple[Key, str], str]]:
+    """What a proof says of the candidates that passed the tests, and why there is none. A proof that takes something
+    for granted counts as none."""
+    found: dict[tuple[Key, str], Verdict] = {}
+    reasons: dict[tuple[Key, str], str] = {}
+    candidates = [c for row in proposals.candidates.values() for c in row]
+    sources = {image: read_input(image) for image in {candidate.image for candidate in candidates}}
+    with StandardEngines(seed=options.seed, cached=True) as engines:
+        for candidate in candidates:
+            key = candidate.key, candidate.variant
+            if not isinstance(verdicts.get(key), Tested):
+                continue
+            say(f"proof of {candidate.bounds.name}, variant {candidate.variant}")
+            pair = rebuilt_pair(sources[candidate.image], candidate)
+            if isinstance(pair, Unknown):
+                reasons[key] = pair.reason
+                continue
+            decision = decide(pair, engines, options.proof_s)
+            match decision.verdict:
+                case Proved() | Bounded() if not decision.provisos:
+                    found[key] = decision.verdict
+                case Refuted():
+                    found[key] = decision.verdict
+                case _:
+                    reasons[key] = decision.reason or f"provided that {', '.join(decision.provisos)}"
+    return found, reasons
 
 
 def _subject(candidate: Candidate) -> Subject:

@@ -13,7 +13,7 @@ from burnish.core.code import Refused
 from burnish.core.deployment import Deployment
 from burnish.core.image import FunctionBounds
 from burnish.core.measure import Comparison
-from burnish.core.verdict import Verdict
+from burnish.core.verdict import Accept, Verdict
 from burnish.pipeline.results import Result
 
 
@@ -23,7 +23,8 @@ class OptimizeOptions:
 
     ``program`` is a path, or a name to look up in PATH; ``arguments`` are its own. ``timeout_s`` bounds each run of
     the workload, None for no bound; ``budget_s`` bounds the time spent on measuring. ``min_share`` is the part of
-    the samples below which a function is not worth the trouble.
+    the samples below which a function is not worth the trouble. ``require`` is the weakest verdict with which a
+    candidate may be used; ``proof_s`` bounds the search for a proof of one candidate.
     """
 
     program: str
@@ -39,6 +40,8 @@ class OptimizeOptions:
     mutations: int = 4
     seed: int = 1
     report: Path | None = None
+    require: Accept = Accept.TESTED
+    proof_s: float = 30.0
 
 
 class Outcome(Enum):
@@ -48,6 +51,7 @@ class Outcome(Enum):
     NOT_FASTER = "not faster beyond noise"
     REFUTED = "wrong: rejected by a test"
     UNTESTED = "could not be tested"
+    UNPROVED = "not proved, as was required"
     REFUSED = "cannot be rebuilt"
     UNMEASURED = "could not be measured"
     TOO_SMALL = "cannot be replaced"

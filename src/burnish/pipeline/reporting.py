@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from burnish.core.candidate import Candidate
 from burnish.core.code import Refused
-from burnish.core.verdict import Refuted, Unknown, Verdict
+from burnish.core.verdict import Refuted, Tested, Unknown, Verdict
 from burnish.images import load
 from burnish.machine.disassemble import Syntax, disassemble
 from burnish.pipeline.listing import assembly_listing, object_listing
@@ -51,7 +51,8 @@ def _row(
     best = measured.best(key)
     verdict = checked.worst(key) if best is None else checked.verdicts.get((key, best[0]))
     refused = proposals.refused.get(key) or measured.unpatchable.get(key)
-    outcome, detail = _outcome(key, refused, verdict, proposals, measured, written, reason)
+    unproved = "" if checked.candidates(key) else checked.reason(key)
+    outcome, detail = _outcome(key, refused, verdict, proposals, measured, written, reason, unproved)
     return FunctionReport(
         bounds.name,
         spot.image,
@@ -76,6 +77,7 @@ def _outcome(
     measured: Measured,
     written: Written,
     reason: str,
+    unproved: str,
 ) -> tuple[Outcome, str]:
     """What became of one function, and a phrase more."""
     kept = {choice.candidate.key: choice.candidate for choice in written.kept}
@@ -94,6 +96,8 @@ def _outcome(
             return Outcome.REFUTED, str(counterexample)
         case Unknown(why):
             return Outcome.UNTESTED, why
+        case Tested() if unproved:
+            return Outcome.UNPROVED, unproved
         case _:
             return Outcome.UNMEASURED, "copies of it in other functions did its work"
 

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import ClassVar
 
 from burnish.core.specification import Specification
-from burnish.core.verdict import Bounded, Counterexample, Proved, Refuted, Tested, Unknown, Verdict, strength
+from burnish.core.verdict import (
+    Accept,
+    Bounded,
+    Counterexample,
+    Proved,
+    Refuted,
+    Tested,
+    Unknown,
+    Verdict,
+    strength,
+)
 from burnish.pipeline.results import Result
 from burnish.verify.callees import proviso
 from burnish.verify.decide import Effort
 from burnish.verify.solve.query import Choice
 from burnish.verify.subject import Overrides, Syntax
 
-
-class Accept(Enum):
-    """The weakest verdict that counts as a success."""
-
-    PROVED = "proved"
-    BOUNDED = "bounded"
-    TESTED = "tested"
-
-
-_RANK = {
-    Accept.PROVED: strength(Proved())[0],
-    Accept.BOUNDED: strength(Bounded(1))[0],
-    Accept.TESTED: strength(Tested(1))[0],
-}
 HOLDS, REFUTED, UNKNOWN = 0, 1, 3
 """Exit codes."""
 
@@ -130,5 +125,5 @@ def exit_code(row: FunctionVerdict, accept: Accept) -> int:
         case Unknown():
             return UNKNOWN
         case Proved() | Bounded() | Tested():
-            strong = strength(row.verdict)[0] >= _RANK[accept] and not row.conditional
+            strong = accept.allows(row.verdict) and not row.conditional
             return HOLDS if strong else UNKNOWN
