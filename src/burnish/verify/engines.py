@@ -44,8 +44,8 @@ _STARTS = 48
 class StandardEngines:
     """See ``decide.Engines``. Solvers and the processes in which tests run are kept from pair to pair; a context
     manager. ``bound`` is how often loops are unrolled for which no invariant is found, ``tests`` how many inputs are
-    tried, by ``seed``; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers,
-    and inputs that told rewrites apart, are remembered from run to run. Raises ``HostError`` without the solvers that ``choice`` needs."""
+    tried, by ``seed``; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers, and inputs that told
+    rewrites apart, are remembered from run to run. Raises ``HostError`` without the solvers that ``choice`` needs."""
 
     def __init__(
         self,
