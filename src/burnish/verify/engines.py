@@ -26,7 +26,16 @@ from burnish.verify.prove import prove
 from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
-from burnish.verify.trials import Bench, CannotRunError, GivenInput, PreparedOriginal, replay_model, run_pair
+from burnish.verify.trials import (
+    Bench,
+    CannotRunError,
+    GivenInput,
+    PreparedOriginal,
+    TestStore,
+    replay_model,
+    run_pair,
+    run_trials,
+)
 
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
@@ -35,8 +44,8 @@ _STARTS = 48
 class StandardEngines:
     """See ``decide.Engines``. Solvers and the processes in which tests run are kept from pair to pair; a context
     manager. ``bound`` is how often loops are unrolled for which no invariant is found, ``tests`` how many inputs are
-    tried, by ``seed``; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers are
-    remembered from run to run. Raises ``HostError`` without the solvers that ``choice`` needs."""
+    tried, by ``seed``; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers, and inputs that told
+    rewrites apart, are remembered from run to run. Raises ``HostError`` without the solvers that ``choice`` needs."""
 
     def __init__(
         self,
@@ -52,6 +61,7 @@ class StandardEngines:
         self._solver = Solver(choice, cache=self._cache)
         self._asked = AskedQueries(self._solver, smt_lib)
         self._bench = Bench()
+        self._store = TestStore() if cached else None
         self._bound = bound
         self._tests = tests
         self._seed = seed
@@ -71,22 +81,10 @@ class StandardEngines:
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
         self._starts = ()
-        if pair.specification.assumptions:
-            return Untested("inputs that meet the assumptions are not made")
-        try:
-            prepared = PreparedOriginal.prepare(
-                pair.original,
-                pair.specification,
-                self._bench,
-                count=self._tests,
-                seed=self._seed,
-                seconds=seconds,
-                rewrites=[pair.rewrite],
-            )
-        except CannotRunError as error:
-            return Untested(f"it cannot be run by itself: {error}")
-        self._starts = _starts(prepared)
-        found = prepared.test(pair.rewrite, self._bench)
+        found = run_trials(
+            pair, self._bench, count=self._tests, seed=self._seed, seconds=seconds, store=self._store
+        )
+        self._starts = () if found.prepared is None else _starts(found.prepared)
         if found.counterexample is not None and not _is_input(pair.specification, found.counterexample):
             return Untested("inputs that meet the preconditions are not made")
         return found
@@ -108,7 +106,10 @@ class StandardEngines:
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs what a solver suspects."""
-        return replay_model(pair, model, self._bench)
+        found = replay_model(pair, model, self._bench)
+        if self._store is not None and isinstance(found, Counterexample):
+            self._store.add(pair.original, found)
+        return found
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""

@@ -46,6 +46,7 @@ def take(result: BatchResult, chosen: np.ndarray[tuple[int], np.dtype[np.intp]])
 
 
 def first_shape(side: Side, specification: Specification, arena: Arena) -> Shape:
+    """The memory that is known before anything has run: that of the variables that the function names."""
     areas = tuple(
         Area(arena.addresses[thing.name] + max(thing.size, 1), max(thing.size, 1), name=thing.name)
         for thing in arena.writable
@@ -127,6 +128,7 @@ def _take_over(batch: StateBatch, kept: Sequence[StateBatch], source: np.random.
 
 
 def cut(states: StateBatch | None, result: BatchResult | None) -> list[tuple[StateBatch, BatchResult]]:
+    """The tests in stages, a few first."""
     if states is None or result is None:
         return []
     edges = [0, *(edge for edge in _STAGES if edge < len(states)), len(states)]

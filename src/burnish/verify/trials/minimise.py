@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from burnish.core.state import MemoryRegion
 from burnish.core.verdict import Counterexample
@@ -34,16 +34,23 @@ def minimised(
     )
 
 
-Part = str | tuple[int, int, int]
-"""A register, or bytes of a region: its index, start and end."""
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """Bytes ``start`` … ``end`` of the region of that index."""
+
+    index: int
+    start: int
+    end: int
+
+
+Part = tuple[str, ...] | Octets
+"""Registers, or bytes of a region."""
 
 
 def _parts(given: GivenInput) -> Iterator[Part]:
-    for name, value in given.registers.items():
-        if value and name not in _FIXED:
-            yield name
+    yield tuple(name for name, value in given.registers.items() if value and name not in _FIXED)
     for index, region in enumerate(given.memory):
-        yield index, 0, len(region.data)
+        yield Octets(index, 0, len(region.data))
 
 
 def _without(
@@ -56,21 +63,29 @@ def _without(
     found = run_pair(pair, candidate, bench).difference
     if found:
         return candidate, found
-    if not isinstance(part, str):
-        index, start, end = part
-        middle = (start + end) // 2 & -_SMALLEST
-        if start < middle < end:
-            for half in ((index, start, middle), (index, middle, end)):
-                best, sentence = _without(pair, best, sentence, half, bench, deadline)
+    for half in _halves(part):
+        best, sentence = _without(pair, best, sentence, half, bench, deadline)
     return best, sentence
 
 
+def _halves(part: Part) -> tuple[Part, ...]:
+    match part:
+        case Octets(index, start, end):
+            middle = (start + end) // 2 & -_SMALLEST
+            halves = Octets(index, start, middle), Octets(index, middle, end)
+            return halves if start < middle < end else ()
+        case _:
+            middle = len(part) // 2
+            return (part[:middle], part[middle:]) if middle else ()
+
+
 def _zeroed(given: GivenInput, part: Part) -> GivenInput:
-    if isinstance(part, str):
-        return replace(given, registers={**given.registers, part: 0})
-    index, start, end = part
-    region = given.memory[index]
-    data = region.data[:start] + bytes(end - start) + region.data[end:]
-    memory = list(given.memory)
-    memory[index] = MemoryRegion(region.address, data, region.access)
-    return replace(given, memory=tuple(memory))
+    match part:
+        case Octets(index, start, end):
+            region = given.memory[index]
+            data = region.data[:start] + bytes(end - start) + region.data[end:]
+            memory = list(given.memory)
+            memory[index] = MemoryRegion(region.address, data, region.access)
+            return replace(given, memory=tuple(memory))
+        case _:
+            return replace(given, registers={**given.registers, **dict.fromkeys(part, 0)})

@@ -32,12 +32,13 @@ _MOST_BYTES = 64 << 20
 class Trials:
     """``tested`` inputs on which both did the same; ``void`` ones that tell nothing, since the original does not
     return or its results depend on what was left in registers and on the stack. ``reason`` says why there are no
-    tests where there are none, as a phrase."""
+    tests where there are none, as a phrase. ``prepared`` are the inputs that were drawn, if it came to that."""
 
     tested: int = 0
     void: int = 0
     counterexample: Counterexample | None = None
     reason: str = ""
+    prepared: PreparedOriginal | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -51,7 +51,7 @@ def run_trials(
     deadline = time.monotonic() + seconds
     given = [] if store is None else [GivenInput.of_counterexample(c) for c in store.read(pair.original)]
     tested, void, found = _given_trials(pair, [*given, *inputs], bench, deadline)
-    reason = ""
+    trials = Trials()
     if found is None:
         try:
             left = max(0.05, deadline - time.monotonic())
@@ -64,16 +64,16 @@ def run_trials(
                 seconds=left,
                 rewrites=[pair.rewrite],
             )
-            trials = prepared.test(pair.rewrite, bench)
+            trials = replace(prepared.test(pair.rewrite, bench), prepared=prepared)
         except CannotRunError as error:
             trials = Trials(reason=f"the original cannot be run by itself: {error}")
         tested, void, found = tested + trials.tested, void + trials.void, trials.counterexample
-        reason = "" if tested else trials.reason
-    if found is None:
-        return Trials(tested, void, None, reason)
-    if store is not None:
-        store.add(pair.original, found)
-    return Trials(tested, void, _simple(pair, found, bench))
+    if found is not None:
+        if store is not None:
+            store.add(pair.original, found)
+        found = _simple(pair, found, bench)
+    reason = "" if tested or found else trials.reason
+    return Trials(tested, void, found, reason, trials.prepared)
 
 
 def _given_trials(
