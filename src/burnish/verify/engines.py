@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from burnish.core.specification import Specification
 from burnish.core.state import MachineState, MemoryRegion
 from burnish.core.verdict import Counterexample, Unknown
-from burnish.machine.registers import FLAG_OFFSETS
 from burnish.runtime.batch import StateBatch, Status
 from burnish.verify.asked import AskedQueries
-from burnish.verify.conditions import condition_holds
-from burnish.verify.decide import Hint, TestResult, Untested
-from burnish.verify.engine.addresses import OBJECT
+from burnish.verify.decide import Hint, TestResult
 from burnish.verify.engine.joint import Proof
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, from_json
@@ -27,20 +24,30 @@ from burnish.verify.prove import prove
 from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
-from burnish.verify.trials import Bench, CannotRunError, GivenInput, PreparedOriginal, run_pair
+from burnish.verify.trials import (
+    Bench,
+    CannotRunError,
+    GivenInput,
+    GivenTest,
+    PreparedOriginal,
+    TestStore,
+    Trials,
+    minimised,
+    replay_model,
+)
 
+_SIMPLER_S = 1.0
+"""For making a counterexample easier to read."""
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
-_AROUND = 256
-"""Bytes before and after every address in a model's registers that are mapped."""
-_LOWEST, _HIGHEST = 1 << 16, (1 << 47) - (1 << 16)
 
 
 class StandardEngines:
     """See ``decide.Engines``. Solvers and the processes in which tests run are kept from pair to pair; a context
     manager. ``bound`` is how often loops are unrolled for which no invariant is found, ``tests`` how many inputs are
-    tried, by ``seed``; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers are
-    remembered from run to run. Raises ``HostError`` without the solvers that ``choice`` needs."""
+    drawn, by ``seed``, beside those that ``inputs`` gives for a pair; ``smt_lib`` is a folder for the solvers' queries;
+    where ``cached``, answers and counterexamples are remembered from run to run. Raises ``HostError`` without the
+    solvers that ``choice`` needs."""
 
     def __init__(
         self,
@@ -51,7 +58,10 @@ class StandardEngines:
         seed: int = 0,
         smt_lib: Path | None = None,
         cached: bool = False,
+        inputs: Callable[[Pair], Sequence[GivenInput]] = lambda pair: (),
     ) -> None:
+        self._store = TestStore() if cached else None
+        self._inputs = inputs
         self._cache = QueryCache() if cached else None
         self._solver = Solver(choice, cache=self._cache)
         self._asked = AskedQueries(self._solver, smt_lib)
@@ -73,10 +83,37 @@ class StandardEngines:
         self._bench.close()
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
-        """Runs both sides on inputs."""
+        """Runs both sides on inputs: on those that are kept of earlier tests of the original, on those that were given,
+        and on drawn ones. A counterexample is kept, and made simple."""
         self._starts = ()
-        if pair.specification.assumptions:
-            return Untested("inputs that meet the assumptions are not made")
+        kept = () if self._store is None else self._store.read(pair.original)
+        given = self._given_tests(pair, [*map(GivenInput.of_counterexample, kept), *self._inputs(pair)])
+        found = given if given.counterexample is not None else self._drawn_tests(pair, seconds, given)
+        if found.counterexample is None:
+            return found
+        if self._store is not None:
+            self._store.add(pair.original, found.counterexample)
+        try:
+            return replace(found, counterexample=minimised(pair, found.counterexample, self._bench, _SIMPLER_S))
+        except (CannotRunError, ValueError):
+            return found
+
+    def _given_tests(self, pair: Pair, inputs: Sequence[GivenInput]) -> Trials:
+        tested = void = 0
+        for given in inputs:
+            try:
+                test = GivenTest.of(pair.original, pair.specification, given, self._bench)
+                found = test.test(pair.rewrite, self._bench)
+            except (CannotRunError, ValueError):
+                continue
+            if found is not None:
+                return Trials(tested, void, found)
+            tested, void = (tested, void + 1) if test.void else (tested + 1, void)
+        return Trials(tested, void)
+
+    def _drawn_tests(self, pair: Pair, seconds: float, before: Trials) -> Trials:
+        if not self._tests:
+            return replace(before, reason="no tests were asked for")
         try:
             prepared = PreparedOriginal.prepare(
                 pair.original,
@@ -87,13 +124,11 @@ class StandardEngines:
                 seconds=seconds,
                 rewrites=[pair.rewrite],
             )
+            self._starts = _starts(prepared)
+            found = prepared.test(pair.rewrite, self._bench)
         except CannotRunError as error:
-            return Untested(f"it cannot be run by itself: {error}")
-        self._starts = _starts(prepared)
-        found = prepared.test(pair.rewrite, self._bench)
-        if found.counterexample is not None and not _is_input(pair.specification, found.counterexample):
-            return Untested("inputs that meet the preconditions are not made")
-        return found
+            return replace(before, reason=f"it cannot be run by itself: {error}")
+        return replace(found, tested=found.tested + before.tested, void=found.void + before.void)
 
     def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
         """Looks for a proof; loops are learnt on the inputs of the last test, or checked with ``invariants``. Raises
@@ -112,26 +147,23 @@ class StandardEngines:
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs what a solver suspects."""
-        return self._run(pair, _input(model), "the input that a solver found")
+        found = replay_model(pair, model, self._bench)
+        if isinstance(found, Counterexample) and self._store is not None:
+            self._store.add(pair.original, found)
+        return found
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""
-        if not _is_input(pair.specification, given):
-            return "the input does not meet the conditions at entry"
-        return self._run(pair, GivenInput.of_counterexample(given), "the input")
-
-    def _run(self, pair: Pair, given: GivenInput, what: str) -> Counterexample | str:
         try:
-            found = run_pair(pair, given, self._bench)
+            test = GivenTest.of(
+                pair.original, pair.specification, GivenInput.of_counterexample(given), self._bench
+            )
+            found = test.test(pair.rewrite, self._bench)
         except (CannotRunError, ValueError) as error:
-            return f"{what} cannot be run: {error}"
-        if found.void:
-            return f"{what} tells nothing: {found.void}"
-        if not found.difference:
-            return f"on {what} both do the same"
-        return given.counterexample(
-            pair.original.name, pair.original.function.address, (found.difference,), self._seed
-        )
+            return f"the input cannot be run: {error}"
+        if found is not None:
+            return found
+        return f"the input tells nothing: {test.void}" if test.void else "on the input both do the same"
 
     @property
     def query_hashes(self) -> tuple[str, ...]:
@@ -142,55 +174,6 @@ class StandardEngines:
     def solvers(self) -> Mapping[str, str]:
         """Those that are asked, with their versions."""
         return {name: version(name) for name in self._solver.pids}
-
-
-def _is_input(specification: Specification, found: Counterexample) -> bool:
-    """Whether an input is one that the specification speaks of."""
-
-    def read(address: int, size: int) -> bytes:
-        for region in found.memory:
-            if region.address <= address and address + size <= region.end:
-                return region.data[address - region.address : address - region.address + size]
-        return bytes(size)
-
-    def register(name: str) -> int:
-        if name in FLAG_OFFSETS:
-            return found.registers.get("eflags", 0) >> _FLAG_BITS[name] & 1
-        return found.registers.get(name, 0)
-
-    return all(condition_holds(text, register, read) for text in specification.conditions)
-
-
-_FLAG_BITS = {"cf": 0, "pf": 2, "af": 4, "zf": 6, "sf": 7, "df": 10, "of": 11}
-
-
-def _input(model: Model) -> GivenInput:
-    """A model as an input: memory that it says nothing of is zero, around all that it names."""
-    names = {"mxcsr", "fs_base", *(name for name in model.variables if name.startswith(("r", "xmm")))}
-    registers = {name: value for name, value in model.variables.items() if name in names}
-    places = {
-        name.removeprefix(OBJECT): value for name, value in model.variables.items() if name.startswith(OBJECT)
-    }
-    octets = {
-        address: value
-        for address, value in model.memories.get("memory", {}).items()
-        if _LOWEST <= address < _HIGHEST
-    }
-    for value in [*registers.values(), *_pointers(octets)]:
-        for address in range(value - _AROUND, value + _AROUND):
-            if _LOWEST <= address < _HIGHEST:
-                octets.setdefault(address, 0)
-    return GivenInput.of_model(registers, octets, places)
-
-
-def _pointers(octets: Mapping[int, int]) -> set[int]:
-    """The 8-byte words in memory that may be addresses."""
-    words = (
-        sum(octets[address + k] << 8 * k for k in range(8))
-        for address in octets
-        if all(address + k in octets for k in range(8))
-    )
-    return {word for word in words if _LOWEST <= word < _HIGHEST}
 
 
 def _starts(prepared: PreparedOriginal) -> tuple[MachineState, ...]:
