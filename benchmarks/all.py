@@ -65,6 +65,7 @@ JOBS = (
     Job("optimize_programs", "Programs made faster"),
     Job("recording_cost", "Recording"),
     Job("recording_exact", "Recording is exact"),
+    Job("solver_encodings", "Hard arithmetic in the solvers"),
 )
 
 

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from burnish.verify.solve.backend import Package, Reply, UnsupportedError, ask
@@ -41,6 +42,12 @@ def _write(descriptor: int, reply: Reply) -> None:
     left = memoryview(len(data).to_bytes(4, "little") + data)
     while left:
         left = left[os.write(descriptor, left) :]
+
+
+def _mapped_bytes() -> int:
+    """What the process has mapped already: libraries, mostly."""
+    pages = int(Path("/proc/self/statm").read_bytes().split()[0])
+    return pages * resource.getpagesize()
 
 
 def _package(name: str, memory_bytes: int, cancel: int) -> Package:
@@ -90,7 +97,8 @@ def main(name: str, memory_bytes: int) -> None:
     except ImportError as error:
         _write(out, ("missing", str(error)))
         return
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    limit = _mapped_bytes() + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     _write(out, ("ready", None))
     fit = True
     while fit:
