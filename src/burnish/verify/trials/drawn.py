@@ -24,6 +24,8 @@ from burnish.verify.trials.values import Words
 
 _STAGES = (4, 32, 256)
 """The first rows of the tests are run by themselves: most wrong code differs there."""
+_STAGE = 2048
+"""Rows of further stages: their results stay in the processor's cache until they are compared."""
 _ATTEMPTS = 8
 _LEAST_WILD = 0.1
 _CALLER = 32
@@ -131,7 +133,8 @@ def cut(states: StateBatch | None, result: BatchResult | None) -> list[tuple[Sta
     """The tests in stages, a few first."""
     if states is None or result is None:
         return []
-    edges = [0, *(edge for edge in _STAGES if edge < len(states)), len(states)]
+    starts = (*_STAGES, *range(_STAGES[-1] + _STAGE, len(states), _STAGE))
+    edges = [0, *(edge for edge in starts if edge < len(states)), len(states)]
     stages: list[tuple[StateBatch, BatchResult]] = []
     for start, end in pairwise(edges):
         chosen = np.arange(start, end)

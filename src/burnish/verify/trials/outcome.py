@@ -85,11 +85,12 @@ def _is_nan(value: int, exponent: int, fraction: int) -> bool:
 def differing(view: View, one: BatchResult, other: BatchResult, *, results_only: bool = False) -> Flags:
     """True for each row in which ``other`` may differ from ``one``, which has finished: exact, but for what
     ``first_difference`` excuses. With ``results_only`` registers that a function keeps are not compared."""
-    found: Flags = ((one.flags ^ other.flags) & np.uint64(DIRECTION)) != 0
+    compared = _compared(view.specification, results_only)
+    found: Flags = np.bitwise_or.reduce((one.gpr ^ other.gpr) & compared, axis=1) != 0
     for part in view.specification.live_outs:
-        found |= _live_out_differs(part.register, part.size, one, other)
-    if not results_only:
-        found |= (one.gpr[:, _KEPT] != other.gpr[:, _KEPT]).any(axis=1)
+        if part.register.startswith("xmm"):
+            found |= _vector_differs(int(part.register[3:]), part.size, one, other)
+    found |= ((one.flags ^ other.flags) & np.uint64(DIRECTION)) != 0
     found |= ((one.mxcsr ^ other.mxcsr) & np.uint32(_MXCSR_CONTROL)) != 0
     if LEDGER in view.addresses:
         # After a call that does not return there are no results. (That both ended so is told by the ledger.)
@@ -98,8 +99,19 @@ def differing(view: View, one: BatchResult, other: BatchResult, *, results_only:
     for address, mine, its in zip(view.addresses, one.windows, other.windows, strict=False):
         if view.specification.memory or address == LEDGER:
             first = _live_from(view, address, mine.shape[1])
-            found |= _rows_differ(mine[:, first:], its[:, first:])
+            found |= _rows_differ(mine, its, first)
     return found
+
+
+def _compared(specification: Specification, results_only: bool) -> NDArray[np.uint64]:
+    """The bits of each general register that count."""
+    masks = np.zeros(16, np.uint64)
+    for part in specification.live_outs:
+        if not part.register.startswith("xmm"):
+            masks[GPR_NAMES.index(part.register)] |= _mask(part.size)
+    if not results_only:
+        masks[list(_KEPT)] = _WORD
+    return masks
 
 
 def _ledger(view: View, result: BatchResult) -> NDArray[np.uint64]:
@@ -112,21 +124,19 @@ def _live_from(view: View, address: int, size: int) -> int:
     return min(max(view.dead.high - address, 0), size) if view.dead.holds(address) else 0
 
 
-def _rows_differ(mine: NDArray[np.uint8], its: NDArray[np.uint8]) -> Flags:
+def _rows_differ(mine: NDArray[np.uint8], its: NDArray[np.uint8], first: int) -> Flags:
+    """True where rows differ from byte ``first`` on."""
     size = mine.shape[1]
-    if size % 8 == 0 and mine.flags.c_contiguous and its.flags.c_contiguous:
-        return (mine.view(np.uint64) != its.view(np.uint64)).any(axis=1)
-    return (mine != its).any(axis=1)
+    if size % 8 == 0 and first % 8 == 0 and mine.flags.c_contiguous and its.flags.c_contiguous:
+        words = (held.view(np.uint64)[:, first // 8 :] for held in (mine, its))
+        return np.bitwise_or.reduce(np.bitwise_xor(*words), axis=1) != 0
+    return (mine[:, first:] != its[:, first:]).any(axis=1)
 
 
-def _live_out_differs(register: str, size: int, one: BatchResult, other: BatchResult) -> Flags:
-    if register.startswith("xmm"):
-        number = int(register[3:])
-        changed = one.xmm[:, number] ^ other.xmm[:, number]
-        low = (changed[:, 0] & _mask(min(size, 8))) != 0
-        return low | ((changed[:, 1] & _mask(size - 8)) != 0) if size > 8 else low
-    number = GPR_NAMES.index(register)
-    return ((one.gpr[:, number] ^ other.gpr[:, number]) & _mask(size)) != 0
+def _vector_differs(number: int, size: int, one: BatchResult, other: BatchResult) -> Flags:
+    changed = one.xmm[:, number] ^ other.xmm[:, number]
+    low = (changed[:, 0] & _mask(min(size, 8))) != 0
+    return low | ((changed[:, 1] & _mask(size - 8)) != 0) if size > 8 else low
 
 
 def _mask(size: int) -> np.uint64:

@@ -76,6 +76,8 @@ def deeper(result: BatchResult, rsp: int, below: int) -> int:
     """How much stack below ``rsp`` executions want that had ``below`` bytes of it and wanted more; 0 if none did, or if
     it is too much."""
     low = rsp - below
+    if not (result.status == Status.FAULTED).any():
+        return 0
     faults = result.address[(result.status == Status.FAULTED) & (result.number == SIGSEGV)]
     near = faults[(faults < low) & (faults >= max(low - DEEPEST_STACK, 0))]
     if not len(near) or below >= DEEPEST_STACK:
