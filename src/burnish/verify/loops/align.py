@@ -48,7 +48,8 @@ class Rule:
 
     ``fine`` is the side with more of them. Within a stretch of the run in which nothing else is matched, visit
     ``offset + ratio * t`` of the fine side goes with visit ``t`` of the other; counted from the last one backwards
-    where ``anchor`` is ``end``. ``still`` rules are those of a loop of ``fine`` alone, while the other side stands still.
+    where ``anchor`` is ``end``. ``still`` rules are those of a loop of ``fine`` alone, while the other side stands
+    still.
     """
 
     node: Node

@@ -68,7 +68,7 @@ def columns(samples: Sequence[Sample], values: Sequence[Value], width: int) -> d
                 part_numbers = numbers
             else:
                 part_numbers = [sample[part] for sample in samples]
-                if part.extended and value.size == 8 and part_numbers != numbers:
+                if part.extended and value.size == 8 and value.side != "e" and part_numbers != numbers:
                     continue
             found[part] = np.array(part_numbers, np.uint64)
     return found
@@ -81,10 +81,10 @@ def _parts(value: Value, width: int) -> Iterator[Value]:
         if step >= 4:
             yield from (Value(side, cell, offset + k, step) for k in range(0, 16, step))
     elif width == 64 and size >= 4:
-        yield Value(side, cell, offset, 4, "zext")
-        yield Value(side, cell, offset, 4, "sext")
         if size == 8:
             yield value
+        yield Value(side, cell, offset, 4, "zext")
+        yield Value(side, cell, offset, 4, "sext")
     elif size >= step:
         yield Value(side, cell, offset, step)
 

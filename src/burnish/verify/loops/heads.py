@@ -99,7 +99,10 @@ def _dominators(
     while changed:
         changed = False
         for label in order[1:]:
-            new = frozenset.intersection(*(found[source] for source in before[label])) | {label}
+            common = everything
+            for source in before[label]:
+                common &= found[source]
+            new = common | {label}
             if new != found[label]:
                 found[label] = new
                 changed = True

@@ -129,7 +129,8 @@ def _reason_against(prover: RoundProver, invariants: Invariants) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Arrivals:
-    """Asks at the end of each round for what its pairing demands, and notes in which rounds the original stood still."""
+    """Asks at the end of each round for what its pairing demands, and notes the rounds in which the original stood
+    still."""
 
     prover: RoundProver
     pairings: Mapping[Node, Pairing]

@@ -135,33 +135,43 @@ class Ranges:
             if low == high and not term.is_const and term.op is not Op.ADD
         }
         kept: list[Term] = []
-        above: dict[tuple[Op, Term, Term], tuple[int, Term]] = {}
+        above: dict[tuple[Term, Term], tuple[int, Term]] = {}
         for literal in self._literals:
-            # base + constant < other
-            if literal.op in (Op.ULT, Op.SLT):
-                base, constant = split(literal.args[0])
-                key = literal.op, base, literal.args[1]
-                if key not in above or above[key][0] < constant:
-                    above[key] = constant, literal
+            less = self._less(literal)
+            if less is not None and above.get(less[::2], (less[1] - 1,))[0] < less[1]:
+                above[less[::2]] = less[1], literal
         for literal in self._literals:
-            # not base + constant < other
-            atom = literal.args[0] if literal.op is Op.NOT else None
-            if atom is None or atom.op not in (Op.ULT, Op.SLT):
+            less = self._less(literal.args[0]) if literal.op is Op.NOT else None
+            if less is None:
                 continue
-            base, constant = split(atom.args[0])
-            other = atom.args[1]
-            found = above.get((atom.op, base, other))
+            base, constant, other = less
+            found = above.get((base, other))
             if found is None or found[0] != constant - 1 or other.is_const or other in equal:
                 continue
-            limit = 1 << (base.width - int(atom.op is Op.SLT))
-            low, high = self.of(base)
-            if low + constant - 1 >= 0 and high + constant < limit and other not in _parts(base):
-                value = add(base, const(constant, base.width))
-                while other.op is Op.ZEXT:
-                    other = other.args[0]
-                equal[other] = extract(value, 0, other.width)
+            if other not in subterms(base):
+                # base + constant - 1 < other <= base + constant
+                width = max(base.width, other.width) + 1
+                equal[other] = extract(add(zext(base, width), const(constant, width)), 0, other.width)
                 kept += [literal, found[1]]
         return equal, kept
+
+    def _less(self, atom: Term) -> tuple[Term, int, Term] | None:
+        """``(base, constant, other)`` of ``base + constant < other`` as a comparison of integers, where it is one."""
+        if atom.op not in (Op.ULT, Op.SLT):
+            return None
+        first, other = atom.args
+        limit = 1 << (first.width - int(atom.op is Op.SLT))
+        if self.of(first)[1] >= limit or self.of(other)[1] >= limit:
+            return None
+        base, constant = split(first)
+        low, high = self.of(base)
+        if low + constant - 1 < 0 and constant or high + constant >= limit:
+            return None
+        while base.op is Op.ZEXT:
+            base = base.args[0]
+        while other.op is Op.ZEXT:
+            other = other.args[0]
+        return base, constant, other
 
     def _derived(self, term: Term) -> tuple[int, int]:
         if term.is_const:
@@ -250,10 +260,6 @@ class Ranges:
             ((factor, coefficient),) = total.factors.items()
             if factor is not term and self.of(factor)[1] * coefficient < 1 << term.width:
                 self._set(factor, -(-new[0] // coefficient), new[1] // coefficient)
-
-
-def _parts(term: Term) -> set[Term]:
-    return set(subterms(term))
 
 
 def split(term: Term) -> tuple[Term, int]:

@@ -16,7 +16,7 @@ _SAMPLED = (*GPR_NAMES, *(f"xmm{k}" for k in range(VECTOR_COUNT)), "df")
 _MASK = (1 << 64) - 1
 MAX_VISITS = 400
 """A run with more visits than this is cut off, and tells nothing."""
-_ENOUGH_VISITS, _FEWEST_RUNS = 600, 24
+_ENOUGH_VISITS, _FEWEST_RUNS = 320, 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,9 +59,16 @@ def value_from_text(text: str) -> Value:
         value = Value(side, FRAME, int(frame), int(size or 8), extended or "")  # type: ignore[arg-type]
     else:
         value = Value(side, cell, int(offset or 0), int(size or CELLS[cell].size), extended or "")  # type: ignore[arg-type]
-    if str(value) != text:
+    if str(value) != text or not _exists(value):
         raise ValueError(f"{text!r} names no value of a function")
     return value
+
+
+def _exists(value: Value) -> bool:
+    """False for what is longer than its register, or no size of a value."""
+    if value.size not in (1, 2, 4, 8, 16) or (value.extended and value.size > 4):
+        return False
+    return value.cell == FRAME or value.offset + value.size <= CELLS[value.cell].size
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,118 @@
+"""Simplified assertions hold for exactly the assignments for which the given ones do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from burnish.domains.smt.build import (
+    FALSE,
+    add,
+    and_,
+    concat,
+    const,
+    eq,
+    extract,
+    ite,
+    lshr,
+    mul,
+    ne,
+    not_,
+    or_,
+    sext,
+    shl,
+    slt,
+    sub,
+    ult,
+    var,
+    zext,
+)
+from burnish.domains.smt.evaluate import evaluate
+from burnish.domains.smt.terms import Term
+from burnish.verify.loops.ranges import simplified
+from burnish.verify.solve.query import Model
+
+WIDTH = 6
+NAMES = ("i", "n", "m")
+
+
+def number(rng: random.Random, depth: int) -> Term:
+    """A random term of ``WIDTH`` bits, of the shapes that counters and addresses have."""
+    if depth == 0 or rng.random() < 0.2:
+        return (
+            var(rng.choice(NAMES), WIDTH)
+            if rng.random() < 0.75
+            else const(rng.choice((0, 1, 2, 3, 4, 31, 32, 63)), WIDTH)
+        )
+    a = number(rng, depth - 1)
+    shapes: list[Callable[[], Term]] = [
+        lambda: add(a, const(rng.randrange(-4, 5), WIDTH)),
+        lambda: add(a, number(rng, depth - 1)),
+        lambda: sub(a, number(rng, depth - 1)),
+        lambda: mul(a, const(rng.choice((2, 4, 3, 60)), WIDTH)),
+        lambda: shl(a, const(rng.choice((1, 2)), WIDTH)),
+        lambda: lshr(a, const(rng.choice((1, 2)), WIDTH)),
+        lambda: and_(a, const(rng.choice((3, 60, 1, 62)), WIDTH)),
+        lambda: concat(extract(a, 0, WIDTH - 2), const(rng.randrange(4), 2)),
+        lambda: zext(extract(a, rng.randrange(3), 3), WIDTH),
+        lambda: sext(extract(a, 0, 4), WIDTH),
+        lambda: extract(
+            rng.choice((zext, sext))(add(a, const(rng.randrange(4), WIDTH)), 2 * WIDTH),
+            rng.randrange(3),
+            WIDTH,
+        ),
+        lambda: ite(truth(rng, 0), a, number(rng, depth - 1)),
+    ]
+    return rng.choice(shapes)()
+
+
+def truth(rng: random.Random, depth: int) -> Term:
+    """A random condition."""
+    if depth and rng.random() < 0.5:
+        return rng.choice((and_, or_))(truth(rng, depth - 1), truth(rng, depth - 1))
+    a, b = number(rng, 2), number(rng, 2)
+    if rng.random() < 0.4:
+        wide = [rng.choice((zext, sext))(x, 2 * WIDTH) for x in (a, b)]
+        a, b = add(mul(wide[0], const(4, 2 * WIDTH)), const(rng.randrange(8), 2 * WIDTH)), wide[1]
+    found = rng.choice((ult, slt, eq, ne))(a, b)
+    return not_(found) if rng.random() < 0.4 else found
+
+
+def agree(assertions: list[Term], rng: random.Random, count: int) -> int:
+    """Compares on random assignments; how many satisfied the given ones."""
+    small = simplified(assertions)
+    satisfied = 0
+    for _ in range(count):
+        model = Model({name: rng.randrange(1 << WIDTH) >> rng.choice((0, 0, 2, 3)) for name in NAMES})
+        given, made = (all(evaluate([and_(*terms)], model)) for terms in (assertions, [*small, const(1, 1)]))
+        assert given == made, (assertions, small, model.variables)
+        satisfied += given
+    return satisfied
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_assertions(seed: int) -> None:
+    rng = random.Random(seed)
+    satisfied = 0
+    for _ in range(6):
+        bounds = [slt(var("i", WIDTH), var("n", WIDTH)), not_(extract(var("i", WIDTH), WIDTH - 1, 1))]
+        chosen = rng.sample(bounds, rng.randrange(3))
+        satisfied += agree([*chosen, *(truth(rng, 1) for _ in range(rng.randrange(1, 4)))], rng, 120)
+    assert satisfied
+
+
+def test_a_counter_in_two_widths_is_one_address() -> None:
+    i, n, base = var("i", 32), var("n", 32), var("base", 64)
+    known = [not_(extract(i, 31, 1)), not_(extract(n, 31, 1)), slt(i, n)]
+    first = add(base, mul(sext(add(i, const(1, 32)), 64), const(4, 64)))
+    second = add(base, mul(zext(i, 64), const(4, 64)), const(4, 64))
+    assert simplified([*known, ne(first, second)]) == [FALSE]
+    assert simplified([ne(first, second)]) != [FALSE]
+
+
+def test_the_last_round_says_what_the_length_is() -> None:
+    i, n = var("i", 32), var("n", 32)
+    ends = [slt(i, n), not_(slt(add(i, const(1, 32)), n)), not_(extract(i, 31, 1)), not_(extract(n, 31, 1))]
+    assert simplified([*ends, ne(n, add(i, const(1, 32)))]) == [FALSE]
