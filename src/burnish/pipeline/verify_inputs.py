@@ -15,7 +15,7 @@ _EXAMPLES = "examples are rdi=0x10, [0x20000]=00ff, [0x20000]:64=00ff (zeros fol
 _STACK_POINTER = 0x7FFD_0000_0008
 _BELOW, _ABOVE = 0x1000, 0x100
 """Bytes of stack that there are where nothing is said of it."""
-_LARGEST = 1 << 20
+_LARGEST = _DEEPEST = 1 << 20
 _SHOWN = 96
 """Bytes of memory that fit a command line."""
 _REGISTERS = frozenset((*GPR_NAMES, *(cell.name for cell in VECTOR_CELLS), "eflags", "mxcsr", "fs_base"))
@@ -68,24 +68,33 @@ class _Input:
         return False
 
 
+def told(given: Counterexample) -> tuple[MemoryRegion, ...]:
+    """The memory of an input that there is something to say of: not the garbage below the stack pointer, not the return
+    address, and no zeros above it."""
+    stack = given.registers.get("rsp", 0)
+    found: list[MemoryRegion] = []
+    for region in given.memory:
+        if region.address < stack + 8 + _ABOVE and stack - _DEEPEST <= region.address:
+            start = max(region.address, stack + 8)
+            data = region.data[start - region.address :].rstrip(b"\0")
+            region = MemoryRegion(start, data, region.access)
+            if not data:
+                continue
+        found.append(region)
+    return tuple(found)
+
+
 def parts_of(given: Counterexample) -> tuple[str, ...] | None:
     """The parts from which ``input_of`` makes such an input again; None where they are too long for a command line."""
-    stack = given.registers.get("rsp", 0)
     parts = [
         f"{name}={value:#x}"
         for name, value in given.registers.items()
         if value and name in _REGISTERS and (name, value) != ("mxcsr", DEFAULT_MXCSR)
     ]
     shown = 0
-    for region in given.memory:
-        address, data = region.address, region.data
-        if address <= stack < region.end:
-            # What lies below the stack pointer is garbage, and the return address is written by the call.
-            address, data = stack + 8, data[stack + 8 - address :].rstrip(b"\0")
-            if not data:
-                continue
-        kept = data.rstrip(b"\0")
+    for region in told(given):
+        kept = region.data.rstrip(b"\0")
         shown += len(kept)
-        parts.append(f"[{address:#x}]:{len(data):#x}={kept.hex()}")
+        parts.append(f"[{region.address:#x}]:{len(region.data):#x}={kept.hex()}")
     parts += [f"{name}@{address:#x}" for name, address in given.places.items()]
     return tuple(parts) if shown <= _SHOWN else None

@@ -8,7 +8,7 @@ from collections import Counter
 from burnish.core.specification import ALL_LIVE_OUTS, Specification
 from burnish.core.state import DEFAULT_MXCSR, MemoryRegion
 from burnish.core.verdict import Counterexample, Proved, Refuted, Unknown, Verdict, label, strength
-from burnish.pipeline.verify_inputs import parts_of
+from burnish.pipeline.verify_inputs import parts_of, told
 from burnish.pipeline.verifying import FunctionVerdict, Verification
 from burnish.report.tables import Column, print_line, print_table
 
@@ -122,9 +122,8 @@ def _print_counterexample(done: Verification, row: FunctionVerdict, found: Count
         f"{name} = {value:#x}" for name, value in found.registers.items() if value and _is_shown(name, value)
     ]
     print_line(f"On {found.source}: {', '.join(values) or 'all registers zero'}; other registers are zero.")
-    for region in found.memory:
-        if not region.address <= found.registers.get("rsp", 0) < region.end:
-            print_line(f"  {_memory(region, found)}")
+    for region in told(found):
+        print_line(f"  {_memory(region, found)}")
     parts = parts_of(found)
     if parts is None:
         print_line("To run it again: write a certificate with -o FILE, and give that to burnish verify.")

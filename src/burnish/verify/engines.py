@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from burnish.core.specification import Specification
 from burnish.core.state import MachineState, MemoryRegion
 from burnish.core.verdict import Counterexample, Unknown
-from burnish.machine.registers import FLAG_OFFSETS
 from burnish.runtime.batch import StateBatch, Status
 from burnish.verify.asked import AskedQueries
-from burnish.verify.conditions import condition_holds
-from burnish.verify.decide import Hint, TestResult, Untested
+from burnish.verify.decide import Hint, TestResult
 from burnish.verify.engine.joint import Proof
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, from_json
@@ -30,10 +27,10 @@ from burnish.verify.trials import (
     Bench,
     CannotRunError,
     GivenInput,
+    GivenTest,
     PreparedOriginal,
     TestStore,
     replay_model,
-    run_pair,
     run_trials,
 )
 
@@ -44,7 +41,7 @@ _STARTS = 48
 class StandardEngines:
     """See ``decide.Engines``. Solvers and the processes in which tests run are kept from pair to pair; a context
     manager. ``bound`` is how often loops are unrolled for which no invariant is found, ``tests`` how many inputs are
-    tried, by ``seed``; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers, and inputs that told
+    drawn, by ``seed``, beside those that ``inputs`` gives for a pair; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers, and inputs that told
     rewrites apart, are remembered from run to run. Raises ``HostError`` without the solvers that ``choice`` needs."""
 
     def __init__(
@@ -56,12 +53,14 @@ class StandardEngines:
         seed: int = 0,
         smt_lib: Path | None = None,
         cached: bool = False,
+        inputs: Callable[[Pair], Sequence[GivenInput]] = lambda pair: (),
     ) -> None:
         self._cache = QueryCache() if cached else None
         self._solver = Solver(choice, cache=self._cache)
         self._asked = AskedQueries(self._solver, smt_lib)
         self._bench = Bench()
         self._store = TestStore() if cached else None
+        self._inputs = inputs
         self._bound = bound
         self._tests = tests
         self._seed = seed
@@ -82,11 +81,15 @@ class StandardEngines:
         """Runs both sides on inputs."""
         self._starts = ()
         found = run_trials(
-            pair, self._bench, count=self._tests, seed=self._seed, seconds=seconds, store=self._store
+            pair,
+            self._bench,
+            count=self._tests,
+            seed=self._seed,
+            seconds=seconds,
+            inputs=self._inputs(pair),
+            store=self._store,
         )
         self._starts = () if found.prepared is None else _starts(found.prepared)
-        if found.counterexample is not None and not _is_input(pair.specification, found.counterexample):
-            return Untested("inputs that meet the preconditions are not made")
         return found
 
     def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
@@ -113,22 +116,16 @@ class StandardEngines:
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""
-        if not _is_input(pair.specification, given):
-            return "the input does not meet the conditions at entry"
-        return self._run(pair, GivenInput.of_counterexample(given), "the input")
-
-    def _run(self, pair: Pair, given: GivenInput, what: str) -> Counterexample | str:
         try:
-            found = run_pair(pair, given, self._bench)
+            test = GivenTest.of(
+                pair.original, pair.specification, GivenInput.of_counterexample(given), self._bench
+            )
+            found = test.test(pair.rewrite, self._bench)
         except (CannotRunError, ValueError) as error:
-            return f"{what} cannot be run: {error}"
-        if found.void:
-            return f"{what} tells nothing: {found.void}"
-        if not found.difference:
-            return f"on {what} both do the same"
-        return given.counterexample(
-            pair.original.name, pair.original.function.address, (found.difference,), self._seed
-        )
+            return f"the input cannot be run: {error}"
+        if found is not None:
+            return found
+        return f"the input tells nothing: {test.void}" if test.void else "on the input both do the same"
 
     @property
     def query_hashes(self) -> tuple[str, ...]:
@@ -139,26 +136,6 @@ class StandardEngines:
     def solvers(self) -> Mapping[str, str]:
         """Those that are asked, with their versions."""
         return {name: version(name) for name in self._solver.pids}
-
-
-def _is_input(specification: Specification, found: Counterexample) -> bool:
-    """Whether an input is one that the specification speaks of."""
-
-    def read(address: int, size: int) -> bytes:
-        for region in found.memory:
-            if region.address <= address and address + size <= region.end:
-                return region.data[address - region.address : address - region.address + size]
-        return bytes(size)
-
-    def register(name: str) -> int:
-        if name in FLAG_OFFSETS:
-            return found.registers.get("eflags", 0) >> _FLAG_BITS[name] & 1
-        return found.registers.get(name, 0)
-
-    return all(condition_holds(text, register, read) for text in specification.conditions)
-
-
-_FLAG_BITS = {"cf": 0, "pf": 2, "af": 4, "zf": 6, "sf": 7, "df": 10, "of": 11}
 
 
 def _starts(prepared: PreparedOriginal) -> tuple[MachineState, ...]:
