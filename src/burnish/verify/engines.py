@@ -14,7 +14,7 @@ from burnish.core.state import MachineState, MemoryRegion
 from burnish.core.verdict import Counterexample, Unknown
 from burnish.runtime.batch import StateBatch, Status
 from burnish.verify.asked import AskedQueries
-from burnish.verify.decide import Hint, TestResult
+from burnish.verify.decide import Hint, TestResult, Untested
 from burnish.verify.engine.joint import Proof
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, from_json
@@ -41,8 +41,9 @@ _STARTS = 48
 class StandardEngines:
     """See ``decide.Engines``. Solvers and the processes in which tests run are kept from pair to pair; a context
     manager. ``bound`` is how often loops are unrolled for which no invariant is found, ``tests`` how many inputs are
-    drawn, by ``seed``, beside those that ``inputs`` gives for a pair; ``smt_lib`` is a folder for the solvers' queries; ``cached`` answers, and inputs that told
-    rewrites apart, are remembered from run to run. Raises ``HostError`` without the solvers that ``choice`` needs."""
+    drawn (0: nothing is run), by ``seed``, beside those that ``inputs`` gives for a pair; ``smt_lib`` is a folder for
+    the solvers' queries; where ``cached``, answers, and inputs that told rewrites apart, are remembered from run to
+    run. Raises ``HostError`` without the solvers that ``choice`` needs."""
 
     def __init__(
         self,
@@ -80,6 +81,8 @@ class StandardEngines:
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
         self._starts = ()
+        if not self._tests:
+            return Untested("no tests were asked for")
         found = run_trials(
             pair,
             self._bench,
