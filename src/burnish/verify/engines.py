@@ -14,7 +14,7 @@ from burnish.core.state import MachineState, MemoryRegion
 from burnish.core.verdict import Counterexample, Unknown
 from burnish.runtime.batch import StateBatch, Status
 from burnish.verify.asked import AskedQueries
-from burnish.verify.decide import Hint, TestResult
+from burnish.verify.decide import Hint, TestResult, Untested
 from burnish.verify.engine.joint import Proof
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, from_json
@@ -41,9 +41,9 @@ _STARTS = 48
 class StandardEngines:
     """See ``decide.Engines``. Solvers and the processes in which tests run are kept from pair to pair; a context
     manager. ``bound`` is how often loops are unrolled for which no invariant is found, ``tests`` how many inputs are
-    drawn, by ``seed``, beside those that ``inputs`` gives for a pair; ``smt_lib`` is a folder for the solvers' queries;
-    where ``cached``, answers and counterexamples are remembered from run to run. Raises ``HostError`` without the
-    solvers that ``choice`` needs."""
+    drawn (0: nothing is run), by ``seed``, beside those that ``inputs`` gives for a pair; ``smt_lib`` is a folder for
+    the solvers' queries; where ``cached``, answers, and inputs that told rewrites apart, are remembered from run to
+    run. Raises ``HostError`` without the solvers that ``choice`` needs."""
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class StandardEngines:
         cached: bool = False,
         inputs: Callable[[Pair], Sequence[GivenInput]] = lambda pair: (),
     ) -> None:
-        self._store = TestStore() if cached else None
-        self._inputs = inputs
         self._cache = QueryCache() if cached else None
         self._solver = Solver(choice, cache=self._cache)
         self._asked = AskedQueries(self._solver, smt_lib)
         self._bench = Bench()
+        self._store = TestStore() if cached else None
+        self._inputs = inputs
         self._bound = bound
         self._tests = tests
         self._seed = seed
@@ -79,9 +79,10 @@ class StandardEngines:
         self._bench.close()
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
-        """Runs both sides on inputs: on those that are kept of earlier tests of the original, on those that were given,
-        and on drawn ones. A counterexample is kept, and made simple."""
+        """Runs both sides on inputs."""
         self._starts = ()
+        if not self._tests:
+            return Untested("no tests were asked for")
         found = run_trials(
             pair,
             self._bench,
@@ -112,7 +113,7 @@ class StandardEngines:
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs what a solver suspects."""
         found = replay_model(pair, model, self._bench)
-        if isinstance(found, Counterexample) and self._store is not None:
+        if self._store is not None and isinstance(found, Counterexample):
             self._store.add(pair.original, found)
         return found
 
