@@ -65,6 +65,9 @@ JOBS = (
     Job("optimize_programs", "Programs made faster"),
     Job("recording_cost", "Recording"),
     Job("recording_exact", "Recording is exact"),
+    Job("verify_hackers_delight", "Proofs: Hacker's Delight"),
+    Job("verify_functions", "Proofs: functions of real programs"),
+    Job("mutation", "Proofs: mutants"),
 )
 
 

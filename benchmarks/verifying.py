@@ -139,6 +139,7 @@ class _Session:
             options.get("memory", True),
             tuple(options.get("assume", ())),
             options.get("prototype"),
+            options.get("same_callees", False),
         )
         began = time.perf_counter()
         reading = read_pair(*inputs, functions, overrides)
