@@ -3,9 +3,9 @@ at least 90 % of those without loops are proved or refuted, half of them in less
 with loops are proved without a bound; and less than 10 % of all stay unknown.
 
 Names alone say which functions belong together, and callees of one name are taken to be equal
-(``--assume-same-callees``): each of them is judged by itself. Types come from DWARF. Clones that gcc made with a convention of
-their own (``.isra``, ``.constprop``, ``.part``) are left out and counted. A time is from two files
-that have been read to the verdict, in a process whose solvers run.
+(``--assume-same-callees``): each of them is judged by itself. Types come from DWARF. Clones that gcc made with a
+convention of their own (``.isra``, ``.constprop``, ``.part``) are left out and counted. A time is from two files that
+have been read to the verdict, in a process whose solvers run.
 
     python benchmarks/verify_functions.py [--quick] [--seed N] [--limit N] [--only PROJECT …] [--jobs N]
                                           [--timeout SECONDS] [--keep FILE]
