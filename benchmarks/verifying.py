@@ -24,12 +24,9 @@ from burnish.core.verdict import Refuted, Unknown, verdict_to_json
 from burnish.pipeline.results import plain
 
 if TYPE_CHECKING:
-    from burnish.core.verdict import Counterexample
     from burnish.verify.decide import TestResult
-    from burnish.verify.engine.joint import Proof
     from burnish.verify.engines import StandardEngines
     from burnish.verify.pair import Pair
-    from burnish.verify.solve.query import Model
     from burnish.verify.subject import Input
 
 DECIDED = ("proved", "refuted")
@@ -179,18 +176,9 @@ class _ProofAlone:
         self._engines.test(pair, seconds)
         return Untested("tests do not count")
 
-    def prove(self, pair: Pair, seconds: float) -> Proof:
-        """As ever."""
-        return self._engines.prove(pair, seconds)
-
-    def replay(self, pair: Pair, model: Model) -> Counterexample | str:
-        """As ever."""
-        return self._engines.replay(pair, model)
-
-    @property
-    def solvers(self) -> Mapping[str, str]:
-        """As ever."""
-        return self._engines.solvers
+    def __getattr__(self, name: str) -> Any:
+        """All else is theirs."""
+        return getattr(self._engines, name)
 
 
 def counted(text: str) -> None:
