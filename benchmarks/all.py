@@ -66,6 +66,9 @@ JOBS = (
     Job("recording_cost", "Recording"),
     Job("recording_exact", "Recording is exact"),
     Job("solver_encodings", "Hard arithmetic in the solvers"),
+    Job("verify_hackers_delight", "Proofs: Hacker's Delight"),
+    Job("verify_functions", "Proofs: functions of real programs"),
+    Job("mutation", "Proofs: mutants"),
 )
 
 

@@ -3,7 +3,7 @@
 Pairs of equal functions (Hacker's Delight, examples of loops, string functions) are taken, one side of each is changed
 in one instruction (``mutants.py``), and both are run on up to 100,000 inputs. A mutant that differs on any of them, and
 is ``PROVED`` against the other side, is a false proof: both objects are kept, with the command that shows it.
-The verifier's own tests are off, so that the proof alone is put to the test.
+What the verifier's own tests find is left out, so that the proof alone is put to the test.
 
     python benchmarks/mutation.py [--quick] [--seed N] [--count N] [--jobs N] [--timeout SECONDS] [--only SUBJECT …]
                                   [--inputs N] [--native] [--with-tests] [--keep FILE] [--reproducers FOLDER]
@@ -34,6 +34,7 @@ from verifying import Judged, Task, available, counted, judged, options_of
 _KEPT = ROOT / "out" / "benchmarks" / "mutation.rows.jsonl"
 _REPRODUCERS = ROOT / "out" / "mutation"
 _BATCH = 32
+_TESTS = 64
 _ORIGINAL_SHARE = 4
 """Every so many mutants are of the original instead of the rewrite."""
 
@@ -147,8 +148,8 @@ class Judge:
             changed = Code.of(path, subject.function).mutated(one.mutant, self._folder / f"{key}.o")
             pair = (changed, subject.rewrite) if one.side == "original" else (subject.original, changed)
             options = options_of(subject.options) | {"timeout_s": self._timeout, "cache": False}
-            if not self._with_tests:
-                options["tests"] = 0
+            options["proof_alone"] = not self._with_tests
+            options["tests"] = _TESTS
             yield Task(key, *pair, subject.function, options)
 
     def row(self, task: Task, answer: Judged) -> Row:

@@ -3,7 +3,7 @@
 A case is two files, ``NAME.orig.s`` and ``NAME.rewrite.s``, each with a function ``f``. Comments at the head of the
 first say what is wrong, and then, a line each:
 
-    expect: proved | not proved | any
+    expect: proved | not proved | right    (right, and too hard or too delicate to be asked for a proof)
     options: of ``burnish verify``, as on a command line
     callees: g 2, h 1              functions from elsewhere, with their number of arguments
     input: rdi=a+1 rsi=5 a=0011    an input on which both differ; ``a``, ``b`` and ``c`` are memory, ending where a page
@@ -34,7 +34,7 @@ from native_inputs import SIZE, Kind, Signature, inputs_for, window_address
 from native_pair import GPR, RSP, STACK_SIZE, Inputs, Result, differences, native, run
 
 FOLDER = ROOT / "tests" / "files" / "verify"
-Expected = Literal["proved", "not proved", "any"]
+Expected = Literal["proved", "not proved", "right"]
 ALL = (Result("rax", 8), Result("rdx", 8), Result("xmm0", 16), Result("xmm1", 16))
 _OF_TYPE = {"int": (Result("rax", 4),), "long": (Result("rax", 8),), "_Bool": (Result("rax", 1),),
     "double": (Result("xmm0", 8),), "float": (Result("xmm0", 4),), "void": ()}  # fmt: skip

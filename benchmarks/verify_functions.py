@@ -2,9 +2,10 @@
 at least 90 % of those without loops are proved or refuted, half of them in less than 0.1 s; at least 50 % of those
 with loops are proved without a bound; and less than 10 % of all stay unknown.
 
-Names alone say which functions belong together. Types come from DWARF. Clones that gcc made with a convention of
-their own (``.isra``, ``.constprop``, ``.part``) are left out and counted. A time is from two files
-that have been read to the verdict, in a process whose solvers run.
+Names alone say which functions belong together, and callees of one name are taken to be equal
+(``--assume-same-callees``): each of them is judged by itself. Types come from DWARF. Clones that gcc made with a
+convention of their own (``.isra``, ``.constprop``, ``.part``) are left out and counted. A time is from two files that
+have been read to the verdict, in a process whose solvers run.
 
     python benchmarks/verify_functions.py [--quick] [--seed N] [--limit N] [--only PROJECT …] [--jobs N]
                                           [--timeout SECONDS] [--keep FILE]
@@ -67,7 +68,7 @@ def judge_all(pairs: Sequence[Pair], jobs: int, timeout: float, keep: Path) -> l
     by_key = {pair.name: pair for pair in pairs if (pair.project, pair.file, pair.function) not in known}
     wanted = {(pair.project, pair.file, pair.function) for pair in pairs}
     rows = [row for row in rows if (row.project, row.file, row.function) in wanted]
-    options = {"timeout_s": timeout}
+    options = {"timeout_s": timeout, "same_callees": True}
     waiting = (Task(name, p.original, p.rewrite, p.function, options) for name, p in by_key.items())
     with keep.open("a") as file:
         for task, answer in judged(waiting, jobs, timeout):

@@ -24,12 +24,15 @@ from burnish.core.verdict import Refuted, Unknown, verdict_to_json
 from burnish.pipeline.results import plain
 
 if TYPE_CHECKING:
+    from burnish.verify.decide import TestResult
+    from burnish.verify.engines import StandardEngines
+    from burnish.verify.pair import Pair
     from burnish.verify.subject import Input
 
 DECIDED = ("proved", "refuted")
 KINDS = ("proved", "refuted", "bounded", "tested", "unknown", "lost", "error")
 _MEMORY_BYTES = 12 << 30
-_GRACE_S = 20.0
+_GRACE_S = 60.0
 _TIMEOUT_S = 60.0
 _TESTS = 512
 _INPUTS = 8
@@ -133,12 +136,14 @@ class _Session:
             options.get("memory", True),
             tuple(options.get("assume", ())),
             options.get("prototype"),
+            options.get("same_callees", False),
         )
         began = time.perf_counter()
         reading = read_pair(*inputs, functions, overrides)
         if isinstance(reading, Unknown):
             return Judged("unknown", reading.reason, time.perf_counter() - began)
-        decision = decide(reading.pair, self._engines, options.get("timeout_s", _TIMEOUT_S))
+        engines = _ProofAlone(self._engines) if options.get("proof_alone") else self._engines
+        decision = decide(reading.pair, engines, options.get("timeout_s", _TIMEOUT_S))
         seconds = time.perf_counter() - began
         effort = plain(decision.effort)
         verdict = decision.verdict
@@ -156,6 +161,24 @@ class _Session:
                 self._inputs.popitem(last=False)
         self._inputs.move_to_end(path)
         return self._inputs[path]
+
+
+class _ProofAlone:
+    """Engines whose tests find nothing, but let a proof learn from what they ran: it is the proof that is judged."""
+
+    def __init__(self, engines: StandardEngines) -> None:
+        self._engines = engines
+
+    def test(self, pair: Pair, seconds: float) -> TestResult:
+        """Forgets what they found."""
+        from burnish.verify.decide import Untested
+
+        self._engines.test(pair, seconds)
+        return Untested("tests do not count")
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is theirs."""
+        return getattr(self._engines, name)
 
 
 def counted(text: str) -> None:
@@ -183,6 +206,8 @@ def judged(tasks: Iterable[Task], jobs: int, limit_s: float) -> Iterator[tuple[T
                 assert child.task is not None
                 if child.pipe in ready:
                     answer = child.answer()
+                    if answer is None:
+                        continue
                 elif time.monotonic() - child.since > limit_s + _GRACE_S:
                     answer = Judged("lost", "no answer in time", time.monotonic() - child.since)
                     child.end()
@@ -208,7 +233,7 @@ class _Child:
         self._process.start()
         theirs.close()
         self.task: Task | None = None
-        self.since = 0.0
+        self.since = time.monotonic()
         self.alive = True
 
     def give(self, waiting: Iterator[Task]) -> bool:
@@ -220,15 +245,18 @@ class _Child:
         self.pipe.send(self.task)
         return True
 
-    def answer(self) -> Judged:
-        """What it says; ``lost`` where it died."""
+    def answer(self) -> Judged | None:
+        """What it says; ``lost`` where it died. None where it says that it has started: its time counts from then."""
         try:
-            return self.pipe.recv()
+            answer = self.pipe.recv()
         except (EOFError, ConnectionError):
             self.end()
             return Judged(
                 "lost", f"its process ended ({self._process.exitcode})", time.monotonic() - self.since
             )
+        if answer is None:
+            self.since = time.monotonic()
+        return answer
 
     def end(self) -> None:
         """Ends the process."""
@@ -241,6 +269,9 @@ class _Child:
 def _serve(pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if available():
+        _session("first", _TESTS)
+    pipe.send(None)
     while True:
         try:
             task = pipe.recv()

@@ -86,25 +86,18 @@ def told(given: Counterexample) -> tuple[MemoryRegion, ...]:
 
 def parts_of(given: Counterexample) -> tuple[str, ...] | None:
     """The parts from which ``input_of`` makes such an input again; None where they are too long for a command line."""
-<<<<<<< HEAD
-=======
     memory = told(given)
     stack = given.registers.get("rsp", 0)
     usual = {("mxcsr", DEFAULT_MXCSR)}
     if stack % 16 == 8 and not any(abs(region.address - stack) < _DEEPEST for region in memory):
         usual.add(("rsp", stack))  # one stack is as good as another
->>>>>>> subject
     parts = [
         f"{name}={value:#x}"
         for name, value in given.registers.items()
         if value and name in _REGISTERS and (name, value) not in usual
     ]
     shown = 0
-<<<<<<< HEAD
-    for region in told(given):
-=======
     for region in memory:
->>>>>>> subject
         kept = region.data.rstrip(b"\0")
         shown += len(kept)
         parts.append(f"[{region.address:#x}]:{len(region.data):#x}={kept.hex()}")

@@ -1,6 +1,6 @@
 # It reads the aligned word that its byte lies in, as fast string functions do; at the start of an object
 # that lies outside, though never on another page. Right on the CPU, too careful to be required.
-# expect: any
+# expect: right
 # options: --live-out eax
         .intel_syntax noprefix
         .text

@@ -1,5 +1,5 @@
 # Control: an unsigned division by ten, by the usual product.
-# expect: proved
+# expect: right
 # options: --live-out eax
 # arguments: i32
         .intel_syntax noprefix

@@ -1,5 +1,5 @@
 # Control: the same loop with its test at the bottom.
-# expect: proved
+# expect: right
 # options: --live-out eax
 # arguments: i32
         .intel_syntax noprefix

@@ -1,5 +1,5 @@
 # Control: the direction flag is set and cleared again.
-# expect: proved
+# expect: right
 # options: --live-out eax
 # arguments: i32
         .intel_syntax noprefix

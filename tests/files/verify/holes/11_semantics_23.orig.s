@@ -1,5 +1,5 @@
 # Control: a double doubled, by sum and by product.
-# expect: proved
+# expect: right
 # options: --prototype 'double f(double)'
         .intel_syntax noprefix
         .text

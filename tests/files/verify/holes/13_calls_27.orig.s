@@ -1,5 +1,5 @@
 # Control: the absolute value by the library, whose function is known to be pure, once for twice.
-# expect: proved
+# expect: right
 # options: --live-out eax
 # callees: abs 1
         .intel_syntax noprefix
