@@ -24,8 +24,8 @@ from cosim_forms import (
     forms,
     forms_of,
     sweep,
-    sweep_general_extensions,
     sweep_immediates,
+    sweep_vex,
     testable,
 )
 from cosim_states import states
@@ -142,6 +142,6 @@ def _alike(a: int, b: int) -> bool:
 
 __all__ = [
     "CODE", "DATA", "STACK", "WINDOW", "Disagreement", "Example", "Form", "disagreements", "expected", "forms",
-    "forms_of", "state_of", "states", "states_differ", "sweep", "sweep_general_extensions", "sweep_immediates",
+    "forms_of", "state_of", "states", "states_differ", "sweep", "sweep_immediates", "sweep_vex",
     "testable",
 ]  # fmt: skip

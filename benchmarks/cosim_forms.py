@@ -18,7 +18,7 @@ from capstone import x86
 
 from burnish.core.code import Refused
 from burnish.core.image import Image
-from burnish.machine.encoding import GENERAL_EXTENSIONS, Encoding, decode
+from burnish.machine.encoding import Encoding, decode
 from burnish.machine.lift import lift
 from burnish.machine.refusals import is_trap
 
@@ -143,19 +143,6 @@ def sweep() -> Iterator[bytes]:
                 break
 
 
-def sweep_general_extensions() -> Iterator[bytes]:
-    """VEX instructions on general registers (``GENERAL_EXTENSIONS``): both sizes, with other registers, the same ones
-    and memory, and for those with an immediate some values of it."""
-    prefixes = {0: 0, 0x66: 1, 0xF3: 2, 0xF2: 3}
-    for (table, opcode, mandatory), wide in product(sorted(GENERAL_EXTENSIONS), (0, 0x80)):
-        middle = (1, 2, 3) if opcode == 0xF3 else (0, 3, 6)
-        values = range(0, 256, 7) if table == 3 else (0,)
-        other = (15,) if table == 3 else (15, 12, 4)
-        for field_, number, low, value in product(middle, other, (0xC0, 0xC3, 0xC6, 0x00, 0x06), values):
-            vex = bytes([0xC4, 0xE0 | table, wide | number << 3 | prefixes[mandatory], opcode])
-            yield vex + bytes([low | field_ << 3]) + (bytes([value]) if table == 3 else b"")
-
-
 def sweep_immediates() -> Iterator[bytes]:
     """Every instruction with a one-byte immediate, in its register form, with some sixty values of it."""
     values = sorted({*range(36), *range(0, 256, 9), 63, 64, 65, 0x1B, 0x72, 0xE4, 0xFF})
@@ -168,6 +155,25 @@ def sweep_immediates() -> Iterator[bytes]:
             if encoding is None or encoding.modrm < 0 or encoding.immediate_size != 1:
                 continue
             yield from (head + bytes([value]) for value in values)
+    for wide in (0x7B, 0xFB):
+        yield from (bytes([0xC4, 0xE3, wide, 0xF0, 0xC3, value]) for value in values)
+
+
+def sweep_vex() -> Iterator[bytes]:
+    """Encodings with a VEX prefix of three bytes, of the opcodes among which the general instructions are, and of
+    their neighbours: in every map, length and width and with every mandatory prefix, with an address-size or ``fs``
+    prefix, low and high registers, for every middle field of ModRM, with a register, memory and a fixed place."""
+    inverted = (0x04, 0x0C, 0x0F)
+    places = (0xC3, 0x03, 0x05, 0x44)
+    for opcode_map, opcode, fields in product((2, 3), range(0xF0, 0xF8), range(16)):
+        for prefix, high, source in product((b"", b"\x67", b"\x64"), (0xE0, 0), inverted):
+            second = (fields & 8) << 4 | source << 3 | fields & 7
+            head = prefix + bytes([0xC4, high | opcode_map, second, opcode])
+            for place, middle in product(places, range(8)):
+                code = head + bytes([place | middle << 3]) + bytes.fromhex("9300000000")
+                encoding = decode(code)
+                if encoding is not None:
+                    yield code[: encoding.size]
 
 
 def _classify(raw: bytes, encoding: Encoding, found: dict[str, Form], examples: int) -> Form | None:
@@ -242,9 +248,9 @@ def _runnable(raw: bytes, encoding: Encoding) -> bytes:
 
 
 _FLAG_NEEDED = {
-    "adcx": "adx", "adox": "adx", "lzcnt": "abm", "movbe": "movbe", "movdiri": "movdiri", "tzcnt": "bmi1",
-    "andn": "bmi1", "blsi": "bmi1", "blsmsk": "bmi1", "blsr": "bmi1", "bzhi": "bmi2", "mulx": "bmi2", "rorx": "bmi2",
-    "sarx": "bmi2", "shlx": "bmi2", "shrx": "bmi2",
+    "adcx": "adx", "adox": "adx", "lzcnt": "abm", "movbe": "movbe", "movdiri": "movdiri",
+    **dict.fromkeys(("andn", "bextr", "blsi", "blsmsk", "blsr", "tzcnt"), "bmi1"),
+    **dict.fromkeys(("bzhi", "mulx", "rorx", "sarx", "shlx", "shrx"), "bmi2"),
 }  # fmt: skip
 """Instructions that lift and that x86-64-v2 lacks, with their names in ``/proc/cpuinfo``: where the processor has not
 got them it stops, or does something else (``lzcnt`` is ``bsr`` there), and is no judge."""

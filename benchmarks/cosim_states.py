@@ -129,6 +129,14 @@ def _shape_operands(
     if bit_string:
         offsets = rng.integers(-2000, 2000, count).astype(np.int64).view(np.uint64)
         gpr[:, encoding.reg] = offsets
+    if encoding.vex is not None and opcode == 0xF7 and encoding.mandatory == 0:
+        # BEXTR: in most states a field that begins inside the operand, and may reach beyond its end.
+        start, length = rng.integers(0, 72, (2, count))
+        fields = (start | length << 8).astype(np.uint64)
+        control = gpr[:, encoding.vex.source]
+        gpr[:, encoding.vex.source] = np.where(
+            rng.random(count) < 0.7, control & ~np.uint64(0xFFFF) | fields, control
+        )
     if memory is None or memory.rip_relative:
         return 0
     return _place(memory, gpr, targets, rng)

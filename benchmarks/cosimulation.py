@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from burnish.core.code import Instruction
@@ -34,8 +35,8 @@ from cosim import (
     forms_of,
     states,
     sweep,
-    sweep_general_extensions,
     sweep_immediates,
+    sweep_vex,
     testable,
 )
 from cosim_llvm import disagreements_with_llvm
@@ -97,8 +98,7 @@ def main() -> int:
     began = time.perf_counter()
     paths: list[Path] = []
     if arguments.sweep:
-        found = {form.key: form for form in forms_of(sweep(), arguments.examples)}
-        found |= {form.key: form for form in forms_of(sweep_general_extensions(), 1000)}
+        found = {form.key: form for form in forms_of(chain(sweep(), sweep_vex()), arguments.examples)}
         found |= {f"{form.key}, immediates": form for form in forms_of(sweep_immediates(), 1000)}
     else:
         paths = arguments.files or [path for name in _DEFAULT if (path := _locate(name)) is not None]

@@ -19,17 +19,7 @@ from burnish.machine.lift import lift_all
 from burnish.machine.registers import gpr
 from burnish.recompile.codegen import Target
 from burnish.runtime.isolation import Executor, Status
-from cosim import (
-    CODE,
-    Example,
-    disagreements,
-    expected,
-    forms,
-    forms_of,
-    states,
-    sweep,
-    sweep_general_extensions,
-)
+from cosim import CODE, Example, disagreements, expected, forms, forms_of, states, sweep, sweep_vex
 from cosim import testable as can_run
 from cosim_llvm import disagreements_with_llvm
 from cosim_smt import disagreements_with_terms
@@ -89,28 +79,6 @@ def test_every_second_form_of_libz_agrees_when_compiled(executor: Executor) -> N
     assert compared > 250
 
 
-def test_extensions_on_general_registers_agree(executor: Executor) -> None:
-    """ANDN, BLSR and the like, in both domains: every one, with registers that are the same and with memory."""
-    found = forms_of(sweep_general_extensions(), 40)
-    refused = [form.examples[0].text for form in found if form.refused is not None]
-    assert [text for text in refused if not (text.startswith("blsi") and "[" in text)] == []
-    assert len({form.examples[0].text.split()[0] for form in found}) == 10
-    here = list(filter(can_run, found))
-    if not here:
-        pytest.skip("this processor has none of them")
-    wrong: list[str] = []
-    for form in here:
-        for number, example in enumerate(form.examples):
-            batch = states(example, 25, seed=5)
-            result = expected(executor, example, batch)
-            wrong += map(str, disagreements(example, batch, result, concrete)[:1])
-            if number == 0:
-                wrong += map(
-                    str, (disagreements_with_llvm(executor, example, batch, result, Target()) or [])[:1]
-                )
-    assert wrong == []
-
-
 @pytest.mark.parametrize("start", range(3))
 def test_a_sample_of_all_opcodes_agrees(start: int, executor: Executor) -> None:
     """Every 29th encoding of the sweep of the opcode maps."""
@@ -124,6 +92,28 @@ def test_a_sample_of_all_opcodes_agrees(start: int, executor: Executor) -> None:
         checked += 1
     assert wrong == []
     assert checked > 400
+
+
+def test_a_sample_of_bit_manipulation_agrees_in_every_domain(executor: Executor) -> None:
+    """The general instructions that are coded with VEX, with low and high registers, in memory and at a fixed place."""
+    found = list(filter(can_run, forms_of(islice(sweep_vex(), 1, None, 37), examples=1)))
+    if not found:
+        pytest.skip("needs a processor with BMI1 and BMI2")
+    wrong: list[str] = []
+    for number, form in enumerate(found):
+        (example,) = form.examples
+        batch = states(example, 10, seed=number)
+        result = expected(executor, example, batch)
+        wrong += map(str, disagreements(example, batch, result, concrete)[:1])
+        terms = disagreements_with_terms(example, batch, result)
+        assert terms is not None
+        wrong += map(str, terms[:1])
+        if number % 4 == 0:
+            wrong += map(str, (disagreements_with_llvm(executor, example, batch, result, Target()) or [])[:1])
+    assert wrong == []
+    names = {form.key.split()[0] for form in found}
+    assert len(names) == 11
+    assert names == {form.key.split()[0] for form in found[::4]}, "each must have been compiled"
 
 
 def _spoiled(change: str) -> object:

@@ -179,6 +179,7 @@ def test_other_bytes_are_no_traps(text: str) -> None:
         ("66 0f 38 00 c1", Reason.NO_MEANING), ("0f 53 c1", Reason.NO_MEANING), ("66 0f 38 dc c1", Reason.NO_MEANING),
         ("f2 ae", Reason.NO_MEANING), ("f3 a6", Reason.NO_MEANING), ("66 0f a4 c3 05", Reason.NO_MEANING),
         ("c1 d0 03", Reason.NO_MEANING), ("66 e8 00 00", Reason.NO_MEANING), ("66 0f c8", Reason.NO_MEANING),
+        ("64 48 8b 05 10 00 00 00", Reason.NO_MEANING), ("67 48 8b 05 10 00 00 00", Reason.NO_MEANING),
         ("06", Reason.UNKNOWN_BYTES), ("48", Reason.UNKNOWN_BYTES),
     ],
 )  # fmt: skip

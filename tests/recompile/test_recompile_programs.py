@@ -10,9 +10,11 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import capstone
 import pytest
 
 from burnish.core.code import Reason
+from burnish.images import load
 from burnish.pipeline.recompile import Recompilation, recompile
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -66,12 +68,18 @@ EXPECTED = {
         "main byte_in_saved relies index_first",
         {"folded": Reason.STACK_ARGUMENTS, "folded_more": Reason.STACK_ARGUMENTS},
     ),
+    "bits": Expected(
+        "bits.c",
+        "main without without32 disjoint drop_lowest drop_lowest32 lowest lowest32 up_to_lowest up_to_lowest32 left "
+        "left32 right arithmetic arithmetic32 turned turned32 turned_fixed low_bits low_bits32 field field32 folded "
+        "count single indexed",
+    ),
     "exceptions": Expected(
         "exceptions.cpp", "main middle sum_areas", {"catcher": Reason.UNWIND, "catcher.cold": Reason.UNWIND}
     ),
 }
 CASES = [
-    *(("gcc", "-O2", name) for name in EXPECTED if name != "exceptions"),
+    *(("gcc", "-O2", name) for name in EXPECTED if name not in ("exceptions", "bits")),
     *(("gcc", "-Os", name) for name in ("floats", "structs", "arguments")),
     *(("gcc", "-O0", name) for name in ("structs", "memory")),
     ("gcc", "-O3 -no-pie -fno-pie", "memory"),
@@ -108,6 +116,34 @@ def test_program_does_the_same_rebuilt(compiler: str, flags: str, name: str, tmp
     done = recompile(program, output, None, "x86-64")
     _check(done, expected)
     assert _run(output) == _run(program)
+
+
+BIT_MANIPULATION = frozenset(
+    ["andn", "blsr", "blsmsk", "blsi", "bextr", "bzhi", "shlx", "shrx", "sarx", "rorx", "mulx"]
+)
+
+
+def test_a_program_with_bit_manipulation_does_the_same_rebuilt(tmp_path: Path) -> None:
+    """Rebuilt for a processor that has not got those instructions."""
+    if not {"bmi1", "bmi2"} <= set(Path("/proc/cpuinfo").read_text().split()):
+        pytest.skip("needs BMI1 and BMI2")
+    expected = EXPECTED["bits"]
+    program = _build(tmp_path, "gcc", "-O2 -mbmi -mbmi2", PROGRAMS / expected.source)
+    assert _mnemonics(program, expected.rebuilt.split()) >= BIT_MANIPULATION
+    output = tmp_path / "rebuilt"
+    _check(recompile(program, output, None, "x86-64"), expected)
+    assert _run(output) == _run(program)
+
+
+def _mnemonics(program: Path, names: list[str]) -> set[str]:
+    image = load(program)
+    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    found: set[str] = set()
+    for bounds in image.functions:
+        if bounds.name in names:
+            code = image.read(bounds.address, bounds.size) or b""
+            found.update(mnemonic for _, _, mnemonic, _ in engine.disasm_lite(code, 0))
+    return found
 
 
 def test_tail_calls_need_no_stack(tmp_path: Path) -> None:

@@ -83,6 +83,11 @@ class Emitter:
             return general(self.encoding.rm, size, self.encoding.rex)
         return self.load(size)
 
+    def vex_register(self, size: int) -> Varnode:
+        """The general register in the additional field of a VEX prefix."""
+        assert self.encoding.vex is not None
+        return general(self.encoding.vex.source, size)
+
     def set_rm(self, value: Varnode) -> None:
         """Write ModRM's last operand: memory, or a general register."""
         if self.encoding.is_register:

@@ -27,24 +27,22 @@ class Map(IntEnum):
     THREE_3A = 3
     """After ``0F 3A``."""
     VECTOR_EXTENSION = 4
-    """VEX, EVEX or XOP: AVX and later."""
-    GENERAL_EXTENSION = 5
-    """VEX with general registers alone, as far as they have a meaning here: ``GENERAL_EXTENSIONS``."""
+    """EVEX, XOP and the other maps of VEX: AVX and later."""
+    VEX_38 = 5
+    """Map ``0F 38`` of VEX: AVX, and the general instructions of BMI1 and BMI2."""
+    VEX_3A = 6
+    """Map ``0F 3A`` of VEX: likewise."""
 
 
-GENERAL_EXTENSIONS = frozenset(
-    (
-        (2, 0xF2, 0),
-        (2, 0xF3, 0),
-        (2, 0xF5, 0),
-        (2, 0xF6, 0xF2),
-        *((2, 0xF7, prefix) for prefix in (0x66, 0xF2, 0xF3)),
-        (3, 0xF0, 0xF2),
-    )
-)
-"""Opcode map, opcode and mandatory prefix of ANDN, BLSR, BLSMSK and BLSI, BZHI, MULX, SHLX, SHRX and SARX, RORX.
-BEXTR, PEXT and PDEP, which share their opcodes, are not among them: p-code has the first wrong, and compilers do not
-use the others."""
+class Vex(NamedTuple):
+    """What a VEX prefix of three bytes says beside the bits that it shares with REX."""
+
+    source: int
+    """The field ``vvvv``: the number of one more register; 0 where there is none."""
+    length: int
+    """0 for scalars and vectors of 128 bits, 1 for those of 256."""
+    mandatory: int
+    """As ``Encoding.mandatory``, from the field ``pp``."""
 
 
 class Encoding(NamedTuple):
@@ -57,6 +55,7 @@ class Encoding(NamedTuple):
     size: int
     prefixes: bytes
     rex: int
+    """The REX byte, or of VEX the bits ``WRXB`` alone."""
     map: Map
     opcode: int
     modrm: int
@@ -67,10 +66,15 @@ class Encoding(NamedTuple):
     immediate_size: int
     moves_at: int
     moves_size: int
+    vex: Vex | None = None
+    """Of the maps ``VEX_38`` and ``VEX_3A``."""
 
     @property
     def mandatory(self) -> int:
-        """The prefix that selects among SSE instructions: F2 or F3 (the last of them), else 66, else 0."""
+        """The prefix that selects among SSE instructions: F2 or F3 (the last of them), else 66, else 0. VEX has a field
+        for it."""
+        if self.vex is not None:
+            return self.vex.mandatory
         last = max(self.prefixes.rfind(0xF2), self.prefixes.rfind(0xF3))
         return self.prefixes[last] if last >= 0 else 0x66 if 0x66 in self.prefixes else 0
 
@@ -83,8 +87,6 @@ class Encoding(NamedTuple):
     def operand_size(self) -> int:
         """Bytes of a general operand: 8 with REX.W, 2 with the prefix 66, else 4. (Byte forms say so in the
         opcode.)"""
-        if self.map is Map.GENERAL_EXTENSION:
-            return 8 if self.rex & 8 else 4
         return 8 if self.rex & 8 else 2 if 0x66 in self.prefixes else 4
 
     @property
@@ -165,6 +167,9 @@ def _two_byte() -> bytes:
 _TABLES = (_one_byte(), _two_byte(), bytes([_MODRM] * 256), bytes([_MODRM | _IMM8] * 256))
 
 
+_VEX_MANDATORY = (0, 0x66, 0xF3, 0xF2)
+
+
 def decode(code: bytes, offset: int = 0) -> Encoding | None:
     """The shape of the instruction at ``offset``; None where the bytes are none, or end too early."""
     try:
@@ -205,7 +210,8 @@ def _decode(code: bytes, start: int) -> Encoding | None:
 
 
 def _vector_extension(code: bytes, start: int, at: int, prefixes: bytes) -> Encoding | None:
-    """VEX, EVEX and XOP: only the length matters but for ``GENERAL_EXTENSIONS``, for all others are refused."""
+    """VEX, EVEX and XOP. Only the length matters, for all are refused, except in the two maps of VEX that have general
+    instructions."""
     kind = code[at]
     if kind == 0xC5:
         table, header = 1, 2
@@ -220,31 +226,27 @@ def _vector_extension(code: bytes, start: int, at: int, prefixes: bytes) -> Enco
         layout = _MODRM
     if layout == _INVALID:
         return None
-    after = at + header + 1
-    if kind == 0xC4 and (general := _general_extension(code, at, prefixes)) is not None:
-        mandatory, rex = general
-        # What 66 means here is not the size, and a prefix of that name before VEX would be an error.
-        implied = prefixes + (bytes([mandatory]) if mandatory else b"")
-        return _operands(code, start, after, implied, rex, Map.GENERAL_EXTENSION, opcode, layout)
-    return _operands(code, start, after, prefixes, 0, Map.VECTOR_EXTENSION, opcode, layout)
-
-
-def _general_extension(code: bytes, at: int, prefixes: bytes) -> tuple[int, int] | None:
-    """The mandatory prefix and the bits of REX that a three-byte VEX stands for, of one of ``GENERAL_EXTENSIONS``."""
-    first, second, opcode = code[at + 1], code[at + 2], code[at + 3]
-    mandatory = (0, 0x66, 0xF3, 0xF2)[second & 3]
-    if (first & 0x1F, opcode, mandatory) not in GENERAL_EXTENSIONS or second & 4:
-        return None
-    if prefixes.strip(b"\x64\x65\x67\x2e\x36\x3e\x26"):
-        return None
-    extension = code[at + 4] >> 3 & 7
-    if (opcode == 0xF3 and extension not in (1, 2, 3)) or (opcode == 0xF0 and second & 0x78 != 0x78):
-        return None
-    return mandatory, 0x40 | second >> 4 & 8 | ~first >> 5 & 7
+    end = at + header + 1
+    if kind == 0xC4 and table in (2, 3):
+        # R, X, B and vvvv are stored inverted.
+        first, second = code[at + 1] ^ 0xE0, code[at + 2] ^ 0x78
+        rex = second >> 4 & 8 | first >> 5
+        vex = Vex(second >> 3 & 15, second >> 2 & 1, _VEX_MANDATORY[second & 3])
+        opcode_map = Map.VEX_38 if table == 2 else Map.VEX_3A
+        return _operands(code, start, end, prefixes, rex, opcode_map, opcode, layout, vex)
+    return _operands(code, start, end, prefixes, 0, Map.VECTOR_EXTENSION, opcode, layout)
 
 
 def _operands(
-    code: bytes, start: int, at: int, prefixes: bytes, rex: int, opcode_map: Map, opcode: int, layout: int
+    code: bytes,
+    start: int,
+    at: int,
+    prefixes: bytes,
+    rex: int,
+    opcode_map: Map,
+    opcode: int,
+    layout: int,
+    vex: Vex | None = None,
 ) -> Encoding:
     modrm = sib = -1
     displacement = moves_at = moves_size = 0
@@ -272,7 +274,7 @@ def _operands(
     at += size
     return Encoding(
         at - start, prefixes, rex, opcode_map, opcode, modrm, sib, displacement, immediate, size, moves_at,
-        moves_size,
+        moves_size, vex,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from burnish.core.pcode import Varnode
+from burnish.machine.bit_manipulation import VEX_UNDEFINED_FLAGS
 from burnish.machine.emit import general
 from burnish.machine.encoding import Encoding, Map, decode
 from burnish.machine.shifts import DOUBLE_SHIFTS, SHIFTS
@@ -26,7 +27,6 @@ _BY_OPCODE: dict[tuple[Map, int], frozenset[str]] = {
     **dict.fromkeys(((Map.TWO, 0xAF), (Map.ONE, 0x69), (Map.ONE, 0x6B)), _RESULT),  # IMUL
     **dict.fromkeys(((Map.TWO, 0xA3), (Map.TWO, 0xAB), (Map.TWO, 0xB3), (Map.TWO, 0xBB)), _ALL - {"cf", "zf"}),  # BT
     (Map.TWO, 0xBA): _ALL - {"cf", "zf"},
-    **dict.fromkeys(((Map.GENERAL_EXTENSION, op) for op in (0xF2, 0xF3, 0xF5)), frozenset({"pf"})),  # ANDN, BLSR, BZHI
 }  # fmt: skip
 
 
@@ -61,6 +61,8 @@ def undefined_results(raw: bytes) -> tuple[UndefinedResult, ...]:
 
 def _undefined(encoding: Encoding, count: int | None) -> frozenset[str]:
     opcode_map, opcode = encoding.map, encoding.opcode
+    if encoding.vex is not None:
+        return VEX_UNDEFINED_FLAGS.get((opcode_map, opcode, encoding.mandatory), _NONE)
     if opcode_map is Map.TWO and opcode in (0xBC, 0xBD):
         counting = encoding.mandatory == 0xF3
         return frozenset({"of", "sf", "pf"}) if counting else _ALL - {"zf"}

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
+from burnish.machine.bit_manipulation import vex_speller
 from burnish.machine.bits import BIT_SPELLERS
 from burnish.machine.emit import CF, OF, Emitter, const, general
 from burnish.machine.encoding import Encoding, Map
@@ -36,7 +37,9 @@ class UnspeakableError(Exception):
 def spell(emitter: Emitter) -> bool:
     """Write the instruction's operations, or return False and write nothing."""
     encoding = emitter.encoding
-    speller = _SPELLERS.get((encoding.map, encoding.opcode))
+    speller = (
+        _SPELLERS.get((encoding.map, encoding.opcode)) if encoding.vex is None else vex_speller(encoding)
+    )
     return speller is not None and speller(emitter)
 
 

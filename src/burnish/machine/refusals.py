@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from burnish.core.code import Reason
+from burnish.machine.bit_manipulation import vex_speller
 from burnish.machine.encoding import Encoding, Map, decode
 
 Row = tuple[Reason, str]
@@ -39,8 +40,6 @@ _BY_EXTENSION: dict[tuple[Map, int, int, bool], Row] = {
     **{(Map.TWO, 0xAE, k, False): _SYSTEM for k in (0, 1, 4, 5, 6, 7)},
     **{(Map.TWO, 0xC7, k, register): _SYSTEM for k in range(8) for register in (False, True)},
     (Map.TWO, 0xC7, 1, False): _ATOMIC,
-    # BLSI of memory: p-code reads its operand again after the destination, which may be a part of the address.
-    (Map.GENERAL_EXTENSION, 0xF3, 3, False): (Reason.NO_MEANING, "blsi of memory"),
     # Rotations through carry by more than one.
     **{
         (Map.ONE, op, k, register): (Reason.NO_MEANING, "a rotation through carry by more than one")
@@ -72,6 +71,12 @@ _UNDEFINED_WORDS = frozenset(
 _NO_REPEAT = frozenset(((Map.TWO, 0xC3), (Map.THREE_38, 0xF0), (Map.THREE_38, 0xF1)))
 """MOVNTI and MOVBE. (CRC32, which shares MOVBE's opcodes, has no meaning in p-code.)"""
 
+_VEX: dict[tuple[Map, int, int], Row] = {
+    (Map.VEX_38, 0xF5, 0xF2): (Reason.NO_MEANING, "pdep"),
+    (Map.VEX_38, 0xF5, 0xF3): (Reason.NO_MEANING, "pext"),
+}
+"""Instructions coded with VEX that are no vector instructions, by the mandatory prefix too."""
+
 _STRING = frozenset((*range(0xA4, 0xA8), *range(0xAA, 0xB0)))
 
 
@@ -81,6 +86,8 @@ def refusal(encoding: Encoding) -> Row | None:
     opcode_map, opcode = encoding.map, encoding.opcode
     if opcode_map is Map.VECTOR_EXTENSION:
         return Reason.AVX, ""
+    if encoding.vex is not None and vex_speller(encoding) is None:
+        return _VEX.get((opcode_map, opcode, encoding.mandatory), (Reason.AVX, ""))
     if 0xF0 in encoding.prefixes:
         return Reason.ATOMIC, "lock"
     if encoding.modrm >= 0:
@@ -120,6 +127,8 @@ def _prefixed(encoding: Encoding) -> Row | None:
         return Reason.NO_MEANING, "a string instruction with an unusual address"
     if 0x67 in prefixes and encoding.is_rip_relative:
         return Reason.NO_MEANING, "an address relative to eip"
+    if 0x64 in prefixes and encoding.is_rip_relative:
+        return Reason.NO_MEANING, "an address relative to rip and fs"
     # Intel processors ignore the operand-size prefix of a near branch, AMD's do not; REX.W settles it.
     near = (
         (opcode_map, opcode) in _BRANCHES
