@@ -1,7 +1,7 @@
 """A solver's own process: ``python -m burnish.verify.solve.worker NAME MEMORY_BYTES``.
 
 Requests come on standard input, replies go to standard output, each as a length of four bytes and a marshalled value.
-A request is ``(nodes, roots, deadline, number)``, the deadline by the monotonic clock; its reply begins with the number.
+A request is ``(nodes, roots, deadline, number)``, the deadline by the monotonic clock; replies begin with ``number``.
 An empty request that comes while the solver works stops it, and is ignored otherwise. The first thing sent is
 ``(0, "ready", None)`` or ``(0, "missing", what)``. The end of the input ends the process.
 """
