@@ -27,14 +27,15 @@ _CELLS_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """One way to put the query. ``exact`` is False where there can be models that are none of the query. ``seconds``
+    """One way to put the query. ``open`` says what it leaves open, so that there can be models that are none of the
+    query; empty for none. ``seconds``
     is how long it is worth trying, None for as long as there is; and of what there is, no more than ``share``.
     ``restore`` turns a model into one of the query's own names. ``by`` is who says so where the encoding is false on
     its face: ``()`` for folding alone."""
 
     name: str
     assertions: tuple[Term, ...]
-    exact: bool = True
+    open: str = ""
     seconds: float | None = None
     share: float = 1.0
     restore: Callable[[Model], Model] = lambda model: model
@@ -43,17 +44,18 @@ class Encoding:
 
 def encodings(assertions: Sequence[Term]) -> Iterator[Encoding]:
     """The ways to put a query, in the order to try them. Those that cost are made when they are asked for."""
-    exact = not any(term.op is Op.FLOAT for term in subterms(*assertions))
+    floats = any(term.op is Op.FLOAT for term in subterms(*assertions))
+    left_open = "what floating-point operations compute" if floats else ""
     arrays = tuple(lower(assertions))
     cells = in_cells(arrays)
     if cells is None:
-        yield from _of_numbers(Encoding("plain", arrays, exact), assertions)
+        yield from _of_numbers(Encoding("plain", arrays, left_open), assertions)
         return
     # Solvers mostly take one to two orders of magnitude less time for cells.
     yield from _of_numbers(
-        Encoding("cells", cells.assertions, exact, share=_CELLS_SHARE, restore=cells.restored), ()
+        Encoding("cells", cells.assertions, left_open, share=_CELLS_SHARE, restore=cells.restored), ()
     )
-    yield Encoding("arrays", arrays, exact)
+    yield Encoding("arrays", arrays, left_open)
 
 
 def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding]:
@@ -72,7 +74,7 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
         yield replace(main, name="ones by masks", assertions=masks, seconds=2 * QUICK_SECONDS)
     if hard:
         products = tuple(uninterpreted(normal))
-        yield replace(polynomials, assertions=products, exact=False, seconds=2 * QUICK_SECONDS)
+        yield replace(polynomials, assertions=products, open="products", seconds=2 * QUICK_SECONDS)
     if normal != main.assertions:
         yield replace(main, share=main.share / 2)
         yield polynomials

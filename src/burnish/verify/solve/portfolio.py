@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from burnish.verify.solve.backend import Reply
 from burnish.verify.solve.flat import Flat
-from burnish.verify.solve.process import SolverProcess, request
+from burnish.verify.solve.process import SolverProcess
 
 HEAD_START_SECONDS = 0.05
 """How long the first solver is alone: most queries are decided by then, and cost one core."""
@@ -96,7 +96,7 @@ class Race:
             self._finish(attempt, ("undecided", "out of time"))
             return
         try:
-            attempt.process.submit(request(self.flat, self.deadline))
+            attempt.process.submit(self.flat, self.deadline)
             attempt.running = True
         except OSError:
             self._died(attempt, f"{attempt.process.name} ended")

@@ -20,12 +20,6 @@ GRACE_SECONDS = 1.0
 busy machine."""
 
 
-def request(flat: Flat, deadline: float) -> bytes:
-    """What is sent to have a query solved before ``deadline`` (``time.monotonic``, one clock for all processes)."""
-    data = marshal.dumps((flat.nodes, flat.roots, float(deadline)))
-    return len(data).to_bytes(4, "little") + data
-
-
 class SolverProcess:
     """One solver in a child process, for one query at a time.
 
@@ -39,6 +33,7 @@ class SolverProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._received = bytearray()
         self._greeted = False
+        self._number = 0
         self._cancelled_at: float | None = None
         self.busy = False
 
@@ -63,8 +58,9 @@ class SolverProcess:
         except OSError as error:
             raise HostError(f"A process for {self.name} cannot be started: {error.strerror}.") from error
 
-    def submit(self, data: bytes) -> None:
-        """Sends a request, and starts a child if need be. What the child was doing is given up.
+    def submit(self, flat: Flat, deadline: float) -> None:
+        """Sends a query to be answered by the deadline (``time.monotonic``: one clock for all), and starts a child if
+        need be. What the child was doing is given up.
 
         Raises ``BrokenPipeError`` if the child dies over it."""
         self._settle()
@@ -72,8 +68,10 @@ class SolverProcess:
         assert self._process is not None and self._process.stdin is not None
         self.busy = True
         self._cancelled_at = None
+        self._number += 1
+        data = marshal.dumps((flat.nodes, flat.roots, float(deadline), self._number))
         descriptor = self._process.stdin.fileno()
-        left = memoryview(data)
+        left = memoryview(len(data).to_bytes(4, "little") + data)
         while left:
             left = left[os.write(descriptor, left) :]
 
@@ -102,7 +100,11 @@ class SolverProcess:
         if not part:
             raise EOFError(self._ending())
         self._received += part
-        while (reply := self._take()) is not None:
+        while (taken := self._take()) is not None:
+            number, reply = taken
+            if number != (self._number if self._greeted else 0):
+                # An answer to another question must not pass for one to this.
+                raise EOFError(f"{self.name} answered out of turn")
             if self._greeted:
                 self.busy = False
                 return reply
@@ -111,15 +113,15 @@ class SolverProcess:
             self._greeted = True
         return None
 
-    def _take(self) -> Reply | None:
+    def _take(self) -> tuple[int, Reply] | None:
         if len(self._received) < 4:
             return None
         end = 4 + int.from_bytes(self._received[:4], "little")
         if len(self._received) < end:
             return None
-        reply: Reply = marshal.loads(bytes(self._received[4:end]))
+        number, kind, content = marshal.loads(bytes(self._received[4:end]))
         del self._received[:end]
-        return reply
+        return number, (kind, content)
 
     def _ending(self) -> str:
         assert self._process is not None

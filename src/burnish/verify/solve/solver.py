@@ -214,10 +214,12 @@ class Votes:
                 if satisfies(model, self.query):
                     self.sat[name] = model
                     return True
-                if encoding.exact:
+                if not encoding.open:
                     self.doubts.append(f"the model of {name} does not satisfy the query")
+                elif encoding.open != "products":
+                    self.doubts.append(f"{encoding.open} is left open, and matters")
                 # A model of an approximation says no more than that another would be found, too.
-                return not encoding.exact
+                return bool(encoding.open)
             case _:
                 return False
 
@@ -236,7 +238,11 @@ class Votes:
 
     def note(self, attempt: Attempt) -> None:
         """Notes why a solver has no answer."""
-        if attempt.reply is not None and attempt.reply[0] == "undecided":
+        if (
+            attempt.reply is not None
+            and attempt.reply[0] == "undecided"
+            and attempt.reply[1] != "interrupted"
+        ):
             self.doubts.append(f"{attempt.process.name}: {attempt.reply[1]}")
 
     def answer(self) -> Answer:

@@ -1,9 +1,9 @@
 """A solver's own process: ``python -m burnish.verify.solve.worker NAME MEMORY_BYTES``.
 
 Requests come on standard input, replies go to standard output, each as a length of four bytes and a marshalled value.
-A request is ``(nodes, roots, deadline)``, the deadline by the monotonic clock; an empty one that comes while the solver
-works stops it, and is ignored otherwise. The first thing sent is ``("ready", None)`` or ``("missing", what)``. The end
-of the input ends the process.
+A request is ``(nodes, roots, deadline, number)``, the deadline by the monotonic clock; replies begin with ``number``.
+An empty request that comes while the solver works stops it, and is ignored otherwise. The first thing sent is
+``(0, "ready", None)`` or ``(0, "missing", what)``. The end of the input ends the process.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def _read(descriptor: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _write(descriptor: int, reply: Reply) -> None:
-    plain: Any = reply
+def _write(descriptor: int, number: int, reply: Reply) -> None:
+    plain: Any = (number, *reply)
     data = marshal.dumps(plain)
     left = memoryview(len(data).to_bytes(4, "little") + data)
     while left:
@@ -60,10 +60,8 @@ def _package(name: str, memory_bytes: int, cancel: int) -> Package:
     return Z3(memory_bytes, cancel)
 
 
-def _answer(package: Package, request: bytes) -> tuple[Reply, bool]:
+def _answer(package: Package, flat: Flat, deadline: float) -> tuple[Reply, bool]:
     """The reply, and whether the process is fit for another query."""
-    nodes, roots, deadline = marshal.loads(request)
-    flat = Flat(nodes, roots)
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         return ("undecided", "out of time"), True
@@ -95,18 +93,19 @@ def main(name: str, memory_bytes: int) -> None:
     try:
         package = _package(name, memory_bytes, 0)
     except ImportError as error:
-        _write(out, ("missing", str(error)))
+        _write(out, 0, ("missing", str(error)))
         return
     limit = _mapped_bytes() + memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    _write(out, ("ready", None))
+    _write(out, 0, ("ready", None))
     fit = True
     while fit:
         package.prepare()
         size = int.from_bytes(_read(0, 4), "little")
         if size:
-            reply, fit = _answer(package, _read(0, size))
-            _write(out, reply)
+            nodes, roots, deadline, number = marshal.loads(_read(0, size))
+            reply, fit = _answer(package, Flat(nodes, roots), deadline)
+            _write(out, number, reply)
 
 
 if __name__ == "__main__":
