@@ -1,9 +1,9 @@
 """Claim: native tests run at least 10^6 executions of a rewrite a second on one core, and most wrong rewrites are told
 apart in under 10 ms, all included: placing the code, running it, comparing.
 
-Rates are of processor time (of both processes) and of whole calls from Python, once the original is prepared: the median of several, for an unchanged copy as the
-rewrite, so that every input is run and compared. Times to a counterexample are those of mutants: one bit of one
-instruction's bytes changed, as far as that can still be lifted.
+Rates are of processor time (of both processes) and of whole calls from Python, once the original is prepared: the
+median of several, for an unchanged copy as the rewrite, so that every input is run and compared. Times
+to a counterexample are those of mutants: one bit of one instruction changed, as far as that can still be lifted.
 
     python benchmarks/trial_throughput.py [--tests N] [--repeat N] [--mutants N] [--seed N]
 """

@@ -96,6 +96,13 @@ def test_the_store_is_bounded(magic: Pair, tmp_path: Path) -> None:
     assert kept[0].registers == {"rdi": 49}
 
 
+def test_a_scaled_index_with_a_small_number_is_no_address(
+    assembled: Callable[..., Pair], bench: Bench
+) -> None:
+    pair = assembled("lea eax, [rdi*4 + 32]\nret", "lea eax, [rdi + 8]\nshl eax, 2\nret", EAX)
+    assert run_trials(pair, bench, count=100).tested >= 100
+
+
 def test_conditions_hold_of_every_input(assembled: Callable[..., Pair], bench: Bench) -> None:
     pair = assembled("mov eax, 1\nret", "xor eax, eax\ncmp edi, 10\nseta al\nret", EAX)
     assert run_trials(pair, bench).counterexample is not None

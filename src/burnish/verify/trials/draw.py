@@ -181,7 +181,13 @@ def _point_beside(shape: Shape, values: Words, source: Source) -> None:
         chosen = np.flatnonzero(source.random(rows) < 0.08)
         goals = np.array([shape.areas[target].pointer for target in targets], np.uint64)
         steps = source.integers(0, 9, len(chosen), np.uint64) << source.integers(0, 4, len(chosen), np.uint64)
+        steps &= _steps_allowed(shape)
         values[chosen, place] = goals[source.integers(0, len(goals), len(chosen))] + steps
+
+
+def _steps_allowed(shape: Shape) -> np.uint64:
+    """A mask. At calls, words of memory are taken for addresses in frames only where they are aligned."""
+    return np.uint64(~7 & (1 << 64) - 1 if shape.calls else (1 << 64) - 1)
 
 
 def _pointers(shape: Shape, area: Area, rows: int, source: Source) -> Words:
@@ -192,6 +198,7 @@ def _pointers(shape: Shape, area: Area, rows: int, source: Source) -> Words:
         steps = source.integers(0, 16, rows, np.uint64)
         coarse = source.random(rows) < 0.6
         steps[coarse] &= np.uint64(0xC)
+        steps &= _steps_allowed(shape)
         shifted = kind < 0.12
         values[shifted] += steps[shifted]
     if len(shape.areas) > 1:
@@ -200,6 +207,7 @@ def _pointers(shape: Shape, area: Area, rows: int, source: Source) -> Words:
         )
         steps = source.integers(0, 9, rows, np.uint64) << source.integers(0, 4, rows, np.uint64)
         steps[source.random(rows) < 0.4] = 0
+        steps &= _steps_allowed(shape)
         aliased = (kind > 0.85) & (kind < 0.97)
         values[aliased] = (others[source.integers(0, len(others), rows)] + steps)[aliased]
     values[kind > 0.985] = 0

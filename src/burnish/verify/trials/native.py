@@ -173,7 +173,7 @@ class _Transplant:
             address = self._address + table
         elif place is not None:
             address = self._arena.addresses[place.data.name] + place.offset
-        elif bare and b"\x64" not in encoding.prefixes:
+        elif bare and b"\x64" not in encoding.prefixes and self._side.image.segment_at(target) is not None:
             raise CannotRunError(f"an address, {target:#x}, of which it is not known what lies there")
         else:
             return

@@ -226,7 +226,7 @@ def _memory_difference(view: View, one: BatchResult, other: BatchResult, row: in
             left, right = (
                 int.from_bytes(held[max(word, 0) : word + size].tobytes(), "little") for held in (mine, its)
             )
-            if view.dead.holds(left) and view.dead.holds(right):
+            if _in_frames(view.dead, mine, its, first + at):
                 continue
             if word >= 0 and size == 8 and view.is_nan_pair(left, right, 8):
                 continue
@@ -235,6 +235,15 @@ def _memory_difference(view: View, one: BatchResult, other: BatchResult, row: in
                 f"{int(its[first + at]):#x} in the rewrite."
             )
     return ""
+
+
+def _in_frames(dead: Dead, mine: NDArray[np.uint8], its: NDArray[np.uint8], at: int) -> bool:
+    """True if the byte belongs to a word, aligned or not, that holds an address in the dead frame in both."""
+    for start in range(max(at - 7, 0), min(at, len(mine) - 8) + 1):
+        left, right = (int.from_bytes(held[start : start + 8].tobytes(), "little") for held in (mine, its))
+        if dead.holds(left) and dead.holds(right):
+            return True
+    return False
 
 
 def _window_pairs(
