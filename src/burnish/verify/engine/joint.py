@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Any, Protocol
 
 from burnish.core.code import Label
@@ -23,26 +22,20 @@ from burnish.core.verdict import Bounded, Proved, Unknown
 from burnish.domains.smt.build import (
     FALSE,
     TRUE,
-    add,
     and_,
     apply,
-    const,
-    eq,
-    extract,
     memory,
     not_,
     or_,
-    select,
-    ule,
-    ult,
     var,
 )
 from burnish.domains.smt.meaning import MeaninglessError
-from burnish.domains.smt.terms import Op, Term, subterms
-from burnish.verify.engine.addresses import ENTRY_RSP, OBJECT, UndecidedAccessError, object_address
+from burnish.domains.smt.terms import Op, Term
+from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.axioms import axioms, extents
 from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
 from burnish.verify.engine.cover import facts, uncovered
-from burnish.verify.engine.execute import Access, Log, Names, UnmodelledError, constant_memory
+from burnish.verify.engine.execute import Access, Log, Names, UnmodelledError
 from burnish.verify.engine.points import AtCall, AtReturn, AtTrap, Exit, Point, Region, Where
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.state import RETURN_ADDRESS, State
@@ -53,9 +46,6 @@ _STEPS = 400
 """Joint steps, at most."""
 _MORE_STACK = 64 << 10
 """Bytes of stack that a rewrite may need beyond what the original needs: who uses the rest of it is not known."""
-_LARGEST_CONSTANT = 4096
-"""Bytes of a constant object whose contents a query is told."""
-_STACK_LOW, _STACK_TOP = 1 << 21, 1 << 47
 
 
 class Solves(Protocol):
@@ -216,7 +206,7 @@ class Prover:
         more = replace(
             joint,
             conditions=(*joint.conditions, *dict.fromkeys(known)),
-            facts=(*joint.facts, *facts(original.accesses, self._extents())),
+            facts=(*joint.facts, *facts(original.accesses, extents(self.pair))),
             accesses=(*joint.accesses, *original.accesses),
             pending=(*joint.pending, *rewrite.accesses),
         )
@@ -235,16 +225,11 @@ class Prover:
     def settle(self, here: Joint) -> Joint:
         """Both are at points that belong together: every access of the rewrite must be covered by now."""
         writes = self.specification.memory
-        open_ = uncovered(here.accesses, here.pending, self._extents(), writes=writes, pages=False)
+        open_ = uncovered(here.accesses, here.pending, extents(self.pair), writes=writes, pages=False)
         if open_ and not isinstance(self.ask((*here.conditions, or_(*open_))), Unsat):
-            open_ = uncovered(here.accesses, here.pending, self._extents(), writes=writes)
+            open_ = uncovered(here.accesses, here.pending, extents(self.pair), writes=writes)
             self.require(here, or_(*open_), "the rewrite may access memory where the original does not")
         return replace(here, accesses=(), pending=())
-
-    def _extents(self) -> dict[str, int]:
-        sides = (self.pair.original, self.pair.rewrite)
-        places = [place for side in sides for place in (*side.places.values(), *side.slots.values())]
-        return {place.data.name: place.data.size for place in places}
 
     def _pair(self, joint: Joint, first: Exit, second: Exit, alone: bool) -> list[Joint]:
         """What must hold where both exits are taken, and where it goes on."""
@@ -365,9 +350,9 @@ class Prover:
         answer = self.ask(assertions)
         if isinstance(answer, Unsat):
             return
-        axioms = self.axioms((*assertions, *here.facts))
-        if here.facts or axioms:
-            answer = self.ask((*assertions, *here.facts, *axioms))
+        more = (*here.facts, *self.axioms((*assertions, *here.facts)))
+        if more:
+            answer = self.ask((*assertions, *more))
         match answer:
             case Unsat():
                 return
@@ -388,36 +373,7 @@ class Prover:
 
     def axioms(self, roots: Sequence[Term]) -> list[Term]:
         """What holds of every run, as far as it is about variables that occur in ``roots``."""
-        found = [
-            eq(extract(ENTRY_RSP, 0, 4), const(8, 4)),
-            ule(const(_STACK_LOW, 64), ENTRY_RSP),
-            ult(ENTRY_RSP, const(_STACK_TOP, 64)),
-        ]
-        extents = self._extents()
-        constants = {**self.pair.original.constants, **self.pair.rewrite.constants}
-        named: set[str] = set()
-        for term in subterms(*roots):
-            if term.op is Op.VAR and term.name.startswith(OBJECT):
-                named.add(term.name.removeprefix(OBJECT))
-            elif term.op is Op.MEMORY and term.name.startswith("constant "):
-                name = term.name.removeprefix("constant ")
-                data = constants.get(name, b"")
-                if len(data) <= _LARGEST_CONSTANT:
-                    table = constant_memory(name)
-                    found += [eq(select(table, const(k, 64)), const(byte, 8)) for k, byte in enumerate(data)]
-        placed = sorted(name for name in named if name in extents)
-        for name in placed:
-            room = const(_STACK_TOP - 2 * 4096 - extents[name], 64)
-            found.append(ule(add(object_address(name), const(-4096, 64)), room))
-        for one, other in combinations(placed, 2):
-            first, second = object_address(one), object_address(other)
-            found.append(
-                or_(
-                    ule(add(first, const(extents[one], 64)), second),
-                    ule(add(second, const(extents[other], 64)), first),
-                )
-            )
-        return found
+        return axioms(self.pair, roots)
 
 
 def _parts(condition: Term) -> tuple[Term, ...]:
