@@ -9,6 +9,7 @@ import pytest
 
 from burnish.core.specification import LiveOut, Specification
 from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.verify.engine.joint import Proof
 from burnish.verify.loops.invariants import Invariants, check, from_json, to_json
 from burnish.verify.loops.prove import prove_loops
 from burnish.verify.loops.unroll import prove_unrolled
@@ -32,7 +33,7 @@ BUBBLE = (
 COUNT = "unsigned f(unsigned n){unsigned s=0;for(unsigned i=0;i<n;i++)s+=3;return s;}"
 
 
-def prove(pair: Pair, solver: Solver, kinds: str, bound: int = 0):  # noqa: ANN201 - a Proof
+def prove(pair: Pair, solver: Solver, kinds: str, bound: int = 0) -> Proof:
     return prove_loops(pair, solver, time.monotonic() + PATIENCE_S, states(kinds), bound=bound)
 
 
@@ -80,9 +81,10 @@ def test_wrong_loops_are_not_proved(make_pair: MakePair, solver: Solver, change:
 
 
 RESULT = Specification((LiveOut("rax", 4),), source="option")
-BITS = "xor eax, eax\n1: test edi, edi\nje 2f\nlea ecx, [rdi-1]\nand edi, ecx\ninc eax\njmp 1b\n2: ret"
-BITS_OF_A_BYTE = "and edi, 15\nxor eax, eax\n1: test edi, edi\nje 2f\nlea ecx, [rdi-1]\nand edi, ecx\ninc eax\njmp 1b\n2: ret"
-EIGHT_BITS = "xor eax, eax\n1: test edi, edi\nje 2f\ncmp eax, 8\njae 2f\nlea ecx, [rdi-1]\nand edi, ecx\ninc eax\njmp 1b\n2: ret"
+_ROUNDS = "lea ecx, [rdi-1]\nand edi, ecx\ninc eax\njmp 1b\n2: ret"
+BITS = f"xor eax, eax\n1: test edi, edi\nje 2f\n{_ROUNDS}"
+BITS_OF_FOUR = f"and edi, 15\nxor eax, eax\n1: test edi, edi\nje 2f\n{_ROUNDS}"
+EIGHT_BITS = f"xor eax, eax\n1: test edi, edi\nje 2f\ncmp eax, 8\njae 2f\n{_ROUNDS}"
 
 
 def test_a_population_count_that_is_right_for_eight_rounds_is_bounded_at_most(solver: Solver) -> None:
@@ -93,7 +95,7 @@ def test_a_population_count_that_is_right_for_eight_rounds_is_bounded_at_most(so
 
 
 def test_unrolling_to_the_end_is_a_proof(solver: Solver) -> None:
-    pair = Pair(assembled(BITS_OF_A_BYTE), assembled("and edi, 15\npopcnt eax, edi\nret"), RESULT)
+    pair = Pair(assembled(BITS_OF_FOUR), assembled("and edi, 15\npopcnt eax, edi\nret"), RESULT)
     proof = prove_unrolled(pair, solver, time.monotonic() + PATIENCE_S, 4)
     assert isinstance(proof.verdict, Proved), proof.verdict
     assert prove_unrolled(pair, solver, time.monotonic() + PATIENCE_S, 3).verdict == Bounded(3)
