@@ -56,21 +56,12 @@ def entry_values(live: int, written: int) -> tuple[Value, ...]:
 
 def columns(samples: Sequence[Sample], values: Sequence[Value], width: int) -> dict[Value, Numbers]:
     """What of ``values`` counts in relations of a width, with its value in each sample: parts of that width, and, at
-    64 bits, what 32 bits are when extended. An extension of a part of a register is there only where the register held
-    it always. ``values`` that some sample lacks are left out."""
+    64 bits, what 32 bits are when extended. ``values`` that some sample lacks are left out."""
     found: dict[Value, Numbers] = {}
     for value in values:
-        numbers = [sample[value] for sample in samples]
-        if any(number is None for number in numbers):
-            continue
-        for part in _parts(value, width):
-            if part == value:
-                part_numbers = numbers
-            else:
-                part_numbers = [sample[part] for sample in samples]
-                if part.extended and value.size == 8 and value.side != "e" and part_numbers != numbers:
-                    continue
-            found[part] = np.array(part_numbers, np.uint64)
+        if all(sample[value] is not None for sample in samples):
+            for part in _parts(value, width):
+                found[part] = np.array([sample[part] for sample in samples], np.uint64)
     return found
 
 
@@ -83,8 +74,9 @@ def _parts(value: Value, width: int) -> Iterator[Value]:
     elif width == 64 and size >= 4:
         if size == 8:
             yield value
-        yield Value(side, cell, offset, 4, "zext")
-        yield Value(side, cell, offset, 4, "sext")
+        if size == 4 or side == "e":
+            yield Value(side, cell, offset, 4, "zext")
+            yield Value(side, cell, offset, 4, "sext")
     elif size >= step:
         yield Value(side, cell, offset, step)
 
@@ -98,10 +90,10 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
         before = first.setdefault(numbers.tobytes(), value)
         if (numbers == numbers[0]).all():
             found.append(Affine(((1, value),), -int(numbers[0]) % (1 << width), width))
-        elif before != value:
+        elif before != value and not (before.extended and _place(before) == _place(value)):
             found.append(Affine((((1 << width) - 1, before), (1, value)), 0, width))
     fixed = {relation.lead for relation in found}
-    free = [value for value in table if value not in fixed]
+    free = [value for value in dict.fromkeys(first.values()) if value not in fixed]
     if free:
         ones = np.ones(len(table[free[0]]), np.uint64)
         for relation in relations(np.column_stack([ones, *(table[value] for value in free)]), width):
@@ -151,7 +143,7 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
     }
     wanted = [v for v in values if v.size <= 8 and not (v.side == "e" and v.cell in PRESERVED)]
     found: list[Order] = []
-    for width in (32, 64):
+    for width in (64, 32):
         table = columns(samples, wanted, width)
         sign = np.uint64(1 << (width - 1))
         kinds = {
@@ -159,9 +151,15 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
             for value, numbers in table.items()
             if _place(value) not in known and not value.extended
         }
+        known |= {_place(value) for value, kind in kinds.items() if kind is not None}
         for value in [v for v, kind in kinds.items() if kind is not None]:
-            if kinds[value] is _Kind.COUNT and (table[value] < sign).all():
-                found.append(Order(value, Comparison.BELOW, int(sign)))
+            if kinds[value] is _Kind.COUNT:
+                limits = (1 << 31, int(sign)) if width == 32 else (1 << 31, 1 << 32, int(sign))
+                found.extend(
+                    Order(value, Comparison.BELOW, limit)
+                    for limit in dict.fromkeys(limits)
+                    if (table[value] < np.uint64(limit)).all()
+                )
             if (table[value] != 0).all():
                 found.append(Order(value, Comparison.DIFFERENT, 0))
         for kind in _Kind:

@@ -7,6 +7,7 @@ a pair of cuts at which their relations hold again, or be impossible.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -55,6 +56,8 @@ class RoundProver(Prover):
     steps: Sequence[Step] = ()
     searching: bool = False
     arrive: Callable[[Arrival], None] | None = None
+    patience_s: float | None = None
+    """Seconds for one query, where the deadline is not the limit."""
     _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -190,7 +193,15 @@ class RoundProver(Prover):
             Prover._returns(self, here, first, second)
 
     def ask(self, assertions: Iterable[Term]) -> Answer:
-        return Prover.ask(self, simplified(tuple(dict.fromkeys(assertions))))
+        asked = simplified(tuple(dict.fromkeys(assertions)))
+        if self.patience_s is None:
+            return Prover.ask(self, asked)
+        deadline = self.deadline
+        self.deadline = min(deadline, time.monotonic() + self.patience_s)
+        try:
+            return Prover.ask(self, asked)
+        finally:
+            self.deadline = deadline
 
     def require(self, here: Joint, wrong: Term, phrase: str) -> None:
         if not self.searching:

@@ -40,6 +40,8 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     atoms = [literal for literal in literals if _is_atom(literal)]
     found |= dict.fromkeys(atoms)
     known = {atom.args[0]: FALSE for atom in atoms if atom.op is Op.NOT}
+    if any(atom in known for atom in atoms):
+        return [FALSE]
     known |= {atom: TRUE for atom in atoms if atom.op is not Op.NOT}
     found |= dict.fromkeys(substitute([literal for literal in literals if not _is_atom(literal)], known))
     return [FALSE] if FALSE in found else [term for term in found if term is not TRUE]
@@ -97,7 +99,7 @@ def _is_atom(literal: Term) -> bool:
     """True for a comparison or a truth value, or its negation: what holds once it is asserted."""
     if literal.op is Op.NOT:
         literal = literal.args[0]
-    return literal.op in (Op.EQ, Op.ULT, Op.SLT, Op.VAR) and not literal.is_const
+    return literal.op in (Op.EQ, Op.ULT, Op.SLT, Op.VAR, Op.EXTRACT)
 
 
 class Ranges:
@@ -165,7 +167,7 @@ class Ranges:
             return None
         base, constant = split(first)
         low, high = self.of(base)
-        if low + constant - 1 < 0 and constant or high + constant >= limit:
+        if low + constant < 0 or high + constant >= limit:
             return None
         while base.op is Op.ZEXT:
             base = base.args[0]

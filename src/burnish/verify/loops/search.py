@@ -31,6 +31,8 @@ from burnish.verify.loops.values import FRAME, Sample, Value, Visit
 from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
 
 _MOST_ROUNDS = 200
+_ALL_S, _ONE_S = 10.0, 2.0
+"""Seconds for all relations at once, and for one, where all were not decided."""
 _MOST_GUESSES = 12
 _MOST_ROWS = 6
 """Random states that become samples at once."""
@@ -94,32 +96,38 @@ class Search:
             raise NotProvedError(f"the way to {node} was never seen")
         if arrival.here.source == START:
             self._propose(arrival)
-        near: Mapping[str, int] = {}
-        while True:
-            self._guess(arrival, near)
-            terms = self._open(arrival)
-            if not terms:
-                return
-            match self._ask(arrival, or_(FALSE, *(not_(term) for _, term in terms))):
-                case Unsat():
-                    return
-                case Sat(model):
-                    self._learn(arrival, model, terms)
-                    near = model.variables
-                case Undecided():
-                    self._single(arrival, terms)
-                    return
+        near = self._near(arrival.here.source)
+        # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
+        for ordered in (False, True):
+            while True:
+                self._guess(arrival, near)
+                terms = [(r, term) for r, term in self._open(arrival) if isinstance(r, Order) is ordered]
+                if not terms:
+                    break
+                match self._ask(arrival, or_(FALSE, *(not_(term) for _, term in terms)), _ALL_S):
+                    case Unsat():
+                        break
+                    case Sat(model):
+                        self._learn(arrival, model, terms)
+                        near = model.variables
+                    case Undecided():
+                        self._single(arrival, terms)
+                        break
 
     def _open(self, arrival: Arrival) -> list[tuple[Relation, Term]]:
         pairs = [(r, relation_term(r, arrival.a, arrival.b)) for r in self._relations[arrival.target]]
         return [(relation, term) for relation, term in pairs if term is not TRUE]
 
-    def _ask(self, arrival: Arrival, wrong: Term) -> Answer:
+    def _ask(self, arrival: Arrival, wrong: Term, seconds: float) -> Answer:
         here = arrival.here
         asked = (*here.conditions, wrong)
-        answer = self._prover.ask(asked)
-        if isinstance(answer, Sat):
-            answer = self._prover.ask((*asked, *here.facts, *self._prover.axioms((*asked, *here.facts))))
+        self._prover.patience_s = seconds
+        try:
+            answer = self._prover.ask(asked)
+            if isinstance(answer, Sat):
+                answer = self._prover.ask((*asked, *here.facts, *self._prover.axioms((*asked, *here.facts))))
+        finally:
+            self._prover.patience_s = None
         return answer
 
     def _propose(self, arrival: Arrival) -> None:
@@ -137,6 +145,21 @@ class Search:
                 found.append(relation)
         known = set(self._relations[node])
         self._relations[node][:0] = [relation for relation in found if relation not in known]
+
+    def _near(self, source: Node) -> Mapping[str, int]:
+        """A sample as values of the variables that a round begins with (``symbolic.related_states``)."""
+        samples = self._alignment.samples.get(source, [])
+        if not samples:
+            return {}
+        sample = samples[len(samples) // 2]
+        found = dict(sample.entry.cells)
+        for side, visit in (("a", sample.a), ("b", sample.b)):
+            found |= {f"{side}:{name}": number for name, number in visit.cells.items()}
+            found |= {
+                f"{side}:frame {offset}": sum(visit.frame.get(offset + k, 0) << 8 * k for k in range(8))
+                for offset in visit.frame
+            }
+        return found
 
     def _guess(self, arrival: Arrival, near: Mapping[str, int]) -> None:
         """Drops what random states refute, for as long as some do."""
@@ -191,7 +214,7 @@ class Search:
         """Keeps of the relations those that are decided, and hold, one by one."""
         node = arrival.target
         for relation, term in terms:
-            if not isinstance(self._ask(arrival, not_(term)), Unsat):
+            if not isinstance(self._ask(arrival, not_(term), _ONE_S), Unsat):
                 self._relations[node].remove(relation)
                 self._changed[node] = None
 
