@@ -29,7 +29,7 @@ from harness import ROOT, Figure, common, finish, parser
 from mutants import KINDS, Mutant, mutants
 from mutation_native import LIMITS, NO_END, Differs, differs, slow_but_equal
 from mutation_subjects import Code, Subject, subjects
-from verifying import Judged, Task, available, counted, judged, options_of
+from verifying import DECIDED, Judged, Task, available, counted, judged, options_of
 
 _KEPT = ROOT / "out" / "benchmarks" / "mutation.rows.jsonl"
 _REPRODUCERS = ROOT / "out" / "mutation"
@@ -57,7 +57,7 @@ class Row:
     @property
     def false_proof(self) -> bool:
         """True for the worst bug."""
-        return bool(self.differs) and self.verdict == "proved"
+        return bool(self.differs) and self.verdict in ("proved", "provided")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +196,7 @@ def table(rows: Sequence[Row]) -> None:
 
 
 def _reasons(rows: Sequence[Row]) -> None:
-    found = Counter(
-        f"{row.verdict}: {row.reason}" for row in rows if row.verdict not in ("proved", "refuted")
-    )
+    found = Counter(f"{row.verdict}: {row.reason}" for row in rows if row.verdict not in DECIDED)
     print_table(
         (Column("mutants"), Column("reason", folds=True)),
         [(str(n), text) for text, n in found.most_common(20)],
@@ -209,7 +207,7 @@ def figures(rows: Sequence[Row]) -> list[Figure]:
     """The rows of BENCHMARKS.md."""
     wrong = [row for row in rows if row.differs]
     bad = sum(row.false_proof for row in rows)
-    proved = sum(row.verdict == "proved" for row in rows)
+    proved = sum(row.verdict in ("proved", "provided") for row in rows)
     refuted = sum(row.verdict == "refuted" for row in wrong)
     same = len(rows) - len(wrong)
     return [

@@ -9,6 +9,7 @@ first say what is wrong, and then, a line each:
     input: rdi=a+1 rsi=5 a=0011    an input on which both differ; ``a``, ``b`` and ``c`` are memory, ending where a page
                                    ends (``a:ro=``: that can only be read); all numbers are hexadecimal
     differs: rax                   what differs there (``differences`` of ``native_pair``)
+    provided: g takes no …         a proviso under which, and only under which, a wrong rewrite may be proved
     arguments: i32 pointer         kinds of inputs (``native_inputs``) on none of which both differ
 
 A wrong rewrite without an input differs by rule only (undefined results, other threads, signals).
@@ -56,6 +57,7 @@ class Case:
     callees: Mapping[str, int] = field(default_factory=dict[str, int])
     input: str = ""
     differs: str = ""
+    provided: str = ""
     arguments: tuple[Kind, ...] = ()
 
     @property
@@ -81,7 +83,7 @@ def _read(original: Path) -> Case:
         if not line.startswith("# "):
             break
         key, colon, value = line[2:].partition(": ")
-        if colon and key in ("expect", "options", "callees", "input", "differs", "arguments"):
+        if colon and key in ("expect", "options", "callees", "input", "differs", "provided", "arguments"):
             fields[key] = value
         else:
             text.append(line[2:])
@@ -96,6 +98,7 @@ def _read(original: Path) -> Case:
         {name: int(count) for name, count in callees.items()},
         fields.get("input", ""),
         fields.get("differs", ""),
+        fields.get("provided", ""),
         cast(tuple[Kind, ...], tuple(fields.get("arguments", "").split())),
     )
 

@@ -29,9 +29,10 @@ from tempfile import TemporaryDirectory
 from burnish.report.tables import Column, percent, print_line, print_table
 from harness import ROOT, Figure, common, finish, parser
 from real_functions import PROJECTS, Corpus, Pair, corpus, loops
-from verifying import KINDS, Judged, Task, available, counted, judged
+from verifying import DECIDED, KINDS, Judged, Task, available, counted, judged
 
 _NAMES = tuple(project.name for project in PROJECTS)
+_PROVED = ("proved", "provided")
 _KEPT = ROOT / "out" / "benchmarks" / "verify_functions.rows.jsonl"
 
 
@@ -116,7 +117,7 @@ def _table(rows: Sequence[Row]) -> None:
 def _reasons(rows: Sequence[Row], count: int = 40) -> None:
     """Why verdicts are not better, the most frequent first, with an example of each."""
     for title, chosen in (
-        ("Not decided", [r for r in rows if r.kind not in ("proved", "refuted")]),
+        ("Not decided", [r for r in rows if r.kind not in DECIDED]),
         ("Refuted", [r for r in rows if r.kind == "refuted"]),
     ):
         by_reason: dict[str, list[Row]] = {}
@@ -145,19 +146,21 @@ def figures(rows: Sequence[Row], made: Corpus) -> list[Figure]:
         found,
         f"{where}, without loops: proved or refuted",
         free,
-        lambda r: r.kind in ("proved", "refuted"),
+        lambda r: r.kind in DECIDED,
         0.9,
     )
     _share(
-        found, f"{where}, with loops: proved without a bound", with_loops, lambda r: r.kind == "proved", 0.5
+        found, f"{where}, with loops: proved without a bound", with_loops, lambda r: r.kind in _PROVED, 0.5
     )
-    unknown = [row for row in rows if row.kind not in ("proved", "refuted", "bounded", "tested")]
+    unknown = [row for row in rows if row.kind not in (*DECIDED, "bounded", "tested")]
     if rows:
         share = len(unknown) / len(rows)
         measured = f"{percent(len(unknown), len(rows))} ({len(unknown)} of {len(rows)})"
         found.append(Figure(f"{where}: unknown", measured, "< 10 %", "", share < 0.1))
-    refuted = [row for row in rows if row.kind == "refuted"]
-    found.append(Figure(f"{where}: refuted", str(len(refuted)), "", "", None))
+    counts = Counter(row.kind for row in rows)
+    found.append(Figure(f"{where}: tested alone, bounded", f"{counts['tested']}, {counts['bounded']}"))
+    found.append(Figure(f"{where}: refuted", str(counts["refuted"])))
+    found.append(Figure(f"{where}: proved under provisos", str(counts["provided"])))
     if free:
         median = statistics.median(row.seconds for row in free)
         found.append(

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from burnish.verify.pair import Pair
     from burnish.verify.subject import Input
 
-DECIDED = ("proved", "refuted")
-KINDS = ("proved", "refuted", "bounded", "tested", "unknown", "lost", "error")
+DECIDED = ("proved", "provided", "refuted")
+KINDS = ("proved", "provided", "refuted", "bounded", "tested", "unknown", "lost", "error")
 _MEMORY_BYTES = 12 << 30
 _GRACE_S = 60.0
 _TIMEOUT_S = 60.0
@@ -52,8 +52,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict: its kind (one of ``KINDS``), its reason or what differs, the seconds that it took, and what was done
-    for it (``burnish.verify.decide.Effort``) as JSON data."""
+    """A verdict: its kind (one of ``KINDS``; ``provided`` is proved under provisos), its reason or provisos or
+    what differs, the seconds that it took, and what was done for it (``burnish.verify.decide.Effort``) as JSON data."""
 
     kind: str
     reason: str
@@ -62,7 +62,7 @@ class Judged:
 
     @property
     def decided(self) -> bool:
-        """True for proved and refuted."""
+        """True for proved, if only under provisos, and refuted."""
         return self.kind in DECIDED
 
 
@@ -150,7 +150,10 @@ class _Session:
         reason = (
             " ".join(verdict.counterexample.differing) if isinstance(verdict, Refuted) else decision.reason
         )
-        return Judged(verdict_to_json(verdict)["kind"], reason, seconds, effort)
+        kind = verdict_to_json(verdict)["kind"]
+        if kind == "proved" and decision.provisos:
+            kind, reason = "provided", "; ".join(decision.provisos)
+        return Judged(kind, reason, seconds, effort)
 
     def _input(self, path: Path) -> Input:
         from burnish.verify.subject import read_input

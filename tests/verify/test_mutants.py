@@ -15,10 +15,10 @@ from mutation_subjects import Subject, subjects
 from verifying import available, judge
 
 SEED = 20
-COUNT = 120
+COUNT = 100
 INPUTS = 4000
 SUBJECTS = ("p01", "p07", "p10", "p14", "p16", "p18", "p19", "p21", "p22", "s_isalnum", "s_swap_bytes", "s_encode_utf8",
-    "sum", "strlen", "memchr")  # fmt: skip
+    "sum")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 # expect: not proved
 # options: --live-out eax
 # callees: g 0
+# provided: g takes no arguments on the stack
         .intel_syntax noprefix
         .text
         .globl  f

@@ -1,14 +1,13 @@
 # Control: the assumption that the user made is enough, and is told.
 # expect: proved
-# options: --live-out eax --assume 'esi == 8'
+# options: --live-out eax --assume 'esi == 7'
         .intel_syntax noprefix
         .text
         .globl  f
         .type   f, @function
 f:
         mov     eax, edi
-        xor     edx, edx
-        div     esi
+        and     eax, esi
         ret
         .size   f, .-f
         .section .note.GNU-stack,"",@progbits

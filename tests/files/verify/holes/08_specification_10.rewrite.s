@@ -5,7 +5,7 @@
         .type   f, @function
 f:
         mov     eax, edi
-        shr     eax, 3
+        and     eax, 7
         ret
         .size   f, .-f
         .section .note.GNU-stack,"",@progbits
