@@ -178,6 +178,15 @@ InputOption = Annotated[
         "object lies). May be repeated.",
     ),
 ]
+RecordingOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--recording",
+        metavar="RECORDING",
+        show_default=False,
+        help="Test on the calls of ORIGINAL's functions in this recording, too (of record --what entries).",
+    ),
+]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Use nothing that earlier runs left.")]
 JobsOption = Annotated[
     int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Work on N pairs of functions at a time.")
@@ -206,6 +215,7 @@ def run(
     certificate: CertificateOption = None,
     smt_lib: SmtLibOption = None,
     input_: InputOption = None,
+    recording: RecordingOption = None,
     no_cache: NoCacheOption = False,
     jobs: JobsOption = 1,
     json: JsonOption = False,
@@ -239,6 +249,7 @@ def run(
         smt_lib=smt_lib,
         cache=not no_cache,
         replay=input_,
+        recording=recording,
         jobs=jobs,
     )
 

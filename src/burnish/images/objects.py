@@ -109,6 +109,8 @@ def load_object(path: Path, binary: lief.ELF.Binary) -> Image:
 
 def place_sections(path: Path, binary: lief.ELF.Binary) -> ObjectLayout:
     """The sections of an object at their addresses, without relocation. Raises ``ImageError``."""
+    import lief
+
     placed: list[PlacedSection] = []
     cursor = _BASE
     for index, section in enumerate(binary.sections):
@@ -117,7 +119,8 @@ def place_sections(path: Path, binary: lief.ELF.Binary) -> ObjectLayout:
             continue
         if flags & _TLS:
             raise ImageError(f"{path} has thread-local data; link it into a program or library first")
-        content = bytes(section.content)
+        # LIEF gives what lies in the file at that place for a section that has no content.
+        content = b"" if section.type == lief.ELF.Section.TYPE.NOBITS else bytes(section.content)
         data = bytearray(content) if content else bytearray(section.size)
         # A page between sections, as between segments of a linked file: nothing can be read across.
         cursor += -cursor % max(section.alignment, _PAGE)

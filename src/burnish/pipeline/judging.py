@@ -13,6 +13,8 @@ from burnish.verify.decide import Engines, Hint, decide
 from burnish.verify.pair import Pair
 from burnish.verify.subject import Input, Overrides, Reading, read_pair
 
+_FAR = 1 << 20
+"""How far constants are moved to see whether a difference is one of addresses."""
 _NOT_SAME = "the two differ where callees of one name are taken to be the same"
 
 
@@ -57,6 +59,7 @@ def judge(
             taken=found,
             trusted=found,
         )
+        row = _believed(row, pair, reading, engines)
         if isinstance(row.verdict, Refuted) and taken:
             continue  # what callees do is made up there, and only the code itself can refute
         if best is None or strength(row.verdict) > strength(best.verdict):
@@ -64,6 +67,24 @@ def judge(
         if isinstance(row.verdict, Proved | Refuted):
             break
     return best or replace(blank, verdict=Unknown(_NOT_SAME), reason=_NOT_SAME)
+
+
+def _believed(row: FunctionVerdict, pair: Pair, reading: Reading, engines: Engines) -> FunctionVerdict:
+    """The row, but no ``Refuted`` that rests on two things being different that may be one."""
+    if not isinstance(row.verdict, Refuted):
+        return row
+    found = row.verdict.counterexample
+    reason = ""
+    if reading.doubtful:
+        reason = f"they differ if {reading.doubtful[0]} is not one variable in both files, which is not known"
+    elif reading.apart:
+        moved = {name: at + _FAR * (name in reading.apart) for name, at in found.places.items()}
+        again = engines.confirm(pair, replace(found, places=moved))
+        if not isinstance(again, Counterexample) or again.differing != found.differing:
+            reason = (
+                "they differ if their constants are not the same, of which it is not known where they end"
+            )
+    return replace(row, verdict=Unknown(reason), reason=reason) if reason else row
 
 
 def _replayed(blank: FunctionVerdict, pair: Pair, given: Counterexample, engines: Engines) -> FunctionVerdict:

@@ -16,6 +16,7 @@ from burnish.core.errors import HostError
 from burnish.pipeline.certificates import certificate_of, compared, read_file, tasks_of
 from burnish.pipeline.judging import Task, closed, judge
 from burnish.pipeline.verify_jobs import judged
+from burnish.pipeline.verify_recorded import recorded_inputs
 from burnish.pipeline.verifying import FunctionVerdict, Verification, VerifyOptions
 from burnish.verify.certificate import Program
 from burnish.verify.engines import StandardEngines
@@ -108,6 +109,7 @@ def _engines(options: VerifyOptions) -> StandardEngines:
         seed=options.seed,
         smt_lib=options.smt_lib,
         cached=options.cache,
+        inputs=recorded_inputs(options.recording) if options.recording is not None else lambda pair: (),
     )
 
 

@@ -38,6 +38,11 @@ _BODIES = 2000
 """Instructions of called functions that may be executed in line, in all."""
 
 
+UNBOUNDED = "constants"
+"""Begins the names of constants of which it is not known where they end: of one side there may be more of them than
+of the other, and some of them the same."""
+
+
 class Home:
     """One side's file and function while names are given; ``tag`` tells it from the other."""
 
@@ -211,9 +216,10 @@ class Naming:
         label = "" if region.anonymous else plain_name(region.label)
         if region.digest is None:
             place = f"{region.address:#x}" if self._same_file else f"{region.address:#x}@{self.home.tag}"
-            return f"{label or 'constant'} at {place}"
+            return f"{label or UNBOUNDED} at {place}"
         number = self._twins.get(region.address, 0) if region.anonymous else 0
-        return f"{label or 'constant'} {region.digest[:24]}" + (f" #{number + 1}" if number else "")
+        kind = "constant" if region.bounded else UNBOUNDED
+        return f"{label or kind} {region.digest[:24]}" + (f" #{number + 1}" if number else "")
 
     def _variable_name(self, region: Region) -> str:
         if self._same_file:

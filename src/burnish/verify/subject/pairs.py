@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -14,7 +14,7 @@ from burnish.core.verdict import Unknown
 from burnish.images.no_return import import_never_returns
 from burnish.verify.pair import Callee, DataObject, Pair, Place, Side
 from burnish.verify.subject.inputs import Input
-from burnish.verify.subject.naming import Home, Naming, called
+from burnish.verify.subject.naming import UNBOUNDED, Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
 from burnish.verify.subject.same import SameCode
 from burnish.verify.subject.specify import Overrides, specify
@@ -24,10 +24,14 @@ from burnish.verify.subject.types import UnreadableTypeError
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A pair, and what a reader should know of how it was read: functions of one name that are held apart, for
-    example."""
+    example. ``doubtful`` are variables of both files that may be one or not: a difference in them refutes nothing.
+    ``apart`` are constants of the original that may be some of the rewrite's: a difference in addresses of them does
+    not, either."""
 
     pair: Pair
     notes: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    apart: frozenset[str] = frozenset()
 
 
 def choose_functions(
@@ -96,7 +100,28 @@ def read_pair(
     except UnclearError as error:
         return Unknown(str(error))
     notes = dict.fromkeys(note for naming in namings for note in naming.notes)
-    return Reading(Pair(sides[0], sides[1], specification), tuple(notes))
+    doubtful, apart = _doubts(sides)
+    return Reading(Pair(sides[0], sides[1], specification), tuple(notes), doubtful, apart)
+
+
+def _doubts(sides: Sequence[Side]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Labels of variables that are held apart though both sides have them; constants
+    of the original that may be in both."""
+    objects = [
+        {place.data.name: place.data for place in (*side.places.values(), *side.slots.values())}
+        for side in sides
+    ]
+    labels = [
+        {name.partition(" at ")[0] for name, one in found.items() if name.endswith(tag) and one.data is None}
+        - {UNBOUNDED}
+        for found, tag in zip(objects, ("@original", "@rewrite"), strict=True)
+    ]
+    open_ = [
+        {name for name, one in found.items() if name.startswith(f"{UNBOUNDED} ") and one.data is not None}
+        for found in objects
+    ]
+    both = bool(open_[1] - open_[0])
+    return tuple(sorted(labels[0] & labels[1])), frozenset(open_[0] - open_[1] if both else ())
 
 
 def _lifted(source: Input, bounds: FunctionBounds) -> Function:

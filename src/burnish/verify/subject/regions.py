@@ -39,6 +39,8 @@ class Region:
     is_global: bool = False
     data: bytes | None = field(default=None, repr=False)
     digest: str | None = None
+    bounded: bool = True
+    """False for what lies between symbols, of which nobody wrote down where it begins and ends."""
 
     @property
     def end(self) -> int:
@@ -190,6 +192,7 @@ class Regions:
             any(binding is not Binding.LOCAL for binding in bindings),
             content if constant and not moves and len(content) == size else None,
             digest,
+            self._is_bounded(start),
         )
 
     def _holds_addresses(self, start: int, content: bytes) -> bool:
@@ -199,6 +202,12 @@ class Regions:
         skip = -start % 8
         words = (content[k : k + 8] for k in range(skip, len(content) - 7, 8))
         return any(self._image.segment_at(int.from_bytes(word, "little")) is not None for word in words)
+
+    def _is_bounded(self, start: int) -> bool:
+        index = bisect_right(self._starts, start) - 1
+        if index >= 0 and self._groups[index][0] == start:
+            return True
+        return any(part.start <= start < part.end for part in self._data.mergeable)
 
     def _digest(self, start: int, content: bytes) -> str | None:
         """Of content with addresses in it: what they point to is part of it."""
