@@ -35,8 +35,8 @@ def relations(samples: Numbers, width: int) -> list[dict[int, int]]:
     unique: Numbers = np.unique(samples & mask, axis=0)
     for column in range(columns):
         least: Numbers | None = None
-        combination: Numbers = (np.arange(columns) == column).astype(np.uint64)
-        for relation in _insert(basis, unique[:, column].copy(), combination, width):
+        chosen = _unit(column, columns)
+        for relation in _insert(basis, unique[:, column].copy(), chosen, width):
             if relation[column] and (
                 least is None
                 or _valuation(int(relation[column]), width) < _valuation(int(least[column]), width)
@@ -44,6 +44,12 @@ def relations(samples: Numbers, width: int) -> list[dict[int, int]]:
                 least = relation
         if least is not None:
             found.append(_reduced(_scaled(least, column, width), column, found, width))
+    return found
+
+
+def _unit(column: int, columns: int) -> Numbers:
+    found: Numbers = np.zeros(columns, np.uint64)
+    found[column] = 1
     return found
 
 
