@@ -37,8 +37,13 @@ class Signature:
 
 
 def window_address(index: int) -> int:
-    """Where the window of the argument ``index`` lies."""
+    """Where the window of the argument ``index`` of a written case lies."""
     return 0x1000_0000 + 0x10_0000 * index + 0x1000 - SIZE
+
+
+def _far(index: int) -> int:
+    """Where that of a made input lies: above 4 GiB, so that an address cut to 32 bits is another."""
+    return 0x2000_0000_0000 + window_address(index)
 
 
 def inputs_for(signature: Signature, count: int, seed: int) -> Inputs:
@@ -51,8 +56,7 @@ def inputs_for(signature: Signature, count: int, seed: int) -> Inputs:
     stack = source.integers(0, 256, (count, STACK_SIZE), np.uint8)
     pointers = [n for n, kind in enumerate(signature.arguments) if kind in POINTERS]
     data = tuple(
-        (f"window {n}", Window(window_address(n), _contents(source, signature.arguments[n], count)))
-        for n in pointers
+        (f"window {n}", Window(_far(n), _contents(source, signature.arguments[n], count))) for n in pointers
     )
     for number, kind in enumerate(signature.arguments):
         gpr[:, GPR.index(ARGUMENTS[number])] = _values(source, kind, count, number, pointers)
@@ -76,10 +80,8 @@ def _values(
             letters = np.frombuffer(_LETTERS, np.uint8).astype(np.uint64)
             return _with_garbage(source, source.choice(letters, count), 32)
         case "pointer" | "pointer/4" | "text":
-            own = np.full(count, window_address(number), np.uint64)
-            other = np.array([window_address(n) for n in pointers], np.uint64)[
-                source.integers(0, len(pointers), count)
-            ]
+            own = np.full(count, _far(number), np.uint64)
+            other = np.array([_far(n) for n in pointers], np.uint64)[source.integers(0, len(pointers), count)]
             base = np.where(source.random(count) < 0.15, other, own)
             offset = source.integers(0, SIZE // 2, count, np.uint64)
             if kind == "pointer/4":
