@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -238,3 +239,42 @@ def test_queries_are_written_for_other_tools(tmp_path: Path) -> None:
         solver: Any = z3.Solver()
         solver.from_string(path.read_text())
         assert str(solver.check()) in path.name.split("-")[-1]
+
+
+@needs_gcc
+def test_what_may_be_one_thing_refutes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text(
+        'const char *name(int x) { return x ? "abc" : "def"; }\nint letter(int x) { return "hello_world"[x & 7]; }\n'
+    )
+    (tmp_path / "b.c").write_text((tmp_path / "a.c").read_text().replace("hello_w", "hello-w"))
+    (tmp_path / "c.c").write_text(
+        (tmp_path / "a.c").read_text() + 'const char *more(void) { return "more"; }\n'
+    )
+    linked = ("-O2", "-shared", "-fPIC")
+    for other, function, kind in (("b.c", "letter", Refuted), ("c.c", "name", Unknown)):
+        options = VerifyOptions(function=function, cflags=linked, cache=False)
+        assert isinstance(verify(tmp_path / "a.c", tmp_path / other, options).verdict, kind)
+
+
+@needs_gcc
+def test_recorded_calls_are_tests(tmp_path: Path) -> None:
+    """A rewrite that is wrong for one value that only the real run has."""
+    text = (
+        "#include <stdio.h>\n#include <stdlib.h>\nstatic long total[4];\n"
+        "__attribute__((noipa)) long step(long x) { total[x & 3] += x; return x ODD; }\n"
+        'int main(int n, char **v) { printf("%ld\\n", step(atol(v[1]))); }\n'
+    )
+    (tmp_path / "a.c").write_text(text.replace("ODD", ""))
+    (tmp_path / "b.c").write_text(text.replace("ODD", "+ ((unsigned long)x * 77 == 0x123456789abcd12)"))
+    program = tmp_path / "a"
+    subprocess.run(["gcc", "-O2", "a.c", "-o", "a"], cwd=tmp_path, check=True)
+    value = 0x123456789ABCD12 * pow(77, -1, 1 << 64) % (1 << 64)
+    value -= 1 << 64 if value >> 63 else 0
+    recording = tmp_path / "run.burnish"
+    burnish.record([program, str(value)], recording, what=["entries"], functions=("step",))
+    options = VerifyOptions(function="step", cache=False, tests=8, recording=recording)
+    done = verify(program, tmp_path / "b.c", options)
+    assert isinstance(done.verdict, Refuted)
+    assert done.verdict.counterexample.source == "a captured input"
+    same = verify(program, tmp_path / "a.c", options)
+    assert isinstance(same.verdict, Proved) and same.functions[0].effort.tests > 1

@@ -10,7 +10,7 @@ import pytest
 from burnish.core.errors import FunctionNotFoundError, ImageError, UsageError
 from burnish.core.verdict import Unknown
 from burnish.verify.pair import Pair, Side
-from burnish.verify.subject import Overrides, choose_functions, read_input, read_pair
+from burnish.verify.subject import Input, Overrides, choose_functions, read_input, read_pair
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -40,12 +40,12 @@ def pair(
     flags: tuple[tuple[str, ...], tuple[str, ...]] = (("-O1", "-DHELPER=3"), ("-O2", "-DHELPER=3")),
     overrides: Overrides | None = None,
 ) -> Pair:
-    found = []
+    found: list[Input] = []
     for name, text, given in (("a.c", first, flags[0]), ("b.c", second, flags[1])):
         (tmp_path / name).write_text(text)
         found.append(read_input(tmp_path / name, given))
-    (chosen,) = choose_functions(*found, function)
-    reading = read_pair(*found, chosen, overrides)
+    (chosen,) = choose_functions(found[0], found[1], function)
+    reading = read_pair(found[0], found[1], chosen, overrides)
     assert not isinstance(reading, Unknown), reading
     return reading.pair
 
@@ -221,3 +221,10 @@ def test_bad_files_are_one_sentence(tmp_path: Path, name: str, content: bytes) -
     for wrong in (tmp_path, tmp_path / "none.s", tmp_path / "none.c"):
         with pytest.raises(ImageError):
             read_input(wrong)
+
+
+def test_a_static_variable_is_one_in_a_program_and_its_source(tmp_path: Path) -> None:
+    text = "static long total[4]; long f(long x) { return total[x & 3] += x; }\nint puts(const char *);\n"
+    text += 'int main(void) { puts("x"); return (int)f(3); }\n'
+    found = pair(tmp_path, "f", text, text, flags=(("-O2", "-pie", "-fPIE"), ("-O2", "-fno-inline")))
+    assert names(found.original) == names(found.rewrite) == {"static total"}
