@@ -35,7 +35,7 @@ def relations(samples: Numbers, width: int) -> list[dict[int, int]]:
     unique: Numbers = np.unique(samples & mask, axis=0)
     for column in range(columns):
         least: Numbers | None = None
-        combination: Numbers = (np.arange(columns) == column).astype(np.uint64)
+        combination: Numbers = np.array([k == column for k in range(columns)], np.uint64)
         for relation in _insert(basis, unique[:, column].copy(), combination, width):
             if relation[column] and (
                 least is None

@@ -140,8 +140,10 @@ class Ranges:
         above: dict[tuple[Term, Term], tuple[int, Term]] = {}
         for literal in self._literals:
             less = self._less(literal)
-            if less is not None and above.get(less[::2], (less[1] - 1,))[0] < less[1]:
-                above[less[::2]] = less[1], literal
+            if less is not None:
+                base, constant, other = less
+                if (base, other) not in above or above[base, other][0] < constant:
+                    above[base, other] = constant, literal
         for literal in self._literals:
             less = self._less(literal.args[0]) if literal.op is Op.NOT else None
             if less is None:
