@@ -35,13 +35,8 @@ def relations(samples: Numbers, width: int) -> list[dict[int, int]]:
     unique: Numbers = np.unique(samples & mask, axis=0)
     for column in range(columns):
         least: Numbers | None = None
-<<<<<<< HEAD
         chosen = _unit(column, columns)
         for relation in _insert(basis, unique[:, column].copy(), chosen, width):
-=======
-        combination: Numbers = np.array([k == column for k in range(columns)], np.uint64)
-        for relation in _insert(basis, unique[:, column].copy(), combination, width):
->>>>>>> loops
             if relation[column] and (
                 least is None
                 or _valuation(int(relation[column]), width) < _valuation(int(least[column]), width)

@@ -140,10 +140,12 @@ class Ranges:
         above: dict[tuple[Term, Term], tuple[int, Term]] = {}
         for literal in self._literals:
             less = self._less(literal)
-            if less is not None:
-                base, constant, other = less
-                if (base, other) not in above or above[base, other][0] < constant:
-                    above[base, other] = constant, literal
+            if less is None:
+                continue
+            low, distance, high = less
+            known = above.get((low, high))
+            if known is None or known[0] < distance:
+                above[low, high] = distance, literal
         for literal in self._literals:
             less = self._less(literal.args[0]) if literal.op is Op.NOT else None
             if less is None:
