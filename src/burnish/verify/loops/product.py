@@ -99,6 +99,7 @@ class RoundProver(Prover):
         return 0 if any(not step.b for step in steps) else 1
 
     def step(self, joint: Joint) -> list[Joint]:
+        """As ``Prover.step``; what goes on after a call belongs to the same round."""
         assert isinstance(joint, LoopJoint)
         found: list[Joint] = []
         for one in Prover.step(self, joint):
@@ -121,6 +122,7 @@ class RoundProver(Prover):
         return found
 
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
+        """Where the two are at cuts: the end of the round, or one of them goes on."""
         assert isinstance(here, LoopJoint)
         passed = (
             passed_after(here.passed[0], here.at[0], first.where),
@@ -173,6 +175,7 @@ class RoundProver(Prover):
         self.arrive(replace(arrival, here=here))
 
     def settle(self, here: Joint) -> Joint:
+        """As ``Prover.settle``, and faults of the whole round."""
         if self.searching:
             return replace(here, accesses=(), pending=())
         assert isinstance(here, LoopJoint)
@@ -193,6 +196,7 @@ class RoundProver(Prover):
             Prover._returns(self, here, first, second)
 
     def ask(self, assertions: Iterable[Term]) -> Answer:
+        """As ``Prover.ask``, of simplified assertions."""
         asked = simplified(tuple(dict.fromkeys(assertions)))
         if self.patience_s is None:
             return Prover.ask(self, asked)
@@ -204,6 +208,7 @@ class RoundProver(Prover):
             self.deadline = deadline
 
     def require(self, here: Joint, wrong: Term, phrase: str) -> None:
+        """As ``Prover.require``; nothing while ``searching``."""
         if not self.searching:
             Prover.require(self, here, wrong, phrase)
 

@@ -27,6 +27,7 @@ class UnrollingProver(RoundProver):
     cut_short: bool = field(default=False, init=False)
 
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
+        """One side goes on, unless it has gone round often enough."""
         assert isinstance(here, LoopJoint)
         wheres: list[Point | Where] = [first.where, second.where]
         passed = tuple(
