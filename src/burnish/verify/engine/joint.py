@@ -362,6 +362,7 @@ class Prover:
                 raise NotProvedError(f"{phrase}: {reason}")
 
     def ask(self, assertions: Iterable[Term]) -> Answer:
+        """Is there a model of all assertions? Within what is left of the time."""
         asked = tuple(dict.fromkeys(term for term in assertions if term is not TRUE))
         if any(term is FALSE for term in asked):
             return Unsat(())
