@@ -62,7 +62,13 @@ def prove_loops(
     if isinstance(unrolled.verdict, Unknown):
         # A model counts as a suspicion only where it is one of the entry state.
         return replace(proof, model=unrolled.model, queries=total)
-    return replace(unrolled, queries=total)
+    assert isinstance(proof.verdict, Unknown)
+    method = (
+        unrolled.method
+        if isinstance(unrolled.verdict, Proved)
+        else f"{unrolled.method}; {proof.verdict.reason}"
+    )
+    return replace(unrolled, queries=total, method=method)
 
 
 def _prove_inductively(
