@@ -36,7 +36,17 @@ from burnish.verify.engine.axioms import axioms, extents
 from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
 from burnish.verify.engine.cover import facts, uncovered
 from burnish.verify.engine.execute import Access, Log, Names, UnmodelledError
-from burnish.verify.engine.points import AtCall, AtReturn, AtTrap, Exit, Point, Region, Where
+from burnish.verify.engine.points import (
+    AtCall,
+    AtReturn,
+    AtTrap,
+    Exit,
+    Point,
+    Region,
+    Where,
+    called,
+    does,
+)
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.state import RETURN_ADDRESS, State
 from burnish.verify.pair import Callee, Pair
@@ -181,6 +191,7 @@ class Prover:
 
     def step(self, joint: Joint) -> list[Joint]:
         """One joint step; what it leads to."""
+        self.on_time()
         regions = (
             self._region(0, joint.original, joint.at[0]),
             self._region(1, joint.rewrite, joint.at[1]),
@@ -255,8 +266,8 @@ class Prover:
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
         """The two are at points of which it is not clear that they belong together: here, that no input may bring
         them there. What proves loops goes on from such pairs; it is the one to say how."""
-        phrase = f"the original {_does(first)} where the rewrite {_does(second)}"
-        self._refuse(here, phrase, _called(first.where), _called(second.where))
+        phrase = f"the original {does(first)} where the rewrite {does(second)}"
+        self._refuse(here, phrase, called(first.where), called(second.where))
         return []
 
     def _refuse(self, here: Joint, phrase: str, first: str, second: str) -> None:
@@ -338,6 +349,11 @@ class Prover:
         nothing."""
         self.ended = self.ended or isinstance(self.ask(here.conditions), Sat)
 
+    def on_time(self) -> None:
+        """Raises ``NotProvedError`` when the time is up."""
+        if time.monotonic() > self.deadline:
+            raise NotProvedError("out of time")
+
     def possible(self, here: Joint) -> bool:
         """False where no input gets here."""
         return not isinstance(self.ask(here.conditions), Unsat)
@@ -379,19 +395,3 @@ class Prover:
 
 def _parts(condition: Term) -> tuple[Term, ...]:
     return condition.args if condition.op is Op.AND else (condition,)
-
-
-def _called(where: Where) -> str:
-    return where.callee.name if isinstance(where, AtCall) else ""
-
-
-def _does(exit_: Exit) -> str:
-    match exit_.where:
-        case AtReturn():
-            return "returns"
-        case AtCall(callee):
-            return f"calls {callee.name}"
-        case AtTrap():
-            return "stops"
-        case _:
-            return "loops"

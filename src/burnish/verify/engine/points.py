@@ -70,3 +70,21 @@ class Region:
 
     exits: tuple[Exit, ...]
     log: Log = field(repr=False)
+
+
+def called(where: Where) -> str:
+    """The name of the callee; empty where nothing is called."""
+    return where.callee.name if isinstance(where, AtCall) else ""
+
+
+def does(exit_: Exit) -> str:
+    """The predicate of a sentence on a side that leaves there."""
+    match exit_.where:
+        case AtReturn():
+            return "returns"
+        case AtCall(callee):
+            return f"calls {callee.name}"
+        case AtTrap():
+            return "stops"
+        case _:
+            return "loops"

@@ -82,7 +82,7 @@ def _prove_inductively(
     first: Proof | None = None
     try:
         cuts = cuts_of(pair)
-        for alignment, values in islice(_alignments(pair, cuts, states), _ALIGNMENTS):
+        for alignment, values in islice(_alignments(pair, cuts, states, deadline), _ALIGNMENTS):
             if time.monotonic() > deadline:
                 break
             proof = _attempt(pair, solver, deadline, assumed, alignment, values, cuts)
@@ -118,11 +118,14 @@ def _attempt(
 
 
 def _alignments(
-    pair: Pair, cuts: tuple[frozenset[Label], frozenset[Label]], states: Sequence[MachineState]
+    pair: Pair,
+    cuts: tuple[frozenset[Label], frozenset[Label]],
+    states: Sequence[MachineState],
+    deadline: float,
 ) -> Iterator[tuple[Alignment, dict[Node, tuple[Value, ...]]]]:
     """Alignments, likeliest first, each with the values that its relations may speak of."""
     functions = pair.original.function, pair.rewrite.function
-    runs = both_traces(functions, cuts, states)
+    runs = both_traces(functions, cuts, states, deadline)
     if len(runs) < _FEWEST_RUNS:
         return
     at_a = _values("a", functions[0], [a for a, _ in runs])

@@ -100,6 +100,7 @@ class Search:
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
         for ordered in (False, True):
             while True:
+                self._prover.on_time()
                 self._guess(arrival, near)
                 terms = [(r, term) for r, term in self._open(arrival) if isinstance(r, Order) is ordered]
                 if not terms:
@@ -172,6 +173,7 @@ class Search:
         ]
         shown = [value_term(value, arrival.a, arrival.b) for value in halves]
         for seed in range(_MOST_GUESSES):
+            self._prover.on_time()
             terms = self._open(arrival)
             if not terms:
                 return

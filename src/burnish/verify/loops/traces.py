@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -136,12 +137,14 @@ def both_traces(
     functions: tuple[Function, Function],
     cuts: tuple[frozenset[Label], frozenset[Label]],
     states: Sequence[MachineState],
+    deadline: float,
 ) -> list[tuple[Trace, Trace]]:
-    """Runs of two functions from the same states, of those from which both return; as many as are worth their time."""
+    """Runs of two functions from the same states, of those from which both return; as many as are worth their time, and
+    none that begins after ``deadline`` (on ``time.monotonic``)."""
     found: list[tuple[Trace, Trace]] = []
     visits = 0
     for state in states:
-        if visits > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS:
+        if time.monotonic() > deadline or (visits > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS):
             break
         original = trace(functions[0], cuts[0], state)
         rewrite = trace(functions[1], cuts[1], state) if isinstance(original, Trace) else None
