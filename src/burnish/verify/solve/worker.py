@@ -67,7 +67,9 @@ def _answer(package: Package, flat: Flat, deadline: float) -> tuple[Reply, bool]
         return ("undecided", "out of time"), True
     signal.setitimer(signal.ITIMER_REAL, seconds + GRACE_SECONDS)
     try:
-        return ask(package.load(flat), flat, seconds), True
+        reply = ask(package.load(flat), flat, seconds)
+        # A solver that says so itself does not give back what it has.
+        return reply, not (reply[0] == "undecided" and "memory" in str(reply[1]))
     except UnsupportedError as error:
         return ("undecided", str(error)), True
     except MemoryError:
