@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["a.s", "same.s", "--prototype", "int"], "declaration"),
         (["a.s", "same.s", "--cflags", '"'], "--cflags"),
         (["a.s", "same.s", "--input", "rdi"], "part of an input"),
-        (["a.s", "same.s", "-o", "none/c.json"], "none/c.json cannot be written"),
+        (["a.s", "same.s", "-o", "none/c.json"], "directory none does not exist"),
         (["cut.json"], "cut off"),
         (["later.json"], "another version"),
         (["missing.json"], "missing.json"),
@@ -101,7 +102,32 @@ def test_a_refuted_rewrite_is_shown_with_a_command_that_runs_it_again(
     command = next(line for line in printed.splitlines() if line.startswith("To run it again: "))
     words = shlex.split(command.removeprefix("To run it again: "))
     assert words[:2] == ["burnish", "verify"]
-    assert main([*words[1:], *ALWAYS]) == 1
+    assert main(words[1:]) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == printed.splitlines()[:2]
+
+
+def test_that_command_reads_the_files_in_the_same_way(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import shlex
+
+    (here / "one.c").write_text("#ifndef N\n#define N 1\n#endif\nint g(int a) { return a + N; }\n")
+    assert main(["verify", "one.c", "one.c", "--rewrite-cflags", "-O1 -DN=2", "--no-cache"]) == 1
+    printed = capsys.readouterr().out
+    command = next(line for line in printed.splitlines() if line.startswith("To run it again: "))
+    assert main(shlex.split(command.removeprefix("To run it again: "))[1:]) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == printed.splitlines()[:2]
+
+
+@pytest.mark.parametrize("output", ["a.s", "same.s", "pipe"])
+def test_a_certificate_takes_no_other_files_place(
+    here: Path, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    os.mkfifo(here / "pipe")
+    before = [(here / name).read_bytes() for name in ("a.s", "same.s")]
+    assert main(["verify", "a.s", "same.s", *ALWAYS, "-o", output]) == 2
+    done = capsys.readouterr()
+    assert done.out == "" and done.err.count("\n") == 1 and "name another file to write" in done.err
+    assert [(here / name).read_bytes() for name in ("a.s", "same.s")] == before
+    assert (here / "pipe").is_fifo()
 
 
 def test_what_is_not_decided_is_exit_code_3(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,13 @@
-"""Loops of a function from the counts of its edges."""
+"""Walks over the blocks of a function, and its loops from the counts of its edges."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+N = TypeVar("N", bound=Hashable)
+"""What names a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ def counted_loops(entry: int, edges: Mapping[tuple[int, int], int], calls: int) 
     following: dict[int, list[int]] = {}
     for source, target in edges:
         following.setdefault(source, []).append(target)
-    back = _back_edges(entry, following)
+    _, back = depth_first(entry, following)
     arrivals: dict[int, int] = {entry: calls}
     for (_, target), taken in edges.items():
         arrivals[target] = arrivals.get(target, 0) + taken
@@ -36,21 +40,25 @@ def counted_loops(entry: int, edges: Mapping[tuple[int, int], int], calls: int) 
     return [CountedLoop(h, arrivals[h] - times, times) for h, times in sorted(repeated.items())]
 
 
-def _back_edges(entry: int, following: Mapping[int, Sequence[int]]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    seen, open_blocks = {entry}, {entry}
+def depth_first(entry: N, following: Mapping[N, Sequence[N]]) -> tuple[list[N], list[tuple[N, N]]]:
+    """The blocks that ``entry`` reaches, in reverse postorder, and the edges to a block that is open in the walk. A
+    block without an entry in ``following`` has no successors."""
+    done: list[N] = []
+    back: list[tuple[N, N]] = []
+    seen, opened = {entry}, {entry}
     work = [(entry, iter(following.get(entry, ())))]
     while work:
         block, rest = work[-1]
         for target in rest:
-            if target in open_blocks:
-                found.append((block, target))
+            if target in opened:
+                back.append((block, target))
             elif target not in seen:
                 seen.add(target)
-                open_blocks.add(target)
+                opened.add(target)
                 work.append((target, iter(following.get(target, ()))))
                 break
         else:
-            open_blocks.discard(block)
+            opened.discard(block)
+            done.append(block)
             work.pop()
-    return found
+    return done[::-1], back

@@ -14,23 +14,26 @@ from burnish.core.errors import HostError
 
 
 @contextmanager
-def output_file(path: Path, source: Path, *, in_place: bool = False) -> Generator[BinaryIO]:
+def output_file(path: Path, source: Path | None = None, *, in_place: bool = False) -> Generator[BinaryIO]:
     """A file to write that becomes ``path`` when the block ends without an exception.
 
     It is written under a temporary name in the same directory, flushed to the disk and renamed; on any
     exception, Ctrl-C included, the temporary is removed and ``path`` is as it was. The permissions are those
     of ``source`` without set-user-id and set-group-id (see ``dropped_privileges``), and so is the owner where
-    that is permitted. Only with ``in_place`` may ``path`` be ``source``. Raises ``HostError`` with one
-    sentence where the file cannot be written.
+    that is permitted; without ``source`` they are a new file's. Only with ``in_place`` may ``path`` be
+    ``source``. Raises ``HostError`` with one sentence where the file cannot be written.
     """
-    _refuse_unsuitable(path, None if in_place else source)
+    refuse_unsuitable(path, *(() if in_place or source is None else (source,)))
     temporary: str | None = None
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
-            _take_attributes(file.fileno(), source)
+            if source is None:
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
+            else:
+                _take_attributes(file.fileno(), source)
             os.fsync(file.fileno())
         Path(temporary).replace(path)
         temporary = None
@@ -57,16 +60,25 @@ def dropped_privileges(source: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _refuse_unsuitable(path: Path, source: Path | None) -> None:
+def refuse_unsuitable(path: Path, *sources: Path) -> None:
+    """Raises ``HostError`` where ``path`` is not to be written: a directory, a device, one of ``sources``. For whoever
+    wants to say so before the work and not after."""
     if path.is_dir():
         raise HostError(f"{path} is a directory; name the file to write.")
     if not path.parent.is_dir():
         raise HostError(f"The directory {path.parent} does not exist.")
     if path.exists():
-        if source is not None and path.samefile(source):
+        if any(source.exists() and path.samefile(source) for source in sources):
             raise HostError(f"{path} is the input; name another file to write.")
         if not path.is_file():
             raise HostError(f"{path} is not a regular file; name another file to write.")
+
+
+def _umask() -> int:
+    """The process's mask of permissions, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _take_attributes(descriptor: int, source: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from burnish.core.errors import HostError
+from burnish.images.output_file import output_file, refuse_unsuitable
 from burnish.pipeline.certificates import certificate_of, compared, read_file, tasks_of
 from burnish.pipeline.judging import Task, closed, judge
 from burnish.pipeline.verify_jobs import judged
@@ -39,6 +39,8 @@ def verify(
     """
     options = options or VerifyOptions()
     started = time.monotonic()
+    if options.certificate is not None:
+        refuse_unsuitable(options.certificate, *map(Path, _files(original, rewrite)))
     say("reading")
     flags = options.cflags if options.rewrite_cflags is None else options.rewrite_cflags
     first = read_input(os.fspath(original), options.cflags, options.syntax)
@@ -51,9 +53,13 @@ def verify(
     tasks = [Task(functions, alone, replay=options.replay) for functions in chosen]
     rows = closed(_rows(first, second, tasks, options, say))
     if options.certificate is not None:
-        _write(options.certificate, certificate_of(first, second, options, rows).to_json())
+        text = certificate_of(first, second, options, rows).to_json()
+        with output_file(options.certificate) as file:
+            file.write(text.encode())
     seconds = time.monotonic() - started
-    return Verification(first.name, second.name, options.accept, rows, seconds, options.seed)
+    return Verification(
+        first.name, second.name, options.accept, rows, seconds, options.seed, again=options.words
+    )
 
 
 def recheck(
@@ -119,12 +125,8 @@ def _judge(
     return lambda task: judge(first, second, task, options.overrides, engines, options.timeout_s)
 
 
-def _write(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise HostError(f"{path} cannot be written: {error.strerror or error}") from error
+def _files(*sources: str | os.PathLike[str]) -> Iterator[str]:
+    """Those that are names of files, and not text."""
+    for source in sources:
+        if "\n" not in (name := os.fspath(source)):
+            yield name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -55,6 +56,29 @@ class VerifyOptions:
     jobs: int = 1
     replay: Counterexample | None = None
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What of it must be said on a command line to compare the same: how the files are read, and what counts."""
+        overrides, usual = self.overrides, VerifyOptions()
+        words: list[str] = []
+        if overrides.live_out is not None:
+            words += ["--live-out", ",".join(overrides.live_out)]
+        if not overrides.memory:
+            words.append("--no-memory")
+        for condition in overrides.assume:
+            words += ["--assume", condition]
+        if overrides.prototype is not None:
+            words += ["--prototype", overrides.prototype]
+        if overrides.same_callees:
+            words.append("--assume-same-callees")
+        if self.cflags != usual.cflags:
+            words.append(f"--cflags={shlex.join(self.cflags)}")
+        if self.rewrite_cflags is not None:
+            words.append(f"--rewrite-cflags={shlex.join(self.rewrite_cflags)}")
+        if self.syntax != usual.syntax:
+            words += ["--syntax", self.syntax]
+        return tuple(words)
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionVerdict:
@@ -103,6 +127,8 @@ class Verification(Result):
     seed: int
     claims: tuple[Verdict, ...] = ()
     """Where a certificate was checked again: what it says, for each function."""
+    again: tuple[str, ...] = ()
+    """The words of a command line that compare the same, beside files and function."""
 
     @property
     def verdict(self) -> Verdict:

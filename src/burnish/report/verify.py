@@ -131,6 +131,7 @@ def _print_counterexample(done: Verification, row: FunctionVerdict, found: Count
     words = ["burnish", "verify", done.original, done.rewrite, "--function", row.function]
     if row.against != row.function:
         words += ["--against", row.against]
+    words += done.again
     words += [word for part in parts for word in ("--input", part)]
     print_line(f"To run it again: {shlex.join(words)}")
 

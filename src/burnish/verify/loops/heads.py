@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from burnish.analyze.flow import depth_first
 from burnish.core.code import Function, Label, successors
 
 
@@ -35,7 +36,7 @@ def natural_loops(function: Function) -> tuple[Loop, ...] | Irreducible:
     cycle without one is irreducible.
     """
     following = {block.label: successors(block.terminator) for block in function.blocks}
-    order, back = _reverse_postorder(function.blocks[0].label, following)
+    order, back = depth_first(function.blocks[0].label, following)
     dominators = _dominators(order, following)
     bodies: dict[Label, set[Label]] = {}
     before: dict[Label, list[Label]] = {label: [] for label in order}
@@ -57,31 +58,6 @@ def natural_loops(function: Function) -> tuple[Loop, ...] | Irreducible:
         for head, body in bodies.items()
     ]
     return tuple(sorted(found, key=lambda loop: (loop.depth, loop.head)))
-
-
-def _reverse_postorder(
-    entry: Label, following: Mapping[Label, Sequence[Label]]
-) -> tuple[list[Label], list[tuple[Label, Label]]]:
-    """Blocks that the entry reaches, and the edges to a block that is open in the depth-first walk."""
-    done: list[Label] = []
-    back: list[tuple[Label, Label]] = []
-    seen, opened = {entry}, {entry}
-    work = [(entry, iter(following[entry]))]
-    while work:
-        label, rest = work[-1]
-        for target in rest:
-            if target in opened:
-                back.append((label, target))
-            elif target not in seen:
-                seen.add(target)
-                opened.add(target)
-                work.append((target, iter(following[target])))
-                break
-        else:
-            opened.discard(label)
-            done.append(label)
-            work.pop()
-    return done[::-1], back
 
 
 def _dominators(
