@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -160,3 +164,36 @@ def test_json_has_all_of_it(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     (row,) = data["functions"]
     assert row["verdict"]["kind"] == "refuted" and row["verdict"]["counterexample"]["registers"]
     assert row["specification"]["source"] == "option"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_is_one_sentence_and_leaves_nothing(here: Path, jobs: str) -> None:
+    body = "".join(f".globl f{k}\nf{k}:\n  leal {k}(%rdi), %eax\n  ret\n" for k in range(400))
+    (here / "many.s").write_text(body)
+    (here / "more.s").write_text(body.replace("leal", "nop\n  leal"))
+    command = [
+        sys.executable,
+        "-m",
+        "burnish",
+        "verify",
+        "many.s",
+        "more.s",
+        "--no-cache",
+        "-j",
+        jobs,
+        "-o",
+        "c",
+    ]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        time.sleep(4)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "burnish: interrupted\n")
+    assert not (here / "c").exists()

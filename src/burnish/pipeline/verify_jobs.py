@@ -4,6 +4,7 @@ costs one function and not the whole."""
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -90,9 +91,14 @@ class _Pool:
 
 
 def _serve(connection: Connection, make: Callable[[], Judge], tasks: Sequence[Task]) -> None:
+    # Ctrl-C goes to the whole group: the parent decides, and ends its jobs.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     judge = make()
     while True:
-        number: int = connection.recv()
+        try:
+            number: int = connection.recv()
+        except EOFError:  # the parent is gone
+            return
         if number < 0:
             return
         try:
