@@ -12,13 +12,12 @@ and constants hold their bytes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
 
 from burnish.core.code import Label
 from burnish.core.specification import Specification
-from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.build import (
     FALSE,
     TRUE,
@@ -30,12 +29,14 @@ from burnish.domains.smt.build import (
     var,
 )
 from burnish.domains.smt.meaning import MeaninglessError
+from burnish.domains.smt.rewrite import substitute
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.axioms import axioms, extents
 from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
 from burnish.verify.engine.cover import facts, uncovered
 from burnish.verify.engine.execute import Access, Log, Names, UnmodelledError
+from burnish.verify.engine.kept import Kept
 from burnish.verify.engine.points import (
     AtCall,
     AtReturn,
@@ -47,6 +48,8 @@ from burnish.verify.engine.points import (
     called,
     does,
 )
+from burnish.verify.engine.proof import NotProvedError, Proof, Solves
+from burnish.verify.engine.propagate import propagated
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.state import RETURN_ADDRESS, State
 from burnish.verify.pair import Callee, Pair
@@ -56,43 +59,6 @@ _STEPS = 400
 """Joint steps, at most."""
 _MORE_STACK = 64 << 10
 """Bytes of stack that a rewrite may need beyond what the original needs: who uses the rest of it is not known."""
-
-
-class Solves(Protocol):
-    """What answers queries (``verify.solve``)."""
-
-    def check(self, query: Query, timeout_s: float) -> Answer:
-        """Is there a model?"""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What came of an attempt: proved, or a reason why not, with a model of the inputs on which the two may differ.
-
-    ``invariants`` is what a proof of loops rests on, as JSON data from which it can be checked again without a search;
-    ``method`` is a phrase that says how it was proved; ``provisos`` are phrases on what it takes for granted: with any,
-    it is a proof under them. ``apart`` names the calls, of each side, that have no counterpart in the other: executed
-    in line they may be none."""
-
-    verdict: Proved | Bounded | Unknown
-    model: Model | None = None
-    queries: int = 0
-    invariants: tuple[Any, ...] = ()
-    method: str = ""
-    provisos: tuple[str, ...] = ()
-    apart: tuple[str, str] = ("", "")
-    callees: tuple[str, ...] = ()
-    """Names of the functions that both were seen to call alike."""
-
-
-class NotProvedError(Exception):
-    """The attempt ends: a phrase, and perhaps a suspected counterexample."""
-
-    def __init__(self, reason: str, model: Model | None = None) -> None:
-        super().__init__(reason)
-        self.model = model
-        self.apart: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +100,12 @@ class Prover:
     callees: dict[str, None] = field(default_factory=dict[str, None])
     """Names of the functions that both were seen to call alike."""
     _calls: int = 0
+    _before: dict[Term, Term] = field(default_factory=dict[Term, Term])
+    """What each memory that a call left was before it."""
     _lowest: tuple[int, int] = (0, 0)
     """How deep into the stack each side was seen to reach."""
     executors: tuple[Executor, Executor] = field(init=False, repr=False)
+    _kept: tuple[Kept, Kept] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         stack = self.pair.specification.stack_bytes
@@ -144,6 +113,7 @@ class Prover:
             Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0]),
             Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1]),
         )
+        self._kept = Kept(self.pair.original), Kept(self.pair.rewrite)
 
     @property
     def specification(self) -> Specification:
@@ -250,18 +220,37 @@ class Prover:
         here = replace(joint, conditions=(*joint.conditions, *_parts(met)))
         match first.where, second.where:
             case AtReturn(), AtReturn():
-                self._returns(self.settle(here), first, second)
-                return []
+                return self._meet(here, lambda joint: self._returns(joint, first, second))
             case AtCall() as call, AtCall() as other:
-                if not alone and not self.possible(here):
+                # Equal ways belong together, and looking at a pair that cannot be does no harm.
+                natural = alone or first.condition is second.condition
+                if not natural and not self.possible(here):
                     return []
                 if call.callee.name != other.callee.name:
                     return self.unmatched(here, first, second)
-                return self._call(self.settle(here), (call, first.state), (other, second.state))
+                sides = (call, first.state), (other, second.state)
+                return self._meet(here, lambda joint: self._call(joint, *sides))
             case AtTrap(), AtTrap():
                 return []
             case _:
                 return self.unmatched(here, first, second)
+
+    def _meet(self, here: Joint, compare: Callable[[Joint], list[Joint] | None]) -> list[Joint]:
+        """Both are at points that belong together. Where an access is not covered, an input on which they also do
+        something different shows more: memory may be mapped everywhere."""
+        try:
+            settled = self.settle(here)
+        except NotProvedError as error:
+            if error.model is not None:
+                try:
+                    compare(here)
+                except NotProvedError as other:
+                    if other.model is not None:
+                        raise
+                except (UnmodelledError, UndecidedAccessError):
+                    pass
+            raise
+        return compare(settled) or []
 
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
         """The two are at points of which it is not clear that they belong together: here, that no input may bring
@@ -311,19 +300,21 @@ class Prover:
             results["rax"] = first[1].register(callee.returned)
         keeps = callee.pure or callee.reads_only
         after = memory(f"memory after call {self._calls}")
-        return [
-            Joint(
-                after_call(
-                    call, first[1], self.executors[0].names, results, first[1].memory if keeps else after
-                ),
-                after_call(
-                    other, second[1], self.executors[1].names, results, second[1].memory if keeps else after
-                ),
-                (call.resume or AtReturn(), other.resume or AtReturn()),
-                here.conditions,
-                here.facts,
+        if not keeps:
+            self._before[after] = first[1].memory
+        states = [
+            after_call(
+                each,
+                state,
+                self.executors[side].names,
+                results,
+                state.memory if keeps else after,
+                self._kept[side].over(each.entry),
             )
+            for side, (each, state) in enumerate((first, second))
         ]
+        resumed = (call.resume or AtReturn(), other.resume or AtReturn())
+        return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
 
     def _stack_arguments(
         self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
@@ -373,14 +364,24 @@ class Prover:
             case Unsat():
                 return
             case Sat(model):
-                raise NotProvedError(phrase, model)
+                raise NotProvedError(phrase, self._runnable((*assertions, *more)) or model)
             case Undecided(reason):
                 raise NotProvedError(f"{phrase}: {reason}")
 
+    def _runnable(self, assertions: Sequence[Term]) -> Model | None:
+        """A model in which no call writes memory, as where functions run by themselves; None where there is none."""
+        if not self._before:
+            return None
+        found = list(assertions)
+        for after, before in reversed(self._before.items()):
+            found = substitute(found, {after: before})
+        answer = self.ask(found)
+        return answer.model if isinstance(answer, Sat) else None
+
     def ask(self, assertions: Iterable[Term]) -> Answer:
         """Is there a model of all assertions? Within what is left of the time."""
-        asked = tuple(dict.fromkeys(term for term in assertions if term is not TRUE))
-        if any(term is FALSE for term in asked):
+        asked = propagated(assertions)
+        if asked is None:
             return Unsat(())
         left = self.deadline - time.monotonic()
         if left <= 0:
