@@ -44,25 +44,32 @@ class _Search:
     def ways(self, share: float) -> Iterator[Proof]:
         """One attempt after the other: paths joined and each by itself, with more and more of the calls in line that
         have no counterpart. Raises ``CyclicError`` if the functions themselves have loops."""
-        inline = _NONE
+        before = inline = _NONE
         for _ in range(_ROUNDS):
             try:
                 proof = self.attempt(joining=True, inline=inline, share=share)
-                yield replace(proof, method=_method(inline, joining=True))
-                if proof.model is None:
-                    proof = self.attempt(joining=False, inline=inline, share=share)
-                    yield replace(proof, method=_method(inline, joining=False))
             except CyclicError:
                 if inline == _NONE:
                     raise
+                proof = self.attempt(joining=False, inline=before, share=share)
+                yield replace(proof, method=_method(before, joining=False))
                 return
+            yield replace(proof, method=_method(inline, joining=True))
             more = self._with(inline, proof.apart)
+            if more == inline and proof.model is None:
+                proof = self.attempt(joining=False, inline=inline, share=share)
+                yield replace(proof, method=_method(inline, joining=False))
+                more = self._with(inline, proof.apart)
             if more == inline and proof.model is not None:
                 # What a callee does may be what the model has wrong.
                 more = self._all_known()
             if more == inline:
+                if share < 1 and proof.model is None:
+                    # What is left of the time is one attempt's.
+                    proof = self.attempt(joining=True, inline=inline, share=1.0)
+                    yield replace(proof, method=_method(inline, joining=True))
                 return
-            inline = more
+            before, inline = inline, more
 
     def _all_known(self) -> _InLine:
         """The callees of each side whose bodies are known."""

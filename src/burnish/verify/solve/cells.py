@@ -15,10 +15,10 @@ from burnish.domains.smt import build as t
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.rewrite import rebuild
 from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.solve.backend import CELL
 from burnish.verify.solve.query import Model
 
 MAXIMUM_CASES = 4000
-_PREFIX = "cell:"
 _APART = "apart:"
 
 
@@ -48,7 +48,7 @@ class Cells:
                 for address, cell in zip(where, cells.values(), strict=True)
             }
         variables = {
-            name: value for name, value in model.variables.items() if not name.startswith((_PREFIX, _APART))
+            name: value for name, value in model.variables.items() if not name.startswith((CELL, _APART))
         }
         return Model(variables, memories, model.functions)
 
@@ -98,7 +98,7 @@ class Cells:
         cells = self.at_first.setdefault(base, {})
         cell = cells.get(address)
         if cell is None:
-            cell = cells[address] = t.var(f"{_PREFIX}{base.name}:{len(cells)}", 8)
+            cell = cells[address] = t.var(f"{CELL}{base.name}:{len(cells)}", 8)
         return cell
 
     def _equal(self, left: Term, right: Term) -> Term:

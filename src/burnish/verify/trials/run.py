@@ -114,9 +114,11 @@ def replay_model(pair: Pair, model: Model, bench: Bench) -> Counterexample | str
         try:
             given = _of_model(pair, model, places, turn)
             test = GivenTest.of(pair.original, pair.specification, given, bench)
+            before = 0
             for _ in range(_GROWTHS):
-                if not _LOWEST <= test.wants < _HIGHEST:
+                if test.wants == before or not _LOWEST <= test.wants < _HIGHEST:
                     break
+                before = test.wants
                 # A model says what is read first: what lies where the code goes from there may be anything.
                 given = _with_memory(given, test.wants)
                 test = GivenTest.of(pair.original, pair.specification, given, bench)
