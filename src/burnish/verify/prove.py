@@ -33,11 +33,13 @@ class _Search:
     assumed: Sequence[Term]
     queries: int = 0
 
-    def attempt(self, *, joining: bool, inline: _InLine = _NONE, share: float) -> Proof:
+    def attempt(self, *, joining: bool, inline: _InLine, share: float, hasty: bool = False) -> Proof:
         """One attempt with that share of the time that is left. Raises ``CyclicError``."""
         now = time.monotonic()
         limit = now + share * max(self.deadline - now, 0.0)
-        proof = Prover(self.pair, self.solver, limit, self.assumed, joining, inline).prove()
+        prover = Prover(self.pair, self.solver, limit, self.assumed, joining, inline)
+        prover.hasty = hasty
+        proof = prover.prove()
         self.queries += proof.queries
         return proof
 
@@ -45,9 +47,10 @@ class _Search:
         """One attempt after the other: paths joined and each by itself, with more and more of the calls in line that
         have no counterpart. Raises ``CyclicError`` if the functions themselves have loops."""
         before = inline = _NONE
+        known = self._all_known()
         for _ in range(_ROUNDS):
             try:
-                proof = self.attempt(joining=True, inline=inline, share=share)
+                proof = self.attempt(joining=True, inline=inline, share=share, hasty=inline != known)
             except CyclicError:
                 if inline == _NONE:
                     raise
@@ -62,7 +65,7 @@ class _Search:
                 more = self._with(inline, proof.apart)
             if more == inline and proof.model is not None:
                 # What a callee does may be what the model has wrong.
-                more = self._all_known()
+                more = known
             if more == inline:
                 if share < 1 and proof.model is None:
                     # What is left of the time is one attempt's.

@@ -34,8 +34,10 @@ class Cells:
     at_first: dict[Term, dict[Term, Term]] = field(default_factory=dict[Term, dict[Term, Term]])
     """For each memory and address, the variable for the byte that was there at first."""
     _read: dict[tuple[Term, Term], Term] = field(default_factory=dict[tuple[Term, Term], Term])
-    _apart: dict[tuple[Term, Term], Term] = field(default_factory=dict[tuple[Term, Term], Term])
+    apart: dict[tuple[Term, Term], Term] = field(default_factory=dict[tuple[Term, Term], Term])
     """For two addresses without their constants, the variable that is their difference."""
+    terms: frozenset[Term] = frozenset()
+    """What the query is made of: where it asks itself whether two addresses are one, that is how it is put."""
     _cases: int = 0
 
     def restored(self, model: Model) -> Model:
@@ -112,21 +114,21 @@ class Cells:
     def _same(self, a: Term, b: Term) -> Term:
         """Whether two addresses are one; decided where they are a constant apart."""
         same = t.eq(a, b)
-        if same.is_const:
+        if same.is_const or same in self.terms:
             return same
         (one, near), (other, far) = _parted(a), _parted(b)
         if one is None or other is None:
             return same
         if one.serial > other.serial:
             one, near, other, far = other, far, one, near
-        distance = self._apart.get((one, other))
+        distance = self.apart.get((one, other))
         if distance is None:
-            distance = self._apart[one, other] = t.var(f"{_APART}{len(self._apart)}", one.width)
+            distance = self.apart[one, other] = t.var(f"{_APART}{len(self.apart)}", one.width)
         return t.eq(distance, t.const(far - near, one.width))
 
     def distances(self) -> list[Term]:
         """What the differences of addresses are."""
-        return [t.eq(distance, t.sub(one, other)) for (one, other), distance in self._apart.items()]
+        return [t.eq(distance, t.sub(one, other)) for (one, other), distance in self.apart.items()]
 
     def _count(self) -> None:
         self._cases += 1
@@ -159,12 +161,13 @@ def _parted(address: Term) -> tuple[Term | None, int]:
 
 def in_cells(roots: Sequence[Term]) -> Cells | None:
     """The roots without memories; None where they have none, or cells do not suit them."""
-    if all(term.op is not Op.MEMORY for term in subterms(*roots)):
+    terms = tuple(subterms(*roots))
+    if all(term.op is not Op.MEMORY for term in terms):
         return None
-    cells = Cells()
+    cells = Cells(terms=frozenset(terms))
     done: dict[Term, Term] = {}
     try:
-        for term in subterms(*roots):
+        for term in terms:
             args = [done[arg] for arg in term.args]
             new = cells.rule(term, args)
             if new is None:
