@@ -19,23 +19,16 @@ from typing import Any, Protocol
 from burnish.core.code import Label
 from burnish.core.specification import Specification
 from burnish.core.verdict import Bounded, Proved, Unknown
-from burnish.domains.smt.build import (
-    FALSE,
-    TRUE,
-    and_,
-    apply,
-    memory,
-    not_,
-    or_,
-    var,
-)
+from burnish.domains.smt.build import FALSE, TRUE, and_, apply, memory, not_, or_, var
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.axioms import axioms, extents
 from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
 from burnish.verify.engine.cover import facts, uncovered
+from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import Access, Log, Names, UnmodelledError
+from burnish.verify.engine.frames import View
 from burnish.verify.engine.points import (
     AtCall,
     AtReturn,
@@ -48,7 +41,7 @@ from burnish.verify.engine.points import (
     does,
 )
 from burnish.verify.engine.region import CyclicError, Executor
-from burnish.verify.engine.state import RETURN_ADDRESS, State
+from burnish.verify.engine.state import State, entry_state
 from burnish.verify.pair import Callee, Pair
 from burnish.verify.solve.query import Answer, Model, Query, Sat, Undecided, Unsat
 
@@ -84,6 +77,8 @@ class Proof:
     apart: tuple[str, str] = ("", "")
     callees: tuple[str, ...] = ()
     """Names of the functions that both were seen to call alike."""
+    escapes: tuple[tuple[int | None, int | None], ...] = ()
+    """What ended it: addresses in the frame that are given to a callee, as an ``EscapeError`` has them."""
 
 
 class NotProvedError(Exception):
@@ -139,10 +134,11 @@ class Prover:
     executors: tuple[Executor, Executor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        stack = self.pair.specification.stack_bytes
+        stack, shared = self.pair.specification.stack_bytes, self.pair.shared
+        views = View(shared), View(shared, moved=bool(shared))
         self.executors = (
-            Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0]),
-            Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1]),
+            Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0], views[0]),
+            Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1], views[1]),
         )
 
     @property
@@ -163,6 +159,8 @@ class Prover:
             )
         except NotProvedError as error:
             return Proof(Unknown(str(error)), error.model, self.queries, apart=error.apart)
+        except EscapeError as error:
+            return Proof(Unknown(str(error)), None, self.queries, escapes=error.places)
         except CyclicError:
             raise
         except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
@@ -173,12 +171,9 @@ class Prover:
         return Proof(Proved(), None, self.queries, provisos=tuple(self.provisos), callees=tuple(self.callees))
 
     def entry_state(self, side: str) -> State:
-        """What a function finds: its frame is unknown, and each side's own; return address and arguments are shared."""
-        state = State(memory(f"{side}.frame"))
-        state.cells.put(0, RETURN_ADDRESS)
-        for offset in range(8, 8 + self.specification.stack_bytes, 8):
-            state.cells.put(offset, var(f"stack {offset}", 64))
-        return state
+        """What a side, ``a`` or ``b``, finds at its entry."""
+        base = self.executors[side == "b"].view.base
+        return entry_state(side, self.specification.stack_bytes, base)
 
     def explore(self, start: Joint) -> None:
         """All joint steps from ``start``. Raises ``NotProvedError`` where something does not hold."""
@@ -280,7 +275,7 @@ class Prover:
 
     def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
         try:
-            found = at_return(first.state, second.state, self.specification)
+            found = at_return(first.state, second.state, self.specification, self.executors[1].view)
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return
@@ -291,7 +286,7 @@ class Prover:
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
         try:
-            found = at_call(first, second, self.specification)
+            found = at_call(first, second, self.specification, self.executors[1].view)
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return []
@@ -330,7 +325,7 @@ class Prover:
     ) -> None:
         """Where it is not known whether a callee has arguments on the stack: they are equal, or it is assumed that it
         has none, which the verdict then says."""
-        found = perhaps_on_stack(first, second)
+        found = perhaps_on_stack(first, second, self.executors[1].view)
         if found is not None:
             wrong = or_(FALSE, *(one.condition for one in found))
             if wrong is FALSE or isinstance(self.ask((*here.conditions, wrong)), Unsat):
