@@ -79,6 +79,14 @@ SAME = {
         (INT,),
         EAX,
     ),
+    "stored in another order than memory of others": (
+        "sub rsp, 24\nmov [rsp+12], esi\nmov dword ptr [rdi], 1\nmov dword ptr [rdi+8], 2\nlea rdi, [rsp+12]\n"
+        "mov esi, 3\ncall g\nmov eax, [rsp+12]\nadd rsp, 24\nret",
+        "sub rsp, 40\nmov dword ptr [rdi+8], 2\nmov eax, 1\nmov [rdi], eax\nmov [rsp+4], esi\nlea rdi, [rsp+4]\n"
+        "mov esi, 3\ncall g\nmov eax, [rsp+4]\nadd rsp, 40\nret",
+        (INT,),
+        EAX,
+    ),
     "on one path, after a comparison": (
         "push rbx\nsub rsp, 16\nmov ebx, edi\nmov [rsp+12], esi\nlea rdi, [rsp+12]\nxor esi, esi\ncall h\n"
         "lea rcx, [rsp+12]\ncmp rax, rcx\nje 1f\nmov eax, ebx\njmp 2f\n1: mov eax, [rsp+12]\n"
@@ -145,6 +153,22 @@ OTHER = {
         "mov eax, [rsp+8]\nadd rsp, 40\nret",
         "sub rsp, 40\nmov [rsp+8], rdi\nlea rdi, [rsp+8]\nmov rsi, rdi\ncall h\nmov eax, [rsp+8]\nadd rsp, 40\nret",
         (Local(-32, 8, 8), Local(-24, 8, 8)),
+        EAX,
+    ),
+    "loaded before a store through what a callee returned": (
+        "sub rsp, 24\nmov [rsp+12], edi\nlea rdi, [rsp+12]\nxor esi, esi\ncall h\nmov dword ptr [rax], 5\n"
+        "mov eax, [rsp+12]\nadd rsp, 24\nret",
+        "sub rsp, 24\nmov [rsp+12], edi\nlea rdi, [rsp+12]\nxor esi, esi\ncall h\nmov ecx, [rsp+12]\n"
+        "mov dword ptr [rax], 5\nmov eax, ecx\nadd rsp, 24\nret",
+        (INT,),
+        EAX,
+    ),
+    "loaded before a store through what lies in memory since a call": (
+        "push rbx\nmov rbx, rsi\nsub rsp, 16\nmov [rsp+12], edi\nlea rdi, [rsp+12]\nxor esi, esi\ncall h\n"
+        "mov rax, [rbx]\nmov dword ptr [rax], 5\nmov eax, [rsp+12]\nadd rsp, 16\npop rbx\nret",
+        "push rbx\nmov rbx, rsi\nsub rsp, 16\nmov [rsp+12], edi\nlea rdi, [rsp+12]\nxor esi, esi\ncall h\n"
+        "mov rax, [rbx]\nmov ecx, [rsp+12]\nmov dword ptr [rax], 5\nmov eax, ecx\nadd rsp, 16\npop rbx\nret",
+        (Local(-12, 4, 4),),
         EAX,
     ),
     "a null pointer instead": (ORIGINAL, _MOVED.replace("lea rdi, [rsp+4]", "xor edi, edi"), (INT,), EAX),

@@ -37,6 +37,7 @@ from burnish.verify.engine.addresses import (
     object_address,
     target,
 )
+from burnish.verify.engine.apart import read, write
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.state import State, entry_value, join_states
@@ -204,10 +205,13 @@ class Interpreter:
                 constant = self._constant(name, offset, size)
                 inside = constant is not None and not isinstance(offset, int)
                 self._access(address, size, write=False, constant=inside)
-                return constant if constant is not None else _read(self.state.memory, address, size)
+                return constant if constant is not None else self._outer(address, size)
             case _:
                 self._access(address, size, write=False)
-                return _read(self.state.memory, address, size)
+                return self._outer(address, size)
+
+    def _outer(self, address: Term, size: int) -> Term:
+        return (read if self._view.shared else _read)(self.state.memory, address, size)
 
     def _fixed(self, address: int, size: int) -> Term | tuple[Term] | None:
         """A load from an image address: the value, or ``(address as a term,)``."""
@@ -249,6 +253,9 @@ class Interpreter:
 
     def _store_memory(self, address: Term, value: Term, size: int) -> None:
         value = self._view.outward(value)
+        if self._view.shared:
+            self.state.memory = write(self.state.memory, address, value, size)
+            return
         for k in range(size):
             byte = extract(value, 8 * k, 8)
             self.state.memory = store(self.state.memory, add(address, const(k, 64)), byte)
@@ -303,7 +310,7 @@ class Interpreter:
 
     def _load_frame(self, where: Frame, size: int) -> Term:
         if self._is_local(where, size):
-            return _read(self.state.memory, frame_address(where.offset), size)
+            return read(self.state.memory, frame_address(where.offset), size)
         offset = where.offset
         if isinstance(offset, int):
             self._meet_garbage(offset, size)
