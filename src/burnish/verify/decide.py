@@ -1,13 +1,14 @@
 """The verdict on one pair: tests first, then proof, and a replay of what a solver found.
 
-Most wrong rewrites die in the tests, in milliseconds. What proves, and what runs natively, are protocols here: a
-learner, ``burnish optimize`` and ``burnish verify`` share this order.
+Most wrong rewrites die in the tests, in milliseconds; many right ones are proved in as little. So both come twice: a
+few tests and a brief proof, then all tests and the rest of the time for proof. What proves, and what runs natively, are
+protocols here: a learner, ``burnish optimize`` and ``burnish verify`` share this order.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,8 +41,16 @@ class TestResult(Protocol):
 class Engines(Protocol):
     """What tests a pair, and what proves it. Both keep to a time in seconds."""
 
+    def glance(self, pair: Pair, seconds: float) -> TestResult:
+        """Runs both sides on a few inputs."""
+        ...
+
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
+        ...
+
+    def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
+        """Looks for a proof that needs nothing learnt from tests; None where only such a one is to be hoped for."""
         ...
 
     def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
@@ -98,32 +107,93 @@ class Decision:
 _TESTS_SHARE = 0.2
 """Of the time, at most, that tests may take."""
 _TESTS_SECONDS = 5.0
+_GLANCE_SECONDS = 0.03
+"""Of tests, before anything is proved."""
+_BRIEF_SHARE = 0.1
+"""Of the time, at most, that a proof may take before all tests are run."""
+_BRIEF_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Deciding:
+    """One pair on its way to a verdict."""
+
+    pair: Pair
+    engines: Engines
+    timeout_s: float
+    invariants: Hint
+    tests_s: float = 0.0
+    proof_s: float = 0.0
+    queries: int = 0
+
+    def decision(self) -> Decision:
+        """The verdict."""
+        return (None if self.invariants else self._brief()) or self._thorough()
+
+    def _brief(self) -> Decision | None:
+        """What few tests and a brief proof decide."""
+        tests = self._tested(self.engines.glance, min(_GLANCE_SECONDS, _TESTS_SHARE * self.timeout_s))
+        if tests.counterexample is not None:
+            return self._refuted(tests, tests.counterexample)
+        proof = self._proved(min(_BRIEF_SECONDS, _BRIEF_SHARE * self.timeout_s), brief=True)
+        if proof is None:
+            return None
+        if isinstance(proof.verdict, Proved):
+            return self._decided(tests, proof, proof.verdict)
+        replayed = _replayed(self.pair, self.engines, proof)
+        if isinstance(replayed, Counterexample):
+            return self._decided(tests, proof, Refuted(replayed))
+        return None
+
+    def _thorough(self) -> Decision:
+        """What all tests and all of the time decide."""
+        tests = self._tested(self.engines.test, min(_TESTS_SECONDS, _TESTS_SHARE * self.timeout_s))
+        if tests.counterexample is not None:
+            return self._refuted(tests, tests.counterexample)
+        proof = self._proved(max(self.timeout_s - self.tests_s - self.proof_s, 0.0))
+        assert proof is not None
+        verdict, reason = _verdict(self.pair, self.engines, tests, proof)
+        return self._decided(tests, proof, verdict, reason)
+
+    def _tested(self, test: Callable[[Pair, float], TestResult], seconds: float) -> TestResult:
+        started = time.monotonic()
+        found = test(self.pair, seconds)
+        self.tests_s += time.monotonic() - started
+        return found
+
+    def _proved(self, seconds: float, *, brief: bool = False) -> Proof | None:
+        started = time.monotonic()
+        if brief:
+            found = self.engines.prove_briefly(self.pair, seconds)
+        else:
+            found = self.engines.prove(self.pair, seconds, self.invariants)
+        self.proof_s += time.monotonic() - started
+        self.queries += 0 if found is None else found.queries
+        return found
+
+    def _refuted(self, tests: TestResult, found: Counterexample) -> Decision:
+        seconds = {"tests": self.tests_s}
+        return Decision(Refuted(found), effort=Effort(seconds, tests.tested, tests.void))
+
+    def _decided(self, tests: TestResult, proof: Proof, verdict: Verdict, reason: str = "") -> Decision:
+        effort = Effort(
+            {"tests": self.tests_s, "proof": self.proof_s},
+            tests.tested,
+            tests.void,
+            self.queries,
+            self.engines.solvers,
+            proof.invariants,
+            proof.method,
+            self.engines.query_hashes,
+        )
+        holds = isinstance(verdict, Proved | Bounded)
+        return Decision(verdict, reason, proof.provisos if holds else (), proof.callees, effort)
 
 
 def decide(pair: Pair, engines: Engines, timeout_s: float, invariants: Hint = None) -> Decision:
     """The verdict within about ``timeout_s`` seconds. ``Tested`` where no proof was found and the tests agree, which
     is no ``Unknown``: whoever wants a proof asks for one."""
-    started = time.monotonic()
-    tests = engines.test(pair, min(_TESTS_SECONDS, _TESTS_SHARE * timeout_s))
-    tested = time.monotonic()
-    effort = Effort({"tests": tested - started}, tests.tested, tests.void)
-    if tests.counterexample is not None:
-        return Decision(Refuted(tests.counterexample), effort=effort)
-    proof = engines.prove(pair, max(timeout_s - (tested - started), 0.0), invariants)
-    proved = time.monotonic()
-    effort = Effort(
-        {"tests": tested - started, "proof": proved - tested},
-        tests.tested,
-        tests.void,
-        proof.queries,
-        engines.solvers,
-        proof.invariants,
-        proof.method,
-        engines.query_hashes,
-    )
-    verdict, reason = _verdict(pair, engines, tests, proof)
-    holds = isinstance(verdict, Proved | Bounded)
-    return Decision(verdict, reason, proof.provisos if holds else (), proof.callees, effort)
+    return _Deciding(pair, engines, timeout_s, invariants).decision()
 
 
 def _verdict(pair: Pair, engines: Engines, tests: TestResult, proof: Proof) -> tuple[Verdict, str]:
@@ -133,16 +203,28 @@ def _verdict(pair: Pair, engines: Engines, tests: TestResult, proof: Proof) -> t
         case Bounded():
             return proof.verdict, "a loop was unrolled only so often"
         case Unknown(reason):
-            if proof.model is not None:
-                replayed = engines.replay(pair, proof.model)
-                if isinstance(replayed, Counterexample):
-                    return Refuted(replayed), ""
+            replayed = _replayed(pair, engines, proof)
+            if isinstance(replayed, Counterexample):
+                return Refuted(replayed), ""
+            if replayed:
                 reason = f"{reason}; {replayed}"
                 return Unknown(reason), reason
             if tests.tested:
                 return Tested(tests.tested), reason
             reason = f"{reason}; {tests.reason}" if tests.reason else reason
             return Unknown(reason), reason
+
+
+def _replayed(pair: Pair, engines: Engines, proof: Proof) -> Counterexample | str:
+    """Runs what a proof suspects: the first input that is a counterexample, else why the first is none; an empty
+    phrase where nothing is suspected."""
+    said = ""
+    for model in () if proof.model is None else (proof.model, *proof.others):
+        replayed = engines.replay(pair, model)
+        if isinstance(replayed, Counterexample):
+            return replayed
+        said = said or replayed
+    return said
 
 
 @dataclass(frozen=True, slots=True)

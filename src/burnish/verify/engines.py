@@ -19,7 +19,7 @@ from burnish.verify.engine.joint import Proof
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, from_json
 from burnish.verify.pair import Pair
-from burnish.verify.prove import prove
+from burnish.verify.prove import prove, prove_briefly
 from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
@@ -34,6 +34,8 @@ from burnish.verify.trials import (
     run_trials,
 )
 
+_FEW = 64
+"""Inputs of a first look."""
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
 
@@ -78,6 +80,14 @@ class StandardEngines:
             self._cache.close()
         self._bench.close()
 
+    def glance(self, pair: Pair, seconds: float) -> TestResult:
+        """Runs both sides on what told rewrites apart before, and on a few inputs."""
+        self._starts = ()
+        if not self._tests:
+            return Untested("no tests were asked for")
+        few = min(self._tests, _FEW)
+        return run_trials(pair, self._bench, count=few, seed=self._seed, seconds=seconds, store=self._store)
+
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
         self._starts = ()
@@ -94,6 +104,12 @@ class StandardEngines:
         )
         self._starts = () if found.prepared is None else _starts(found.prepared)
         return found
+
+    def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
+        """Looks for a proof; None for functions with loops. Raises ``UsageError`` for conditions that are none."""
+        assumed = entry_conditions(pair.specification)
+        self._asked.begin(pair.original.name)
+        return prove_briefly(pair, self._asked, timeout_s=seconds, assumed=assumed)
 
     def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
         """Looks for a proof; loops are learnt on the inputs of the last test, or checked with ``invariants``. Raises

@@ -34,10 +34,10 @@ class _Search:
     assumed: Sequence[Term]
     queries: int = 0
 
-    def attempt(self, *, joining: bool, inline: _InLine = _NONE) -> Proof:
-        """One attempt. Raises ``CyclicError``."""
+    def attempt(self, *, joining: bool, inline: _InLine = _NONE, share: float) -> Proof:
+        """One attempt with that share of the time that is left. Raises ``CyclicError``."""
         now = time.monotonic()
-        limit = now + _SHARE * max(self.deadline - now, 0.0)
+        limit = now + share * max(self.deadline - now, 0.0)
         while True:
             prover = Prover(self.pair, self.solver, limit, self.assumed, joining, inline)
             proof = prover.prove()
@@ -50,25 +50,59 @@ class _Search:
                 return replace(proof, verdict=Unknown(shared))
             self.pair = replace(self.pair, shared=shared)
 
-    def ways(self) -> Iterator[Proof]:
+    def ways(self, share: float) -> Iterator[Proof]:
         """One attempt after the other: paths joined and each by itself, with more and more of the calls in line that
         have no counterpart. Raises ``CyclicError`` if the functions themselves have loops."""
-        inline = _NONE
+        before = inline = _NONE
         for _ in range(_ROUNDS):
             try:
-                proof = self.attempt(joining=True, inline=inline)
-                yield replace(proof, method=_method(inline, joining=True))
-                if proof.model is None:
-                    proof = self.attempt(joining=False, inline=inline)
-                    yield replace(proof, method=_method(inline, joining=False))
+                proof = self.attempt(joining=True, inline=inline, share=share)
             except CyclicError:
                 if inline == _NONE:
                     raise
+                proof = self.attempt(joining=False, inline=before, share=share)
+                yield replace(proof, method=_method(before, joining=False))
                 return
+            yield replace(proof, method=_method(inline, joining=True))
             more = self._with(inline, proof.apart)
+            if more == inline and proof.model is None:
+                proof = self.attempt(joining=False, inline=inline, share=share)
+                yield replace(proof, method=_method(inline, joining=False))
+                more = self._with(inline, proof.apart)
+            if more == inline and proof.model is not None:
+                # What a callee does may be what the model has wrong.
+                more = self._all_known()
             if more == inline:
+                if share < 1 and proof.model is None:
+                    # What is left of the time is one attempt's.
+                    proof = self.attempt(joining=True, inline=inline, share=1.0)
+                    yield replace(proof, method=_method(inline, joining=True))
                 return
-            inline = more
+            before, inline = inline, more
+
+    def _all_known(self) -> _InLine:
+        """The callees of each side whose bodies are known."""
+        known = [
+            frozenset(callee.name for address, callee in side.callees.items() if address in side.bodies)
+            for side in (self.pair.original, self.pair.rewrite)
+        ]
+        return known[0], known[1]
+
+    def best(self, share: float) -> Proof:
+        """A proof, or the last attempt of those that suspect something, if any does. Raises ``CyclicError``."""
+        tried: list[Proof] = []
+        for proof in self.ways(share):
+            tried.append(proof)
+            if isinstance(proof.verdict, Proved) or time.monotonic() > self.deadline:
+                break
+        chosen = tried[-1]
+        suspicions = [proof for proof in tried if proof.model is not None]
+        if not isinstance(chosen.verdict, Proved) and suspicions:
+            chosen = suspicions[-1]
+        others = tuple(
+            proof.model for proof in reversed(suspicions) if proof is not chosen and proof.model is not None
+        )
+        return replace(chosen, queries=self.queries, others=others)
 
     def _with(self, inline: _InLine, apart: tuple[str, str]) -> _InLine:
         """A call that the other side never makes is the one to execute; else both are."""
@@ -118,16 +152,21 @@ def prove(
     loops for which no invariant is found are unrolled ``bound`` times. ``starts`` are inputs from which loops are
     learnt."""
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
-    last: Proof | None = None
     try:
-        for proof in search.ways():
-            last = replace(proof, queries=search.queries)
-            if isinstance(proof.verdict, Proved) or time.monotonic() > search.deadline:
-                break
+        return search.best(_SHARE)
     except CyclicError:
         return _loops(search, bound, starts)
-    assert last is not None
-    return last
+
+
+def prove_briefly(
+    pair: Pair, solver: Solves, *, timeout_s: float, assumed: Sequence[Term] = ()
+) -> Proof | None:
+    """As ``prove``, each way with all of the time that is left; None for functions with loops."""
+    search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
+    try:
+        return search.best(1.0)
+    except CyclicError:
+        return None
 
 
 def _method(inline: _InLine, *, joining: bool) -> str:

@@ -11,7 +11,7 @@ from burnish.domains.smt.leaves import FALSE, TRUE, const, signed
 from burnish.domains.smt.logic import and_, not_, xor
 from burnish.domains.smt.sums import linear, scaled
 from burnish.domains.smt.terms import Op, Term, make
-from burnish.domains.smt.words import extract, sext
+from burnish.domains.smt.words import extract, sext, zext
 
 _ARITHMETIC = frozenset((Op.ADD, Op.MUL))
 
@@ -73,6 +73,8 @@ def _with_constant(a: Term, b: Term) -> Term | None:
 def _with_parts(a: Term, b: Term) -> Term | None:
     if a.op is Op.NOT and b.op is Op.NOT:
         return eq(a.args[0], b.args[0])
+    if a.op is Op.UDIV or b.op is Op.UDIV:
+        return _divided_back(a, b) or _divided_back(b, a)
     if a.op is Op.SEXT and b.op is Op.SEXT and a.args[0].width == b.args[0].width:
         return eq(a.args[0], b.args[0])
     if a.op in (Op.CONCAT, Op.ZEXT) and b.op in (Op.CONCAT, Op.ZEXT):
@@ -80,6 +82,22 @@ def _with_parts(a: Term, b: Term) -> Term | None:
     if a.op is Op.ITE and b.op is Op.ITE and a.args[0] is b.args[0]:
         return construct(Op.ITE, 1, [a.args[0], eq(a.args[1], b.args[1]), eq(a.args[2], b.args[2])])
     return None
+
+
+def _divided_back(quotient: Term, factor: Term) -> Term | None:
+    """``a * b / b = a``, as programs ask whether a product overflows: where its upper half is 0. Without a wrap the
+    quotient is exact, and with one it is smaller than ``a``. By 0 it is all ones."""
+    if quotient.op is not Op.UDIV:
+        return None
+    product, divisor = quotient.args
+    width = factor.width
+    if product.op is not Op.MUL or product.args not in ((factor, divisor), (divisor, factor)):
+        return None
+    wide = construct(Op.MUL, 2 * width, [zext(factor, 2 * width), zext(divisor, 2 * width)])
+    nothing = const(0, width)
+    fits = eq(extract(wide, width, width), nothing)
+    by_zero = eq(divisor, nothing)
+    return construct(Op.ITE, 1, [by_zero, eq(factor, const(-1, width)), fits])
 
 
 def _edges(term: Term) -> set[int]:

@@ -185,9 +185,16 @@ def _stack_argument(
     return _passed(f"stack argument {offset // 8} of {callee.name}", values[0], values[1], view)
 
 
-def after_call(call: AtCall, state: State, names: Names, results: dict[str, Term], memory: Term) -> State:
+def after_call(
+    call: AtCall,
+    state: State,
+    names: Names,
+    results: dict[str, Term],
+    memory: Term,
+    kept: frozenset[str] = frozenset(),
+) -> State:
     """The state when a call has returned. ``results`` has the low part of each result register, the same for both
-    sides, ``memory`` what the callee left; what else it may change is unknown."""
+    sides, ``memory`` what the callee left; what else it may change is unknown, but for the registers ``kept``."""
     after = state.copy()
     after.temporaries = {}
     after.memory = memory
@@ -197,6 +204,8 @@ def after_call(call: AtCall, state: State, names: Names, results: dict[str, Term
             after.set_register(name, zext(names.fresh("garbage", 1), 8))
             continue
         known = results.get(name)
+        if known is None and name in kept:
+            continue
         if known is None:
             after.set_register(name, names.fresh("garbage", 8 * cell.size))
             continue

@@ -33,6 +33,7 @@ from burnish.verify.engine.state import literals
 _PAGE_BITS = 12
 _LOWEST = 4096
 """Nothing is mapped below (vm.mmap_min_addr of Linux is at least that)."""
+_MARGIN = 1 << 17
 _TOP = 1 << 47
 """End of a process's addresses."""
 
@@ -80,6 +81,17 @@ def facts(accesses: Sequence[Access], extents: dict[str, int]) -> list[Term]:
         if access.aligned:
             found.append(or_(not_(access.condition), eq(extract(access.address, 0, 4), const(0, 4))))
     return [fact for fact in found if fact is not TRUE]
+
+
+def mappable(accesses: Sequence[Access]) -> list[Term]:
+    """That accesses lie where a test can have memory, away from both ends of the address space: no fact, but where
+    inputs that are to be run are best looked for."""
+    found: list[Term] = []
+    for access in dict.fromkeys(accesses):
+        room = const(_TOP - 2 * _MARGIN - access.size, 64)
+        inside = ule(add(access.address, const(-_MARGIN, 64)), room)
+        found.append(or_(not_(access.condition), inside))
+    return [term for term in found if term is not TRUE]
 
 
 class _Index:

@@ -40,6 +40,7 @@ from burnish.verify.engine.addresses import (
 from burnish.verify.engine.apart import read, write
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.frames import OWN_VIEW, View
+from burnish.verify.engine.repeat import fixed_count
 from burnish.verify.engine.state import State, entry_value, join_states
 from burnish.verify.pair import Side
 
@@ -160,18 +161,18 @@ class Interpreter:
     def _repeat(self, operation: Operation, walker: Walker[Term]) -> None:
         """``rep stos`` and ``rep movs`` of a known, small count."""
         size = operation.inputs[3].offset
-        count = walker.read(operation.inputs[2])
-        if not count.is_const or count.value * size > 1024:
+        count = fixed_count(walker.read(operation.inputs[2]))
+        if count is None or count * size > 1024:
             raise UnmodelledError("a repeated string instruction of unknown length")
         into, source = walker.read(operation.inputs[0]), walker.read(operation.inputs[1])
-        for k in range(count.value):
+        for k in range(count):
             step = const(k * size, 64)
             if operation.opcode is OpCode.REP_MOVS:
                 value = self.load(add(source, step), size)
             else:
                 value = extract(source, 0, 8 * size)
             self.store(add(into, step), value, size)
-        total = const(count.value * size, 64)
+        total = const(count * size, 64)
         walker.write(CELLS["rdi"].varnode, add(into, total))
         if operation.opcode is OpCode.REP_MOVS:
             walker.write(CELLS["rsi"].varnode, add(source, total))

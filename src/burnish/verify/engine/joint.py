@@ -11,24 +11,24 @@ and constants hold their bytes.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
 
 from burnish.core.code import Label
 from burnish.core.specification import Specification
-from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.build import FALSE, TRUE, and_, apply, memory, not_, or_, var
 from burnish.domains.smt.meaning import MeaninglessError
-from burnish.domains.smt.terms import Op, Term
+from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
-from burnish.verify.engine.axioms import axioms, extents
+from burnish.verify.engine.asking import Asking, Joint, parts
+from burnish.verify.engine.axioms import extents
 from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
-from burnish.verify.engine.cover import facts, uncovered
+from burnish.verify.engine.cover import facts, mappable, uncovered
 from burnish.verify.engine.escape import EscapeError
-from burnish.verify.engine.execute import Access, Log, Names, UnmodelledError
+from burnish.verify.engine.execute import Log, Names, UnmodelledError
 from burnish.verify.engine.frames import View
+from burnish.verify.engine.kept import Kept
 from burnish.verify.engine.points import (
     AtCall,
     AtReturn,
@@ -40,10 +40,13 @@ from burnish.verify.engine.points import (
     called,
     does,
 )
+from burnish.verify.engine.proof import NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.state import State, entry_state
-from burnish.verify.pair import Callee, Pair
-from burnish.verify.solve.query import Answer, Model, Query, Sat, Undecided, Unsat
+from burnish.verify.pair import Callee
+from burnish.verify.solve.query import Sat, Unsat
+
+__all__ = ["Joint", "NotProvedError", "Proof", "Prover", "Solves"]
 
 _STEPS = 400
 """Joint steps, at most."""
@@ -51,77 +54,16 @@ _MORE_STACK = 64 << 10
 """Bytes of stack that a rewrite may need beyond what the original needs: who uses the rest of it is not known."""
 
 
-class Solves(Protocol):
-    """What answers queries (``verify.solve``)."""
-
-    def check(self, query: Query, timeout_s: float) -> Answer:
-        """Is there a model?"""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What came of an attempt: proved, or a reason why not, with a model of the inputs on which the two may differ.
-
-    ``invariants`` is what a proof of loops rests on, as JSON data from which it can be checked again without a search;
-    ``method`` is a phrase that says how it was proved; ``provisos`` are phrases on what it takes for granted: with any,
-    it is a proof under them. ``apart`` names the calls, of each side, that have no counterpart in the other: executed
-    in line they may be none."""
-
-    verdict: Proved | Bounded | Unknown
-    model: Model | None = None
-    queries: int = 0
-    invariants: tuple[Any, ...] = ()
-    method: str = ""
-    provisos: tuple[str, ...] = ()
-    apart: tuple[str, str] = ("", "")
-    callees: tuple[str, ...] = ()
-    """Names of the functions that both were seen to call alike."""
-    escapes: tuple[tuple[int | None, int | None], ...] = ()
-    """What ended it: addresses in the frame that are given to a callee, as an ``EscapeError`` has them."""
-
-
-class NotProvedError(Exception):
-    """The attempt ends: a phrase, and perhaps a suspected counterexample."""
-
-    def __init__(self, reason: str, model: Model | None = None) -> None:
-        super().__init__(reason)
-        self.model = model
-        self.apart: tuple[str, str] = ("", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Joint:
-    """Where both sides are, the states there, and what is known to hold.
-
-    ``at`` is a point to go on from, or a way out at which that side waits for the other. ``facts`` is what the
-    original's accesses say of their addresses. ``accesses`` are those of the original, and ``pending`` those of the
-    rewrite, since both sides last were at points that belong together.
-    """
-
-    original: State
-    rewrite: State
-    at: tuple[Point | Where, Point | Where]
-    conditions: tuple[Term, ...] = ()
-    facts: tuple[Term, ...] = ()
-    accesses: tuple[Access, ...] = ()
-    pending: tuple[Access, ...] = ()
-
-
 @dataclass(slots=True)
-class Prover:
-    """Proves one pair. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
+class Prover(Asking):
+    """Proves one pair. ``assumed`` are conditions on the entry state."""
 
-    pair: Pair
-    solver: Solves
-    deadline: float
     assumed: Sequence[Term] = ()
     joining: bool = True
     inline: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     """Names of callees of each side that are executed as if they stood in line."""
     cuts: tuple[frozenset[Label], frozenset[Label]] = (frozenset(), frozenset())
     """Where regions of each side end: loop heads."""
-    queries: int = 0
     ended: bool = False
     """True once the original was seen to come to an end that is compared."""
     provisos: dict[str, None] = field(default_factory=dict[str, None])
@@ -129,9 +71,12 @@ class Prover:
     callees: dict[str, None] = field(default_factory=dict[str, None])
     """Names of the functions that both were seen to call alike."""
     _calls: int = 0
+    _looked: tuple[tuple[object, ...], bool] | None = None
+    """Where accesses were looked at last, and whether that left something open."""
     _lowest: tuple[int, int] = (0, 0)
     """How deep into the stack each side was seen to reach."""
     executors: tuple[Executor, Executor] = field(init=False, repr=False)
+    _kept: tuple[Kept, Kept] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         stack, shared = self.pair.specification.stack_bytes, self.pair.shared
@@ -140,6 +85,7 @@ class Prover:
             Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0], views[0]),
             Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1], views[1]),
         )
+        self._kept = Kept(self.pair.original), Kept(self.pair.rewrite)
 
     @property
     def specification(self) -> Specification:
@@ -216,6 +162,7 @@ class Prover:
             accesses=(*joint.accesses, *original.accesses),
             pending=(*joint.pending, *rewrite.accesses),
         )
+        self.preferred.update(dict.fromkeys(mappable(original.accesses)))
         self._lowest = min(self._lowest[0], original.lowest), min(self._lowest[1], rewrite.lowest)
         if self._lowest[1] < self._lowest[0] - _MORE_STACK:
             raise NotProvedError("the rewrite needs far more stack than the original")
@@ -230,33 +177,57 @@ class Prover:
 
     def settle(self, here: Joint) -> Joint:
         """Both are at points that belong together: every access of the rewrite must be covered by now."""
-        writes = self.specification.memory
-        open_ = uncovered(here.accesses, here.pending, extents(self.pair), writes=writes, pages=False)
-        if open_ and not isinstance(self.ask((*here.conditions, or_(*open_))), Unsat):
+        if self._open(here):
+            writes = self.specification.memory
             open_ = uncovered(here.accesses, here.pending, extents(self.pair), writes=writes)
             self.require(here, or_(*open_), "the rewrite may access memory where the original does not")
         return replace(here, accesses=(), pending=())
+
+    def _open(self, here: Joint) -> bool:
+        """True where the paths alone do not show that every access is covered. Most do, at once."""
+        key = here.conditions, here.accesses, here.pending
+        if self._looked is None or self._looked[0] != key:
+            writes = self.specification.memory
+            open_ = uncovered(here.accesses, here.pending, extents(self.pair), writes=writes, pages=False)
+            left = bool(open_) and not isinstance(self.soon((*here.conditions, or_(*open_))), Unsat)
+            self._looked = key, left
+        return self._looked[1]
 
     def _pair(self, joint: Joint, first: Exit, second: Exit, alone: bool) -> list[Joint]:
         """What must hold where both exits are taken, and where it goes on."""
         met = and_(first.condition, second.condition)
         if met is FALSE:
             return []
-        here = replace(joint, conditions=(*joint.conditions, *_parts(met)))
+        here = replace(joint, conditions=(*joint.conditions, *parts(met)))
         match first.where, second.where:
             case AtReturn(), AtReturn():
-                self._returns(self.settle(here), first, second)
-                return []
+                return self._meet(here, lambda joint: self._returns(joint, first, second))
             case AtCall() as call, AtCall() as other:
-                if not alone and not self.possible(here):
+                # Equal ways belong together, and looking at a pair that cannot be does no harm.
+                natural = alone or first.condition is second.condition
+                if not natural and not self.possible(here):
                     return []
                 if call.callee.name != other.callee.name:
                     return self.unmatched(here, first, second)
-                return self._call(self.settle(here), (call, first.state), (other, second.state))
+                sides = (call, first.state), (other, second.state)
+                return self._meet(here, lambda joint: self._call(joint, *sides))
             case AtTrap(), AtTrap():
                 return []
             case _:
                 return self.unmatched(here, first, second)
+
+    def _meet(self, here: Joint, compare: Callable[[Joint], list[Joint] | None]) -> list[Joint]:
+        """Both are at points that belong together. Where an access may not be covered, an input on which they also do
+        something different is looked for first: it shows more, for memory may be mapped everywhere."""
+        found: list[Joint] | None = None
+        if self._open(here):
+            try:
+                found = compare(here) or []
+            except NotProvedError as error:
+                if error.model is not None:
+                    raise
+        settled = self.settle(here)
+        return (compare(settled) or []) if found is None else found
 
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
         """The two are at points of which it is not clear that they belong together: here, that no input may bring
@@ -306,19 +277,21 @@ class Prover:
             results["rax"] = first[1].register(callee.returned)
         keeps = callee.pure or callee.reads_only
         after = memory(f"memory after call {self._calls}")
-        return [
-            Joint(
-                after_call(
-                    call, first[1], self.executors[0].names, results, first[1].memory if keeps else after
-                ),
-                after_call(
-                    other, second[1], self.executors[1].names, results, second[1].memory if keeps else after
-                ),
-                (call.resume or AtReturn(), other.resume or AtReturn()),
-                here.conditions,
-                here.facts,
+        if not keeps:
+            self.before[after] = first[1].memory
+        states = [
+            after_call(
+                each,
+                state,
+                self.executors[side].names,
+                results,
+                state.memory if keeps else after,
+                self._kept[side].over(each.entry),
             )
+            for side, (each, state) in enumerate((first, second))
         ]
+        resumed = (call.resume or AtReturn(), other.resume or AtReturn())
+        return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
 
     def _stack_arguments(
         self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
@@ -343,50 +316,3 @@ class Prover:
         """Notes that the original ends here, if an input is known that gets here: a proof about no input is worth
         nothing."""
         self.ended = self.ended or isinstance(self.ask(here.conditions), Sat)
-
-    def on_time(self) -> None:
-        """Raises ``NotProvedError`` when the time is up."""
-        if time.monotonic() > self.deadline:
-            raise NotProvedError("out of time")
-
-    def possible(self, here: Joint) -> bool:
-        """False where no input gets here."""
-        return not isinstance(self.ask(here.conditions), Unsat)
-
-    def require(self, here: Joint, wrong: Term, phrase: str) -> None:
-        """Raises ``NotProvedError`` unless no input makes ``wrong`` true here."""
-        if wrong is FALSE:
-            return
-        assertions = (*here.conditions, *_parts(wrong))
-        answer = self.ask(assertions)
-        if isinstance(answer, Unsat):
-            return
-        more = (*here.facts, *self.axioms((*assertions, *here.facts)))
-        if more:
-            answer = self.ask((*assertions, *more))
-        match answer:
-            case Unsat():
-                return
-            case Sat(model):
-                raise NotProvedError(phrase, model)
-            case Undecided(reason):
-                raise NotProvedError(f"{phrase}: {reason}")
-
-    def ask(self, assertions: Iterable[Term]) -> Answer:
-        """Is there a model of all assertions? Within what is left of the time."""
-        asked = tuple(dict.fromkeys(term for term in assertions if term is not TRUE))
-        if any(term is FALSE for term in asked):
-            return Unsat(())
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            return Undecided("out of time")
-        self.queries += 1
-        return self.solver.check(Query(asked), left)
-
-    def axioms(self, roots: Sequence[Term]) -> list[Term]:
-        """What holds of every run, as far as it is about variables that occur in ``roots``."""
-        return axioms(self.pair, roots)
-
-
-def _parts(condition: Term) -> tuple[Term, ...]:
-    return condition.args if condition.op is Op.AND else (condition,)

@@ -31,12 +31,14 @@ class AtCut:
 @dataclass(frozen=True, slots=True)
 class AtCall:
     """At a call, or a jump that leaves the function. ``target`` is the address that is called where it is not known by
-    name. ``resume`` is where it goes on after the call, None where that is the function's own return."""
+    name. ``resume`` is where it goes on after the call, None where that is the function's own return. ``entry`` is the
+    image address of what is called, None where that is not known."""
 
     callee: Callee
     target: Term | None
     resume: Point | None
     address: int
+    entry: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

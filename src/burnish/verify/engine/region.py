@@ -237,7 +237,7 @@ class Executor:
                 self.entered[entry.address, where.offset] = None
             walker.domain.store(top, _return_to(resume), 8)
             return Point(entry, 0, (*resume.callers, resume))
-        return AtCall(self._known(node.offset), None, resume, address)
+        return AtCall(self._known(node.offset), None, resume, address, node.offset)
 
     def _known(self, address: int) -> Callee:
         callee = self.side.callees.get(address)
@@ -290,7 +290,7 @@ class Executor:
             self._pop(walker, state, callers[-1])
         resume = callers[-1] if callers else None
         if called is None:
-            return AtCall(self._known(to.offset), None, resume, address)
+            return AtCall(self._known(to.offset), None, resume, address, to.offset)
         return self._called(called, resume, address)
 
     def _pop(self, walker: Walker[Term], state: State, caller: Point) -> None:

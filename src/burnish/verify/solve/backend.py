@@ -8,6 +8,8 @@ from typing import Protocol
 from burnish.domains.smt.terms import Op
 from burnish.verify.solve.flat import Flat
 
+CELL = "cell:"
+"""Begins the names of variables that are bytes of memory."""
 Reply = tuple[str, object]
 """``("unsat", None)``, ``("sat", model)`` with the three mappings of a ``Model``, or ``("undecided", reason)``."""
 

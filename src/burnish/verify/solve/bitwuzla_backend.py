@@ -7,7 +7,7 @@ import select
 from typing import Any
 
 from burnish.domains.smt.terms import Op
-from burnish.verify.solve.backend import UnsupportedError
+from burnish.verify.solve.backend import CELL, UnsupportedError
 from burnish.verify.solve.flat import Flat, Node
 
 _VECTOR = {
@@ -165,6 +165,9 @@ class BitwuzlaQuery:
         options.set(option.PRODUCE_MODELS, True)
         options.set(option.TIME_LIMIT_PER, max(1, int(timeout_s * 1000)))
         options.set(option.MEMORY_LIMIT, max(1, self._home.memory_bytes >> 20))
+        if any(node[0] == Op.VAR and str(node[3]).startswith(CELL) for node in self._nodes):
+            # Mostly comparisons of addresses, over which rewriting takes more time than it saves.
+            options.set(option.REWRITE_LEVEL, 1)
         solver = self._solver = self._b.Bitwuzla(self._manager, options)
         stopped = False
 

@@ -1,6 +1,8 @@
 """Memory without arrays: each byte that is read becomes a case distinction over the stores before it, and what was
 there at first a variable of its own. Exact: two reads of one address are told to be equal.
 
+Addresses are compared by how far apart they are: one number for all fields of two structures, against constants.
+
 It suits queries with few stores between which aliasing is the question; many stores are left to the theory of arrays.
 """
 
@@ -13,10 +15,11 @@ from burnish.domains.smt import build as t
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.rewrite import rebuild
 from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.solve.backend import CELL
 from burnish.verify.solve.query import Model
 
 MAXIMUM_CASES = 4000
-_PREFIX = "cell:"
+_APART = "apart:"
 
 
 class NoCellsError(Exception):
@@ -31,6 +34,8 @@ class Cells:
     at_first: dict[Term, dict[Term, Term]] = field(default_factory=dict[Term, dict[Term, Term]])
     """For each memory and address, the variable for the byte that was there at first."""
     _read: dict[tuple[Term, Term], Term] = field(default_factory=dict[tuple[Term, Term], Term])
+    _apart: dict[tuple[Term, Term], Term] = field(default_factory=dict[tuple[Term, Term], Term])
+    """For two addresses without their constants, the variable that is their difference."""
     _cases: int = 0
 
     def restored(self, model: Model) -> Model:
@@ -42,7 +47,9 @@ class Cells:
                 address: model.variables.get(cell.name, 0)
                 for address, cell in zip(where, cells.values(), strict=True)
             }
-        variables = {name: value for name, value in model.variables.items() if not name.startswith(_PREFIX)}
+        variables = {
+            name: value for name, value in model.variables.items() if not name.startswith((CELL, _APART))
+        }
         return Model(variables, memories, model.functions)
 
     def rule(self, term: Term, args: Sequence[Term]) -> Term | None:
@@ -64,7 +71,7 @@ class Cells:
             if known is not None:
                 value = known
             elif memory.op is Op.STORE:
-                same = _same(memory.args[1], address)
+                same = self._same(memory.args[1], address)
                 if same is t.TRUE:
                     value = memory.args[2]
                 else:
@@ -91,7 +98,7 @@ class Cells:
         cells = self.at_first.setdefault(base, {})
         cell = cells.get(address)
         if cell is None:
-            cell = cells[address] = t.var(f"{_PREFIX}{base.name}:{len(cells)}", 8)
+            cell = cells[address] = t.var(f"{CELL}{base.name}:{len(cells)}", 8)
         return cell
 
     def _equal(self, left: Term, right: Term) -> Term:
@@ -101,6 +108,25 @@ class Cells:
             raise NoCellsError("memories that nothing says are one")
         addresses = dict.fromkeys(term.args[1] for term in found if term.op is Op.STORE)
         return t.and_(t.TRUE, *[t.eq(self.read(left, at), self.read(right, at)) for at in addresses])
+
+    def _same(self, a: Term, b: Term) -> Term:
+        """Whether two addresses are one; decided where they are a constant apart."""
+        same = t.eq(a, b)
+        if same.is_const:
+            return same
+        (one, near), (other, far) = _parted(a), _parted(b)
+        if one is None or other is None:
+            return same
+        if one.serial > other.serial:
+            one, near, other, far = other, far, one, near
+        distance = self._apart.get((one, other))
+        if distance is None:
+            distance = self._apart[one, other] = t.var(f"{_APART}{len(self._apart)}", one.width)
+        return t.eq(distance, t.const(far - near, one.width))
+
+    def distances(self) -> list[Term]:
+        """What the differences of addresses are."""
+        return [t.eq(distance, t.sub(one, other)) for (one, other), distance in self._apart.items()]
 
     def _count(self) -> None:
         self._cases += 1
@@ -114,17 +140,21 @@ class Cells:
             rows = [*cells.items()]
             for index, (address, cell) in enumerate(rows):
                 for other, its_cell in rows[:index]:
-                    same = _same(address, other)
+                    same = self._same(address, other)
                     if same is not t.FALSE:
                         self._count()
                         found.append(t.or_(t.not_(same), t.eq(cell, its_cell)))
         return found
 
 
-def _same(a: Term, b: Term) -> Term:
-    """Whether two addresses are one; decided where they are a constant apart."""
-    apart = t.sub(a, b)
-    return t.const(int(apart.value == 0), 1) if apart.is_const else t.eq(a, b)
+def _parted(address: Term) -> tuple[Term | None, int]:
+    """An address as a term without a constant, and the constant."""
+    if address.is_const:
+        return None, address.value
+    if address.op is Op.ADD and address.args[-1].is_const:
+        rest = address.args[:-1]
+        return (rest[0] if len(rest) == 1 else t.add(*rest)), address.args[-1].value
+    return address, 0
 
 
 def in_cells(roots: Sequence[Term]) -> Cells | None:
@@ -141,7 +171,7 @@ def in_cells(roots: Sequence[Term]) -> Cells | None:
                 same = all(arg is old for arg, old in zip(args, term.args, strict=True))
                 new = term if same else rebuild(term, args)
             done[term] = new
-        cells.assertions = (*[done[root] for root in roots], *cells.consistent())
+        cells.assertions = (*[done[root] for root in roots], *cells.consistent(), *cells.distances())
     except (NoCellsError, RecursionError):
         return None
     return cells

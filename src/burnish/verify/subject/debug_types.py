@@ -15,6 +15,7 @@ from typing import Any
 
 from burnish.core.image import FunctionBounds, Image, ImageKind
 from burnish.verify.pair import Local
+from burnish.verify.subject.debug_sections import relocated
 from burnish.verify.subject.types import Class, FunctionType, Layout, Part, UnreadableTypeError, scalar
 
 _POINTERS = (
@@ -115,6 +116,9 @@ def _units(elf: bytes) -> Iterator[Any]:
     file: Any = ELFFile(io.BytesIO(elf))
     if file.has_dwarf_info():
         relocates = file.header["e_type"] == "ET_REL"
+        ready = relocated(elf) if relocates else None
+        if ready is not None:
+            file, relocates = ELFFile(io.BytesIO(ready)), False
         yield from file.get_dwarf_info(relocate_dwarf_sections=relocates, follow_links=False).iter_CUs()
 
 

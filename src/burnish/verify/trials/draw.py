@@ -30,6 +30,8 @@ from burnish.verify.trials.values import Octets, Source, Words, contents, intege
 
 FIRST_AREA = 2
 """Windows of a batch: the dead stack, the live stack, the areas in order, thread-local memory if there is any."""
+_ALIASED = 0.08
+"""Of the pointers in memory, those that lead to what another pointer leads to, or close to it."""
 _PROBED = 0.7
 """Of the words in memory that holds probes: among them are counts, which had better be small."""
 _DEEP = 4096
@@ -50,7 +52,7 @@ def draw(
     memory = [_area(shape, number, rows, source, pool, probing, calm) for number in range(len(shape.areas))]
     _make_alike(shape, memory, rows, source)
     for area, held in zip(shape.areas, memory, strict=True):
-        _fill_slots(shape, area, held, source)
+        _fill_slots(shape, area, held, source, 0.0 if probing else _ALIASED)
     live = _live_stack(shape, rows, source, pool, probing, calm)
     dead = np.zeros((rows, shape.below) if shape.below <= _DEEP else shape.below, np.uint8)
     windows = [Window(shape.rsp - shape.below, dead, observed=False), Window(shape.rsp, live)]
@@ -231,7 +233,7 @@ def _area(
     return held
 
 
-def _fill_slots(shape: Shape, area: Area, held: Octets, source: Source) -> None:
+def _fill_slots(shape: Shape, area: Area, held: Octets, source: Source, aliased: float) -> None:
     shared = held.ndim == 1
     view = held.reshape(1, -1) if shared else held
     rows = len(view)
@@ -239,7 +241,10 @@ def _fill_slots(shape: Shape, area: Area, held: Octets, source: Source) -> None:
         at = area.lead + offset
         if at < 0 or at + 8 > area.size:
             continue
-        view[:, at : at + 8] = _slot_values(shape, target, rows, source).view(np.uint8).reshape(rows, 8)
+        values = _slot_values(shape, target, rows, source)
+        if aliased and target != NOWHERE:
+            _lead_elsewhere(shape, values, aliased, source)
+        view[:, at : at + 8] = values.view(np.uint8).reshape(rows, 8)
 
 
 def _slot_values(shape: Shape, target: int, rows: int, source: Source) -> Words:
@@ -248,6 +253,15 @@ def _slot_values(shape: Shape, target: int, rows: int, source: Source) -> Words:
     if target != NOWHERE:
         values[source.random(rows) < 0.8] = shape.areas[target].pointer
     return values
+
+
+def _lead_elsewhere(shape: Shape, values: Words, part: float, source: Source) -> None:
+    """Some pointers in memory lead into other memory that the function knows: where they lie themselves, perhaps."""
+    chosen = np.flatnonzero(source.random(len(values)) < part)
+    goals = np.array([area.pointer for area in shape.areas if not area.name], np.uint64)
+    if len(goals):
+        steps = source.integers(0, 13, len(chosen), np.uint64) << np.uint64(3)
+        values[chosen] = goals[source.integers(0, len(goals), len(chosen))] + steps
 
 
 def _live_stack(shape: Shape, rows: int, source: Source, pool: Words, probing: float, calm: int) -> Octets:

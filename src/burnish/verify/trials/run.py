@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import product
 
 from burnish.core.errors import HostError
 from burnish.core.state import DEFAULT_MXCSR
@@ -14,6 +15,7 @@ from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 from burnish.verify.trials.arena import objects_of
 from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.called import later_memory, most_results, returned_words
 from burnish.verify.trials.conditions import FLAG_BITS
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.minimise import minimised
@@ -25,6 +27,7 @@ from burnish.verify.trials.store import TestStore
 _OBJECT, _STACK, _MEMORY = "&", "stack ", "memory"
 _RSP = 0x7FFD_0000_F008
 
+_TURNS = 2
 _GROWTHS = 24
 """Times that a solver's input is given more memory."""
 _AROUND = 256
@@ -106,13 +109,16 @@ def replay_model(pair: Pair, model: Model, bench: Bench) -> Counterexample | str
     """Runs both sides on the input that a solver suspects: the counterexample where they differ, else a phrase that
     says why it is none."""
     reason = ""
-    for places in (True, False):
+    turns = min(_TURNS, max(most_results(model), 1))
+    for places, turn in product((True, False), range(turns)):
         try:
-            given = _of_model(pair, model, places)
+            given = _of_model(pair, model, places, turn)
             test = GivenTest.of(pair.original, pair.specification, given, bench)
+            before = 0
             for _ in range(_GROWTHS):
-                if not _LOWEST <= test.wants < _HIGHEST:
+                if test.wants == before or not _LOWEST <= test.wants < _HIGHEST:
                     break
+                before = test.wants
                 # A model says what is read first: what lies where the code goes from there may be anything.
                 given = _with_memory(given, test.wants)
                 test = GivenTest.of(pair.original, pair.specification, given, bench)
@@ -130,8 +136,9 @@ def replay_model(pair: Pair, model: Model, bench: Bench) -> Counterexample | str
     return reason
 
 
-def _of_model(pair: Pair, model: Model, honoured: bool) -> GivenInput:
-    """A model of the entry state. Objects lie where the model has them, or (not ``honoured``) where there is room."""
+def _of_model(pair: Pair, model: Model, honoured: bool, turn: int) -> GivenInput:
+    """A model of the entry state. Objects lie where the model has them, or (not ``honoured``) where there is room. What
+    it says of calls comes true as far as that is possible, in another way with each ``turn``."""
     values = model.variables
     registers = {name: values[name] for name in CELLS if name in values and name not in FLAG_OFFSETS}
     registers.setdefault("rsp", _RSP)
@@ -140,7 +147,9 @@ def _of_model(pair: Pair, model: Model, honoured: bool) -> GivenInput:
     )
     registers["mxcsr"] = DEFAULT_MXCSR
     # A model may name addresses that are read on other paths only, where nothing can be mapped.
-    octets = {a: v for a, v in model.memories.get(_MEMORY, {}).items() if _LOWEST <= a < _HIGHEST}
+    octets = {**later_memory(model), **model.memories.get(_MEMORY, {})}
+    octets = {a: v for a, v in octets.items() if _LOWEST <= a < _HIGHEST}
+    octets.update(returned_words(pair, model, turn))
     places = {name.removeprefix(_OBJECT): value for name, value in values.items() if name.startswith(_OBJECT)}
     rsp = registers["rsp"]
     for offset in range(8, 8 + pair.specification.stack_bytes, 8):

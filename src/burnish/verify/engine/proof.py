@@ -1,0 +1,50 @@
+"""What comes of a proof, who answers its queries, and how it ends where something does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.verify.solve.query import Answer, Model, Query
+
+
+class Solves(Protocol):
+    """What answers queries (``verify.solve``)."""
+
+    def check(self, query: Query, timeout_s: float) -> Answer:
+        """Is there a model?"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of an attempt: proved, or a reason why not, with a model of the inputs on which the two may differ.
+
+    ``invariants`` is what a proof of loops rests on, as JSON data from which it can be checked again without a search;
+    ``method`` is a phrase that says how it was proved; ``provisos`` are phrases on what it takes for granted: with any,
+    it is a proof under them. ``apart`` names the calls, of each side, that have no counterpart in the other: executed
+    in line they may be none."""
+
+    verdict: Proved | Bounded | Unknown
+    model: Model | None = None
+    queries: int = 0
+    invariants: tuple[Any, ...] = ()
+    method: str = ""
+    provisos: tuple[str, ...] = ()
+    apart: tuple[str, str] = ("", "")
+    callees: tuple[str, ...] = ()
+    """Names of the functions that both were seen to call alike."""
+    others: tuple[Model, ...] = ()
+    """More models, of other attempts: each is a suspicion of its own."""
+    escapes: tuple[tuple[int | None, int | None], ...] = ()
+    """What ended it: addresses in the frame that are given to a callee, as an ``EscapeError`` has them."""
+
+
+class NotProvedError(Exception):
+    """The attempt ends: a phrase, and perhaps a suspected counterexample."""
+
+    def __init__(self, reason: str, model: Model | None = None) -> None:
+        super().__init__(reason)
+        self.model = model
+        self.apart: tuple[str, str] = ("", "")

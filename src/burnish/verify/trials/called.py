@@ -1,0 +1,60 @@
+"""What a solver says of calls, as far as a run can follow: what callees return, and what they leave in memory.
+
+The stubs of callees return words from memory, and change none. So a callee can be made to return what the model says,
+if one of its calls counts, and memory that it leaves can only be there from the start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from burnish.verify.pair import Pair
+from burnish.verify.solve.query import Model
+from burnish.verify.trials.calls import stubbed
+from burnish.verify.trials.stubs import RESULT_WORDS, RESULTS
+
+_AFTER = re.compile(r"memory after call (\d+)")
+_RESULT = re.compile(r"(.+) in (\w+), call (\d+)")
+
+
+def returned_words(pair: Pair, model: Model, turn: int) -> dict[int, int]:
+    """Bytes by address for the words that callees return. Where a model has several results of one callee, ``turn``
+    says which comes first."""
+    by_callee: dict[str, dict[int, int]] = {}
+    for name, value in model.variables.items():
+        match = _RESULT.fullmatch(name)
+        if match is not None and match[2] in ("rax", "xmm0"):
+            by_callee.setdefault(match[1], {})[int(match[3])] = value & (1 << 64) - 1
+    octets: dict[int, int] = {}
+    for number, callee in enumerate(stubbed(pair.original)):
+        results = [value for _, value in sorted(by_callee.get(callee.name, {}).items())]
+        for k in range(RESULT_WORDS):
+            # Words of a callee that the model says nothing of are what they are without a model.
+            start = 8 * (RESULT_WORDS * number + k)
+            word = bytes((start + at) & 0xFF for at in range(8))
+            if results:
+                word = results[(k + turn) % len(results)].to_bytes(8, "little")
+            octets.update({RESULTS + start + at: byte for at, byte in enumerate(word)})
+    return octets
+
+
+def most_results(model: Model) -> int:
+    """How many results there are of one callee, at most."""
+    counts: dict[str, int] = {}
+    for name in model.variables:
+        match = _RESULT.fullmatch(name)
+        if match is not None:
+            key = f"{match[1]} {match[2]}"
+            counts[key] = counts.get(key, 0) + 1
+    return max(counts.values(), default=0)
+
+
+def later_memory(model: Model) -> Mapping[int, int]:
+    """Bytes that the model has in memory after calls, those after the first call where there are several."""
+    found: dict[int, int] = {}
+    later = [(int(match[1]), name) for name in model.memories if (match := _AFTER.fullmatch(name))]
+    for _, name in sorted(later):
+        for address, byte in model.memories[name].items():
+            found.setdefault(address, byte)
+    return found

@@ -1,0 +1,115 @@
+"""The order of tests and proofs: what decides early ends it, and what does not changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from burnish.core.verdict import Counterexample, Proved, Refuted, Tested, Unknown
+from burnish.verify.decide import Hint, TestResult, decide
+from burnish.verify.engine.joint import Proof
+from burnish.verify.pair import Pair
+from burnish.verify.solve.query import Model
+
+PAIR = cast(Pair, None)
+FOUND = Counterexample("f", 0, {}, ("They differ.",))
+OPEN = Proof(Unknown("out of time"))
+SUSPECT = Proof(Unknown("the results may differ"), Model())
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of tests."""
+
+    tested: int = 8
+    void: int = 0
+    counterexample: Counterexample | None = None
+    reason: str = ""
+
+
+@dataclass
+class Script:
+    """Engines that say what they were told to, and note what they were asked."""
+
+    glances: Ran = field(default_factory=Ran)
+    tests: Ran = field(default_factory=lambda: Ran(512))
+    brief: Proof | None = OPEN
+    whole: Proof = OPEN
+    replayed: Counterexample | str = "both do the same"
+    asked: list[str] = field(default_factory=list[str])
+
+    def glance(self, pair: Pair, seconds: float) -> TestResult:
+        self.asked.append("glance")
+        return self.glances
+
+    def test(self, pair: Pair, seconds: float) -> TestResult:
+        self.asked.append("test")
+        return self.tests
+
+    def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
+        self.asked.append("brief")
+        return self.brief
+
+    def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
+        self.asked.append("prove")
+        return self.whole
+
+    def replay(self, pair: Pair, model: Model) -> Counterexample | str:
+        self.asked.append("replay")
+        return self.replayed
+
+    def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
+        return given
+
+    @property
+    def solvers(self) -> Mapping[str, str]:
+        return {}
+
+    @property
+    def query_hashes(self) -> tuple[str, ...]:
+        return ()
+
+
+def test_a_first_look_refutes_without_a_proof() -> None:
+    script = Script(Ran(counterexample=FOUND))
+    assert decide(PAIR, script, 10).verdict == Refuted(FOUND)
+    assert script.asked == ["glance"]
+
+
+def test_a_brief_proof_ends_it() -> None:
+    script = Script(brief=Proof(Proved(), provisos=("g is the same",)))
+    found = decide(PAIR, script, 10)
+    assert found.verdict == Proved() and found.provisos == ("g is the same",) and found.effort.tests == 8
+    assert script.asked == ["glance", "brief"]
+
+
+def test_a_suspicion_that_the_processor_shares_ends_it() -> None:
+    script = Script(brief=SUSPECT, replayed=FOUND)
+    assert decide(PAIR, script, 10).verdict == Refuted(FOUND)
+    assert script.asked == ["glance", "brief", "replay"]
+
+
+def test_what_stays_open_is_looked_at_again() -> None:
+    for brief in (None, OPEN, SUSPECT):
+        script = Script(brief=brief)
+        found = decide(PAIR, script, 10)
+        assert found.verdict == Tested(512) and found.reason == "out of time"
+        assert script.asked[-2:] == ["test", "prove"]
+
+
+def test_all_tests_may_refute_what_a_few_did_not() -> None:
+    script = Script(tests=Ran(counterexample=FOUND))
+    assert decide(PAIR, script, 10).verdict == Refuted(FOUND)
+    assert "prove" not in script.asked
+
+
+def test_known_invariants_need_no_brief_proof() -> None:
+    script = Script(whole=Proof(Proved()))
+    assert decide(PAIR, script, 10, ({},)).verdict == Proved()
+    assert script.asked == ["test", "prove"]
+
+
+def test_a_suspicion_that_the_processor_does_not_share_is_unknown() -> None:
+    script = Script(whole=SUSPECT)
+    assert isinstance(decide(PAIR, script, 10).verdict, Unknown)
