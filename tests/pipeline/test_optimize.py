@@ -13,7 +13,7 @@ import pytest
 from burnish.core.candidate import Candidate
 from burnish.core.deployment import Method, ObjectCode
 from burnish.core.measure import Comparison, Samples
-from burnish.core.verdict import Refuted, Tested
+from burnish.core.verdict import Accept, Proved, Refuted, Tested
 from burnish.images import load
 from burnish.pipeline import optimize as optimize_module
 from burnish.pipeline.hotspots import find_hot
@@ -75,6 +75,43 @@ def test_a_busy_program_gets_faster_and_does_the_same(
 
     revert(output, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == original
+
+
+def test_what_is_required_to_be_proved_is_proved(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+    #include <stdio.h>
+    __attribute__((noinline)) unsigned step(unsigned x) {
+      unsigned a = x * 3, b = a ^ (x >> 7), c = b + (a << 3), d = c & 0xFF00FF, e = d | (b & 0xFF00);
+      unsigned f = e - (c >> 1), g = f ^ (f << 5), h = g + a, i = h ^ (b >> 3), j = i + d;
+      return j ^ (j >> 16);
+    }
+    int main(int argc, char **argv) {
+      unsigned x = 1;
+      for (long k = 0; k < 60000000; k++) x = step(x);
+      printf("%u\\n", x);
+    }"""
+    program = build("steps", text, "-O0")
+    monkeypatch.chdir(tmp_path)
+    done = optimize(replace(options(program, tmp_path / "o"), budget_s=10.0, require=Accept.PROVED))
+    (row,) = (row for row in done.functions if row.name == "step")
+    assert (row.outcome, row.verdict) == (Outcome.KEPT, Proved()), done
+    assert done.deployment is not None
+    assert printed(tmp_path / "o") == printed(program)
+
+
+def test_what_is_not_proved_is_not_used_where_a_proof_is_required(
+    busy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = replace(options(busy, tmp_path / "o"), require=Accept.PROVED, proof_s=0.01)
+    done = optimize(wanted)
+    row = done.functions[0]
+    assert (row.name, row.outcome) == ("mix", Outcome.UNPROVED)
+    assert row.detail
+    assert done.deployment is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_shares_of_the_report_are_those_of_the_whole_run(

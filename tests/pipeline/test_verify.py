@@ -278,3 +278,11 @@ def test_recorded_calls_are_tests(tmp_path: Path) -> None:
     assert done.verdict.counterexample.source == "a captured input"
     same = verify(program, tmp_path / "a.c", options)
     assert isinstance(same.verdict, Proved) and same.functions[0].effort.tests > 1
+
+
+def test_a_callee_that_cannot_be_read_refutes_nothing() -> None:
+    """What the rewrite alone calls may do what the original does itself."""
+    original = "f:\n  movl (%rdi), %eax\n  ret\n"
+    helper = "  call helper\n  ret\nhelper:\n  vmovd (%rdi), %xmm5\n  vmovd %xmm5, %eax\n  ret\n"
+    done = verify(original, f".globl f\n.type helper, @function\nf:\n{helper}", NO_CACHE)
+    assert isinstance(done.verdict, Unknown), done.functions

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from burnish.core.deployment import LinkedCode, LinkedFunction, ObjectCode
 from burnish.core.errors import LinkError
+from burnish.core.image import FunctionBounds
 from burnish.images.memory_functions import NAMES, memory_functions
 from burnish.images.relocatable import (
     SHF_ALLOC,
@@ -35,7 +36,7 @@ from burnish.images.unwind import read_frames
 IMAGE_SYMBOL = "__burnish_image"
 _AT = re.compile(r"__burnish_at_([0-9a-f]{1,16})\Z")
 _LINE = 64
-_SECTION_SYMBOL = 3
+_FUNCTION_SYMBOL, _SECTION_SYMBOL = 2, 3
 _UNWIND = 0x70000001  # SHT_X86_64_UNWIND
 
 _R_64, _R_PC32, _R_PLT32, _R_32, _R_32S, _R_PC64 = 1, 2, 4, 10, 11, 24
@@ -173,14 +174,31 @@ class Layout:
                     break
         return found
 
+    def memory_functions(self, address: int) -> dict[str, int]:
+        """Where the linker's own memory functions lie in code at ``address``, by name; empty if it needs none."""
+        return {
+            symbol.name: address + source.offsets[symbol.section] + symbol.value
+            for source in self.inputs
+            if source.code is None
+            for symbol in source.content.symbols
+            if symbol.name in NAMES and symbol.section in source.offsets
+        }
+
+    def parts(self, address: int) -> list[FunctionBounds]:
+        """Each function in the objects for code at ``address``, helpers that only one of them calls among them."""
+        return [
+            FunctionBounds(
+                symbol.name, address + source.offsets[symbol.section] + symbol.value, symbol.size, "symbol"
+            )
+            for source in self.inputs
+            if source.code is not None
+            for symbol in source.content.symbols
+            if symbol.kind == _FUNCTION_SYMBOL and symbol.section in source.offsets
+        ]
+
     def _symbols(self, address: int, resolve: Resolver) -> Callable[[str], int | None]:
         replaced = {address_symbol(f.original): f.address for f in self._functions(address)}
-        own: dict[str, int] = {}
-        for source in self.inputs:
-            if source.code is None:
-                for symbol in source.content.symbols:
-                    if symbol.name in NAMES and symbol.section in source.offsets:
-                        own[symbol.name] = address + source.offsets[symbol.section] + symbol.value
+        own = self.memory_functions(address)
 
         def lookup(name: str) -> int | None:
             if name in replaced:

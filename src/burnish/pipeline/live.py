@@ -39,6 +39,8 @@ _PLACEMENTS = 5
 _STAYS = "Some threads may still be in rebuilt code; it stays in the process, with the original code back in its place."
 _KILLED = "The process that attaches was killed; the original code was put back, and rebuilt code stays in the process."
 
+_LEFT = "The process that attaches was killed, and the original code could not be put back: {}"
+
 
 def record_process(
     pid: int, seconds: float | None, options: RecordOptions, say: Say = lambda text: None
@@ -147,7 +149,8 @@ def _record(
         trace.flush()
     cut = interrupted and seconds is not None
     result = _result(target, finished, time.monotonic() - begun, used, cut)
-    return Ran(result, started, threads, trace, observing, collector.without_area), _warnings(finished)
+    warnings = _warnings(finished, attached.left)
+    return Ran(result, started, threads, trace, observing, collector.without_area), warnings
 
 
 def _wait(attached: Agent, seconds: float | None, tell: Callable[[], None]) -> bool:
@@ -162,9 +165,9 @@ def _wait(attached: Agent, seconds: float | None, tell: Callable[[], None]) -> b
     return False
 
 
-def _warnings(finished: Finished | None) -> list[str]:
+def _warnings(finished: Finished | None, left: str) -> list[str]:
     if finished is None:
-        return [_KILLED]
+        return [_LEFT.format(left)] if left else [_KILLED]
     return [] if finished.clean or finished.over else [_STAYS]
 
 

@@ -296,15 +296,20 @@ def restore(memory: Memory, patches: Iterable[Patch]) -> None:
             memory.write(patch.address, patch.before)
 
 
-def restore_after(plan: LivePlan) -> None:
+def restore_after(plan: LivePlan) -> str:
     """Put the original bytes back into a process of which nobody takes care any more: whoever put the probes in is
-    gone."""
-    with suppress(TargetError, HostError), ptrace.child_signals_waited():
-        process = AttachedProcess(plan.pid)
-        try:
-            with process.all_stopped():
-                restore(process.space.memory, plan.patches)
-        finally:
-            process.release()
+    gone. A sentence on why that could not be done, empty where it was, or where there is no such process any more."""
+    problem = ""
+    try:
+        with ptrace.child_signals_waited():
+            process = AttachedProcess(plan.pid)
+            try:
+                with process.all_stopped():
+                    restore(process.space.memory, plan.patches)
+            finally:
+                process.release()
+    except (TargetError, HostError) as error:
+        problem = str(error) if Path(f"/proc/{plan.pid}").exists() else ""
     for path in plan.folder.iterdir():
         LiveArea(0, 0, path).never_wait()
+    return problem

@@ -67,6 +67,8 @@ class Agent:
     received: bytearray = field(default_factory=bytearray)
     result: Finished | None = None
     closed: bool = False
+    left: str = ""
+    """Why the original bytes could not be put back, as a sentence, where the agent was killed; else empty."""
 
     def wait_attached(self) -> Attached:
         """Waits until the probes are in. Raises what kept them out."""
@@ -104,7 +106,7 @@ class Agent:
 
     def finish(self) -> Finished | None:
         """Has the probes taken out, if that is not done already. None where the agent was killed: then the recorder
-        has put the original bytes back."""
+        has put the original bytes back, or ``left`` says why not."""
         with interrupts_held():
             assert self.process.stdin is not None
             with suppress(BrokenPipeError):
@@ -117,9 +119,10 @@ class Agent:
                         raise RuntimeError(f"in the agent:\n{text}")
                     case _:
                         pass
-            if self.result is None:
-                restore_after(self.plan)
+            # Its pipe ends before the kernel lets go of what it traced; that is done when it can be waited for.
             self.process.wait()
+            if self.result is None:
+                self.left = restore_after(self.plan)
             assert self.process.stdout is not None
             self.process.stdout.close()
         return self.result

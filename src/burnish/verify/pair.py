@@ -52,6 +52,32 @@ class Callee:
     returned: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A variable in a frame: its ``offset`` from the stack pointer at entry, its size and alignment, in bytes."""
+
+    offset: int
+    size: int
+    alignment: int = 1
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLocal:
+    """A local whose address is given away: one object for both sides, that lies at ``original`` and at ``rewrite`` in
+    their frames."""
+
+    original: int
+    rewrite: int
+    size: int
+
+
+Shared = tuple[SharedLocal, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
     """One of the two functions. All addresses are image addresses of ``image``."""
@@ -70,6 +96,12 @@ class Side:
     to. What is loaded from there is that address at run time, whatever the image's bytes say."""
     bodies: Mapping[int, Function] = field(default_factory=dict[int, Function], repr=False)
     """Functions of the image that this one calls, directly or through others, by address: all that could be lifted."""
+    locals: tuple[Local, ...] = field(default=(), repr=False)
+    """Variables in the function's frame, as far as the file says where they are."""
+    body_locals: Mapping[int, tuple[Local, ...]] = field(
+        default_factory=dict[int, "tuple[Local, ...]"], repr=False
+    )
+    """Those of the functions in ``bodies``."""
 
     @property
     def constants(self) -> dict[str, bytes]:
@@ -85,3 +117,4 @@ class Pair:
     original: Side
     rewrite: Side
     specification: Specification
+    shared: Shared = ()

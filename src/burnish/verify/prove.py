@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.core.state import MachineState
-from burnish.core.verdict import Proved
+from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.terms import Term
+from burnish.verify.engine.frames import sharing
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.region import CyclicError
 from burnish.verify.loops.prove import prove_loops
-from burnish.verify.pair import Pair, Side
+from burnish.verify.pair import Local, Pair, Side
 
 _ROUNDS = 8
 """Rounds of executing more calls in line, at most."""
@@ -37,11 +38,18 @@ class _Search:
         """One attempt with that share of the time that is left. Raises ``CyclicError``."""
         now = time.monotonic()
         limit = now + share * max(self.deadline - now, 0.0)
-        prover = Prover(self.pair, self.solver, limit, self.assumed, joining, inline)
-        prover.hasty = hasty
-        proof = prover.prove()
-        self.queries += proof.queries
-        return proof
+        while True:
+            prover = Prover(self.pair, self.solver, limit, self.assumed, joining, inline)
+            prover.hasty = hasty
+            proof = prover.prove()
+            self.queries += proof.queries
+            if not proof.escapes:
+                return proof
+            locals_ = _locals(self.pair.original, prover.executors[0].entered)
+            shared = sharing(self.pair.shared, proof.escapes, locals_)
+            if isinstance(shared, str):
+                return replace(proof, verdict=Unknown(shared))
+            self.pair = replace(self.pair, shared=shared)
 
     def ways(self, share: float) -> Iterator[Proof]:
         """One attempt after the other: paths joined and each by itself, with more and more of the calls in line that
@@ -112,6 +120,18 @@ class _Search:
             inline[0] | _known(sides[0], chosen[0]),
             inline[1] | _known(sides[1], chosen[1]),
         )
+
+
+def _locals(side: Side, entered: Iterable[tuple[int, int]]) -> list[Local]:
+    """A side's locals, and those of the callees that were executed in line, as the frame has them then."""
+    return [
+        *side.locals,
+        *(
+            replace(local, offset=local.offset + depth)
+            for address, depth in entered
+            for local in side.body_locals.get(address, ())
+        ),
+    ]
 
 
 def _known(side: Side, name: str) -> frozenset[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from burnish.core.candidate import Candidate
 from burnish.core.errors import LinkError
-from burnish.core.image import Access, FunctionBounds, Image, Segment
+from burnish.core.image import Access, FunctionBounds, Image, Import, Segment
 from burnish.core.specification import LiveOut
 from burnish.core.verdict import Unknown
 from burnish.images.link import Layout, image_resolver
@@ -50,6 +50,16 @@ def _with_candidate(image: Image, candidate: Candidate) -> tuple[Image, Function
     if constants:
         segments.append(Segment(address + linked.text_size, constants, Access.READ))
     # It bears the original's name, so that both are the same function where they call themselves.
-    bounds = FunctionBounds(candidate.bounds.name, function.address, function.size, "symbol")
-    extended = replace(image, segments=(*image.segments, *segments), functions=(*image.functions, bounds))
+    parts = layout.parts(address)
+    size = next((part.size for part in parts if part.address == function.address), function.size)
+    bounds = FunctionBounds(candidate.bounds.name, function.address, size, "symbol")
+    helpers = [part for part in parts if part.address != function.address]
+    # The linker's own memory functions are the C library's, as far as the proof is concerned.
+    own = {place: Import(name) for name, place in layout.memory_functions(address).items()}
+    extended = replace(
+        image,
+        segments=(*image.segments, *segments),
+        functions=(*image.functions, bounds, *helpers),
+        plt={**image.plt, **own},
+    )
     return extended, bounds

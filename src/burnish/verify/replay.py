@@ -267,8 +267,10 @@ def _observe(process: TracedCommand, progress: Sequence[_Progress], trials: _Tri
         one = progress[hit.point]
         if one.schedule.is_wanted():
             begun = time.monotonic()
+            # One that is entered once, and takes long, must not use up the time of all others.
+            share = (end - begun) / sum(not other.finished for other in progress)
             try:
-                trials.at(process, hit, one, end)
+                trials.at(process, hit, one, begun + share)
             except TargetError as error:  # the process was killed meanwhile, or cannot be copied
                 one.void[str(error)] += 1
             one.seconds += time.monotonic() - begun

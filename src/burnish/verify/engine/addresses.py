@@ -10,14 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from burnish.domains.smt.build import add, const, mul, var
+from burnish.domains.smt.build import TRUE, add, and_, concat, const, mul, not_, var
 from burnish.domains.smt.terms import Op, Term, subterms
 
 ENTRY_RSP = var("rsp", 64)
 """The stack pointer at entry: at the return address."""
+OWN_RSP = var("rsp of the rewrite", 64)
+"""The same, for a rewrite whose frame is looked at apart because locals are shared (``engine.frames``)."""
+FRAME_BASES = frozenset((ENTRY_RSP, OWN_RSP))
+_WHOLE = frozenset((base, 1) for base in FRAME_BASES)
 OBJECT = "&"
 """Begins the names of variables that stand for addresses of objects."""
 _MASK = (1 << 64) - 1
+_ALTERNATIVES = 16
+"""Addresses that one access may have, depending on the path, before it is taken as it is."""
 
 
 class UndecidedAccessError(Exception):
@@ -29,11 +35,17 @@ def object_address(name: str, offset: int = 0) -> Term:
     return add(var(OBJECT + name, 64), const(offset, 64))
 
 
+def frame_address(offset: int | Term) -> Term:
+    """The address at an offset from the stack pointer at entry."""
+    return add(ENTRY_RSP, const(offset, 64) if isinstance(offset, int) else offset)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """``offset`` from the stack pointer at entry: a number, or a term where it is not constant."""
+    """``offset`` from the stack pointer at entry, ``base``: a number, or a term where it is not constant."""
 
     offset: int | Term
+    base: Term = ENTRY_RSP
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +87,29 @@ def linear(term: Term) -> tuple[dict[Term, int], int]:
                 stack.append((mul(*rest), factor * number))
             else:
                 constant += factor * number
-        elif (depth := _aligned_depth(part)) is not None:
-            stack.append((ENTRY_RSP, factor))
-            constant += factor * depth
+        elif part.op is Op.CONCAT and any(arg.is_const and arg.value for arg in part.args):
+            # Parts side by side, constants among them, are a sum as well.
+            value = int("".join(f"{arg.value if arg.is_const else 0:0{arg.width}b}" for arg in part.args), 2)
+            constant += factor * value
+            stack.append((concat(*(const(0, a.width) if a.is_const else a for a in part.args)), factor))
+        elif (aligned := _aligned(part)) is not None:
+            stack.append((aligned[0], factor))
+            constant += factor * aligned[1]
         else:
             coefficients[part] = (coefficients.get(part, 0) + factor) & _MASK
     return {t: c for t, c in coefficients.items() if c}, constant & _MASK
 
 
-def _aligned_depth(term: Term) -> int | None:
-    """For a stack pointer that was rounded down to a multiple of 16: its offset from the one at entry, which is a
-    multiple of 16, plus 8."""
+def _aligned(term: Term) -> tuple[Term, int] | None:
+    """For a stack pointer that was rounded down to a multiple of 16: the one at entry, which is a multiple of 16, plus
+    8, and the offset from it."""
     inner = _rounded(term)
     if inner is None or not mentions_frame(inner):
         return None
     coefficients, constant = linear(inner)
-    if coefficients != {ENTRY_RSP: 1}:
+    if len(coefficients) != 1 or next(iter(coefficients.items())) not in _WHOLE:
         return None
-    return constant - (constant + 8) % 16
+    return next(iter(coefficients)), constant - (constant + 8) % 16
 
 
 def _rounded(term: Term) -> Term | None:
@@ -117,19 +134,19 @@ def signed(value: int) -> int:
 def target(address: Term) -> Target:
     """What an address points to. Raises ``UndecidedAccessError``."""
     coefficients, constant = linear(address)
-    bases = [t for t in coefficients if t is ENTRY_RSP or _is_object(t)]
+    bases = [t for t in coefficients if t in FRAME_BASES or _is_object(t)]
     rest = {t: c for t, c in coefficients.items() if t not in bases}
     if any(mentions_frame(t) for t in rest):
         raise UndecidedAccessError("an address is computed from the stack pointer in an unusual way")
     if not bases or any(coefficients[t] != 1 for t in bases) or len(bases) > 1:
-        if ENTRY_RSP in bases:
+        if FRAME_BASES & set(bases):
             raise UndecidedAccessError("an address is computed from the stack pointer in an unusual way")
         return Outer()
     offset: int | Term = signed(constant)
     if rest:
         offset = add(*(mul(t, const(c, 64)) for t, c in rest.items()), const(constant, 64))
     base = bases[0]
-    return Frame(offset) if base is ENTRY_RSP else Named(base.name.removeprefix(OBJECT), offset)
+    return Frame(offset, base) if base in FRAME_BASES else Named(base.name.removeprefix(OBJECT), offset)
 
 
 def _is_object(term: Term) -> bool:
@@ -139,4 +156,31 @@ def _is_object(term: Term) -> bool:
 @lru_cache(maxsize=1 << 14)
 def mentions_frame(term: Term) -> bool:
     """True where a term depends on the stack pointer at entry."""
-    return any(part is ENTRY_RSP for part in subterms(term))
+    return any(part in FRAME_BASES for part in subterms(term))
+
+
+@lru_cache(maxsize=1 << 12)
+def alternatives(address: Term) -> tuple[tuple[Term, Term], ...]:
+    """An address that depends on the path as ``(condition, address)`` pairs, whose conditions exclude each other and
+    leave none out; itself alone where there are more than ``_ALTERNATIVES``."""
+    found = _alternatives(address, _ALTERNATIVES)
+    return ((TRUE, address),) if found is None else tuple(found)
+
+
+def _alternatives(address: Term, most: int) -> list[tuple[Term, Term]] | None:
+    if address.op is Op.ITE:
+        condition, then, other = address.args
+        first = _alternatives(then, most - 1)
+        second = None if first is None else _alternatives(other, most - len(first))
+        if first is None or second is None:
+            return None
+        return [(and_(condition, c), a) for c, a in first] + [
+            (and_(not_(condition), c), a) for c, a in second
+        ]
+    if address.op is Op.ADD:
+        chosen = [arg for arg in address.args if arg.op is Op.ITE]
+        if len(chosen) == 1 and most > 1:
+            rest = [arg for arg in address.args if arg is not chosen[0]]
+            found = _alternatives(chosen[0], most)
+            return None if found is None else [(c, add(a, *rest)) for c, a in found]
+    return [(TRUE, address)] if most > 0 else None

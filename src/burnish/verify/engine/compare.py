@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from burnish.core.specification import Specification
-from burnish.domains.smt.build import ne, select, var, zext
+from burnish.domains.smt.build import and_, const, ne, select, sub, ule, var, zext
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
-from burnish.verify.engine.addresses import ENTRY_RSP, mentions_frame
+from burnish.verify.engine.addresses import ENTRY_RSP, frame_address
+from burnish.verify.engine.escape import EscapeError, leaving
 from burnish.verify.engine.execute import Names, UnmodelledError
+from burnish.verify.engine.frames import OWN_VIEW, View, keeps_locals
 from burnish.verify.engine.points import AtCall
 from burnish.verify.engine.state import RETURN_ADDRESS, State, depth
-from burnish.verify.pair import Callee
+from burnish.verify.pair import Callee, Shared
 
 PROBE = var("probe", 64)
 """Any address: memory is equal where it is equal there."""
@@ -36,38 +38,55 @@ def _differ(where: str, first: Term, second: Term) -> list[Difference]:
     return [] if first is second else [Difference(where, ne(first, second))]
 
 
-def _memory(original: State, rewrite: State) -> list[Difference]:
+def _memory(original: State, rewrite: State, ended: Shared = ()) -> list[Difference]:
+    """``ended`` are locals that are no more, and not compared."""
     if original.memory is rewrite.memory:
         return []
-    return _differ("memory", select(original.memory, PROBE), select(rewrite.memory, PROBE))
+    found = _differ("memory", select(original.memory, PROBE), select(rewrite.memory, PROBE))
+    outside = [ule(const(one.size, 64), sub(PROBE, frame_address(one.original))) for one in ended]
+    return [Difference(one.where, and_(one.condition, *outside)) for one in found]
 
 
-def at_return(original: State, rewrite: State, specification: Specification) -> list[Difference]:
-    """What a caller may see after the return. Raises ``MismatchError`` and ``UnmodelledError``."""
-    for state, error in ((original, UnmodelledError), (rewrite, MismatchError)):
-        if state.register("rsp") is not ENTRY_RSP:
+def at_return(
+    original: State, rewrite: State, specification: Specification, view: View = OWN_VIEW
+) -> list[Difference]:
+    """What a caller may see after the return; ``view`` is the rewrite's. Raises ``MismatchError`` and
+    ``UnmodelledError``."""
+    for state, base, error in ((original, ENTRY_RSP, UnmodelledError), (rewrite, view.base, MismatchError)):
+        if state.register("rsp") is not base:
             raise error("a return with a stack pointer that is not the one at entry")
         if state.frame_value(0, 8) is not RETURN_ADDRESS:
             raise error("a return to another address than the caller's")
+        if view.moved and leaving(map(view.outward, _leaves(state, specification)), view.shared, ended=True):
+            raise UnmodelledError("an address in its frame is returned, or left in memory")
     found: list[Difference] = []
     for part in specification.live_outs:
         found += _differ(
             part.register,
             original.register(part.register, part.size),
-            rewrite.register(part.register, part.size),
+            view.outward(rewrite.register(part.register, part.size)),
         )
     for name in (*CALLEE_SAVED, "df"):
-        found += _differ(name, original.register(name), rewrite.register(name))
+        found += _differ(name, original.register(name), view.outward(rewrite.register(name)))
     if specification.memory:
-        found += _memory(original, rewrite)
+        found += _memory(original, rewrite, view.shared)
     return found
 
 
+def _leaves(state: State, specification: Specification) -> list[Term]:
+    """What a caller sees after a return."""
+    names = (*(part.register for part in specification.live_outs), *CALLEE_SAVED)
+    return [*map(state.register, names), state.memory]
+
+
 def at_call(
-    original: tuple[AtCall, State], rewrite: tuple[AtCall, State], specification: Specification
+    original: tuple[AtCall, State],
+    rewrite: tuple[AtCall, State],
+    specification: Specification,
+    view: View = OWN_VIEW,
 ) -> list[Difference]:
-    """What a callee, the same for both, may see. Raises ``MismatchError``, ``UnmodelledError`` and
-    ``UndecidedAccessError``."""
+    """What a callee, the same for both, may see; ``view`` is the rewrite's. Raises ``MismatchError``,
+    ``UnmodelledError``, ``UndecidedAccessError`` and ``EscapeError``."""
     (call, before), (other, after) = original, rewrite
     callee = call.callee
     depths = depth(before), depth(after)
@@ -75,27 +94,44 @@ def at_call(
     # The callee finds the return address below its arguments; 16 divides the address of those.
     if bottoms[1] % 16 != 8 and bottoms[1] % 16 != bottoms[0] % 16:
         raise MismatchError("a call with a stack that is not aligned")
+    if not keeps_locals(bottoms[0], bottoms[1], view.shared):
+        raise MismatchError("a local that lies below the stack pointer at a call")
     for state, at, one in ((before, depths[0], call), (after, depths[1], other)):
         if one.resume is None and (at != 0 or state.frame_value(0, 8) is not RETURN_ADDRESS):
             raise UnmodelledError(
                 "a jump to another function with a stack pointer that is not the one at entry"
             )
-        if mentions_frame(state.memory):
-            raise UnmodelledError("an address in its frame is stored, and a function is called")
+    _escape(before.memory, after.memory, view.shared)
     found: list[Difference] = []
     if call.target is not None or other.target is not None:
         assert call.target is not None and other.target is not None
-        found += _differ("the called address", call.target, other.target)
+        found += _passed("the called address", call.target, other.target, view)
     for register, size in _arguments(callee, before):
-        first, second = before.register(register, size), after.register(register, size)
-        if mentions_frame(first) or mentions_frame(second):
-            raise UnmodelledError("an address in its frame is passed to a function")
-        found += _differ(f"{register} at the call of {callee.name}", first, second)
+        values = before.register(register, size), after.register(register, size)
+        found += _passed(f"{register} at the call of {callee.name}", *values, view)
     for k in range(0, callee.stack_bytes or 0, 8):
-        found += _stack_argument(callee, (before, bottoms[0]), (after, bottoms[1]), k)
+        found += _stack_argument(callee, (before, bottoms[0]), (after, bottoms[1]), k, view)
     if not callee.pure and specification.memory:
         found += _memory(before, after)
     return found
+
+
+def _passed(where: str, first: Term, second: Term, view: View) -> list[Difference]:
+    """How two values that are given to a callee may differ."""
+    second = view.outward(second)
+    _escape(first, second, view.shared)
+    return _differ(where, first, second)
+
+
+def _escape(first: Term, second: Term, shared: Shared) -> None:
+    """Addresses in the frame go to a callee only where they are those of locals that are shared. Raises
+    ``UnmodelledError`` and ``EscapeError``."""
+    mine, theirs = leaving([first], shared), leaving([second], shared)
+    if mine.odd or theirs.odd:
+        raise UnmodelledError("something computed from an address in its frame is passed to a function")
+    places = dict.fromkeys((*mine.pointers, *theirs.pointers))
+    if places:
+        raise EscapeError((mine.pointers.get(place), theirs.pointers.get(place)) for place in places)
 
 
 def _arguments(callee: Callee, before: State) -> list[tuple[str, int]]:
@@ -114,7 +150,7 @@ def _is_garbage(value: Term) -> bool:
 
 
 def perhaps_on_stack(
-    original: tuple[AtCall, State], rewrite: tuple[AtCall, State]
+    original: tuple[AtCall, State], rewrite: tuple[AtCall, State], view: View = OWN_VIEW
 ) -> list[Difference] | None:
     """How arguments on the stack may differ, for a callee of which it is not known whether it has any: as far as either
     side has written what lies there. None where that cannot be compared."""
@@ -128,19 +164,25 @@ def perhaps_on_stack(
         if all(state.cells.byte(bottom + k) is None for state, bottom in places):
             break
         try:
-            found += _stack_argument(callee, *places, k)
+            found += _stack_argument(callee, *places, k, view)
         except UnmodelledError:
             return None
     return found
 
 
 def _stack_argument(
-    callee: Callee, original: tuple[State, int], rewrite: tuple[State, int], offset: int
+    callee: Callee, original: tuple[State, int], rewrite: tuple[State, int], offset: int, view: View
 ) -> list[Difference]:
+    starts = [
+        (bottom + offset, start)
+        for one in view.shared
+        for bottom, start in ((original[1], one.original), (rewrite[1], one.rewrite))
+        if start < bottom + offset + 8 and bottom + offset < start + one.size
+    ]
+    if starts:
+        raise UnmodelledError("a local whose address is passed lies where arguments are")
     values = [state.frame_value(bottom + offset, 8) for state, bottom in (original, rewrite)]
-    if any(mentions_frame(value) for value in values):
-        raise UnmodelledError("an address in its frame is passed to a function")
-    return _differ(f"stack argument {offset // 8} of {callee.name}", values[0], values[1])
+    return _passed(f"stack argument {offset // 8} of {callee.name}", values[0], values[1], view)
 
 
 def after_call(

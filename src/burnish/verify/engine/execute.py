@@ -9,7 +9,6 @@ from functools import lru_cache
 from burnish.core.pcode import OpCode, Operation
 from burnish.domains.smt.build import (
     FALSE,
-    TRUE,
     add,
     and_,
     const,
@@ -33,18 +32,20 @@ from burnish.verify.engine.addresses import (
     Named,
     Outer,
     UndecidedAccessError,
+    alternatives,
+    frame_address,
     object_address,
     target,
 )
+from burnish.verify.engine.apart import read, write
 from burnish.verify.engine.cells import join_bytes
+from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.repeat import fixed_count
 from burnish.verify.engine.state import State, entry_value, join_states
 from burnish.verify.pair import Side
 
 RED_ZONE = 128
 """Bytes below the stack pointer that nobody else touches (System V ABI, AMD64, section 3.2.2)."""
-_ALTERNATIVES = 16
-"""Addresses that one access may have, depending on the path, before it is taken as it is."""
 _FUNCTION = "function "
 """Begins the names of objects that are functions."""
 
@@ -105,7 +106,7 @@ class Interpreter:
     """The domain of terms for one side: give it to a ``Walker``. ``state``, ``condition`` and ``raw`` (the bytes of
     the instruction at hand) are set by whoever drives it."""
 
-    def __init__(self, side: Side, names: Names, log: Log, stack_bytes: int) -> None:
+    def __init__(self, side: Side, names: Names, log: Log, stack_bytes: int, view: View = OWN_VIEW) -> None:
         self.side = side
         self.names = names
         self.log = log
@@ -113,6 +114,7 @@ class Interpreter:
         self.state: State = State(FALSE)
         self.condition = FALSE
         self.raw = b""
+        self._view = view
         self._above = 8 + stack_bytes
         """End of the frame: return address and arguments are the callee's own."""
 
@@ -177,9 +179,9 @@ class Interpreter:
         walker.write(CELLS["rcx"].varnode, const(0, 64))
 
     def load(self, address: Term, size: int) -> Term:
-        choices = alternatives(address)
+        choices = alternatives(self._view.outward(address))
         if len(choices) == 1:
-            return self._load(address, size)
+            return self._load(choices[0][1], size)
         before, value = self.condition, None
         for choice, place in reversed(choices):
             self.condition = and_(before, choice)
@@ -198,16 +200,19 @@ class Interpreter:
                 return found
         where = self._where(address)
         match where:
-            case Frame(offset) if self._in_frame(offset, size):
-                return self._load_frame(offset, size)
+            case Frame() if self._in_frame(where, size):
+                return self._load_frame(where, size)
             case Named(name, offset):
                 constant = self._constant(name, offset, size)
                 inside = constant is not None and not isinstance(offset, int)
                 self._access(address, size, write=False, constant=inside)
-                return constant if constant is not None else _read(self.state.memory, address, size)
+                return constant if constant is not None else self._outer(address, size)
             case _:
                 self._access(address, size, write=False)
-                return _read(self.state.memory, address, size)
+                return self._outer(address, size)
+
+    def _outer(self, address: Term, size: int) -> Term:
+        return (read if self._view.shared else _read)(self.state.memory, address, size)
 
     def _fixed(self, address: int, size: int) -> Term | tuple[Term] | None:
         """A load from an image address: the value, or ``(address as a term,)``."""
@@ -220,9 +225,9 @@ class Interpreter:
         return (self.address_of(address),) if address in self.side.places else None
 
     def store(self, address: Term, value: Term, size: int) -> None:
-        choices = alternatives(address)
+        choices = alternatives(self._view.outward(address))
         if len(choices) == 1:
-            self._store(address, value, size)
+            self._store(choices[0][1], value, size)
             return
         before, state = self.condition, self.state
         ways: list[tuple[Term, State]] = []
@@ -241,13 +246,20 @@ class Interpreter:
             address = self.address_of(address.value)
         where = self._where(address)
         match where:
-            case Frame(offset) if self._in_frame(offset, size):
-                self._store_frame(offset, value, size)
+            case Frame() if self._in_frame(where, size):
+                self._store_frame(where, value, size)
             case _:
                 self._access(address, size, write=True)
-                for k in range(size):
-                    byte = extract(value, 8 * k, 8)
-                    self.state.memory = store(self.state.memory, add(address, const(k, 64)), byte)
+                self._store_memory(address, value, size)
+
+    def _store_memory(self, address: Term, value: Term, size: int) -> None:
+        value = self._view.outward(value)
+        if self._view.shared:
+            self.state.memory = write(self.state.memory, address, value, size)
+            return
+        for k in range(size):
+            byte = extract(value, 8 * k, 8)
+            self.state.memory = store(self.state.memory, add(address, const(k, 64)), byte)
 
     def _where(self, address: Term) -> Frame | Named | Outer:
         try:
@@ -272,11 +284,14 @@ class Interpreter:
             return const(int.from_bytes(data[offset : offset + size], "little"), 8 * size)
         return _read(constant_memory(name), offset, size)
 
-    def _in_frame(self, offset: int | Term, size: int) -> bool:
+    def _in_frame(self, where: Frame, size: int) -> bool:
         """True for the callee's own part of the stack; what lies above is the caller's memory."""
+        offset = where.offset
         if not isinstance(offset, int):
             return True
         if offset >= self._above:
+            if self._view.moved:
+                raise UndecidedAccessError("an access to its caller's frame, beside locals that are shared")
             return False
         if offset + size > self._above:
             raise UndecidedAccessError("an access to its own and its caller's frame at once")
@@ -294,13 +309,28 @@ class Interpreter:
             # The stack pointer at entry is a multiple of 16, plus 8.
             self.log.faults.append(self.condition)
 
-    def _load_frame(self, offset: int | Term, size: int) -> Term:
+    def _load_frame(self, where: Frame, size: int) -> Term:
+        if self._is_local(where, size):
+            return read(self.state.memory, frame_address(where.offset), size)
+        offset = where.offset
         if isinstance(offset, int):
-            self._check_frame(offset, size)
             self._meet_garbage(offset, size)
             return self.state.frame_value(offset, size)
         self._spill(offset, size)
         return _read(self.state.frame, offset, size)
+
+    def _is_local(self, where: Frame, size: int) -> bool:
+        """True for an access to a local that is shared, which lies in memory. That one at an offset that is not
+        constant stays inside is demanded."""
+        local, offset = self._view.local(where, size), where.offset
+        if isinstance(offset, int):
+            self._check_frame(
+                offset if local is None else offset - local.original + self._view.start(local), size
+            )
+        elif local is not None:
+            inside = ule(add(offset, const(-local.original, 64)), const(local.size - size, 64))
+            self.log.demands.append((or_(not_(self.condition), inside), "an index into a local may leave it"))
+        return local is not None
 
     def _meet_garbage(self, offset: int, size: int) -> None:
         mark = self.state.garbage_below
@@ -310,9 +340,12 @@ class Interpreter:
             if self.state.cells.byte(k) is None:
                 self.state.cells.put(k, self.names.fresh("garbage", 8))
 
-    def _store_frame(self, offset: int | Term, value: Term, size: int) -> None:
+    def _store_frame(self, where: Frame, value: Term, size: int) -> None:
+        if self._is_local(where, size):
+            self._store_memory(frame_address(where.offset), value, size)
+            return
+        offset = where.offset
         if isinstance(offset, int):
-            self._check_frame(offset, size)
             self.state.cells.put(offset, value)
             return
         self._spill(offset, size)
@@ -331,38 +364,14 @@ class Interpreter:
         if self.state.garbage_below is not None:
             low = max(low, self.state.garbage_below)
         inside = ule(add(offset, const(-low, 64)), const(-low - size, 64))
-        self.log.demands.append((or_(not_(self.condition), inside), "an index into the frame may leave it"))
+        starts = ((self._view.start(one), one.size) for one in self._view.shared)
+        apart = (ule(const(n + size - 1, 64), add(offset, const(size - 1 - at, 64))) for at, n in starts)
+        demand = or_(not_(self.condition), and_(inside, *apart))
+        self.log.demands.append((demand, "an index into the frame may leave it"))
         self.log.lowest = min(self.log.lowest, low)
         for at, value in sorted(self.state.cells.items(), key=lambda item: item[0]):
             for k in range(value.width // 8):
                 self.state.frame = store(self.state.frame, const(at + k, 64), extract(value, 8 * k, 8))
-
-
-@lru_cache(maxsize=1 << 12)
-def alternatives(address: Term) -> tuple[tuple[Term, Term], ...]:
-    """An address that depends on the path as ``(condition, address)`` pairs, whose conditions exclude each other and
-    leave none out; itself alone where there are more than ``_ALTERNATIVES``."""
-    found = _alternatives(address, _ALTERNATIVES)
-    return ((TRUE, address),) if found is None else tuple(found)
-
-
-def _alternatives(address: Term, most: int) -> list[tuple[Term, Term]] | None:
-    if address.op is Op.ITE:
-        condition, then, other = address.args
-        first = _alternatives(then, most - 1)
-        second = None if first is None else _alternatives(other, most - len(first))
-        if first is None or second is None:
-            return None
-        return [(and_(condition, c), a) for c, a in first] + [
-            (and_(not_(condition), c), a) for c, a in second
-        ]
-    if address.op is Op.ADD:
-        chosen = [arg for arg in address.args if arg.op is Op.ITE]
-        if len(chosen) == 1 and most > 1:
-            rest = [arg for arg in address.args if arg is not chosen[0]]
-            found = _alternatives(chosen[0], most)
-            return None if found is None else [(c, add(a, *rest)) for c, a in found]
-    return [(TRUE, address)] if most > 0 else None
 
 
 def constant_memory(name: str) -> Term:

@@ -17,16 +17,7 @@ from dataclasses import dataclass, field, replace
 from burnish.core.code import Label
 from burnish.core.specification import Specification
 from burnish.core.verdict import Proved, Unknown
-from burnish.domains.smt.build import (
-    FALSE,
-    TRUE,
-    and_,
-    apply,
-    memory,
-    not_,
-    or_,
-    var,
-)
+from burnish.domains.smt.build import FALSE, TRUE, and_, apply, memory, not_, or_, var
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
@@ -34,7 +25,9 @@ from burnish.verify.engine.asking import Asking, Joint, parts
 from burnish.verify.engine.axioms import extents
 from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
 from burnish.verify.engine.cover import facts, mappable, uncovered
+from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import Log, Names, UnmodelledError
+from burnish.verify.engine.frames import View
 from burnish.verify.engine.kept import Kept
 from burnish.verify.engine.points import (
     AtCall,
@@ -49,7 +42,7 @@ from burnish.verify.engine.points import (
 )
 from burnish.verify.engine.proof import NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
-from burnish.verify.engine.state import RETURN_ADDRESS, State
+from burnish.verify.engine.state import State, entry_state
 from burnish.verify.pair import Callee
 from burnish.verify.solve.query import Sat, Unsat
 
@@ -86,10 +79,11 @@ class Prover(Asking):
     _kept: tuple[Kept, Kept] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        stack = self.pair.specification.stack_bytes
+        stack, shared = self.pair.specification.stack_bytes, self.pair.shared
+        views = View(shared), View(shared, moved=bool(shared))
         self.executors = (
-            Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0]),
-            Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1]),
+            Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0], views[0]),
+            Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1], views[1]),
         )
         self._kept = Kept(self.pair.original), Kept(self.pair.rewrite)
 
@@ -111,6 +105,8 @@ class Prover(Asking):
             )
         except NotProvedError as error:
             return Proof(Unknown(str(error)), error.model, self.queries, apart=error.apart)
+        except EscapeError as error:
+            return Proof(Unknown(str(error)), None, self.queries, escapes=error.places)
         except CyclicError:
             raise
         except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
@@ -121,12 +117,9 @@ class Prover(Asking):
         return Proof(Proved(), None, self.queries, provisos=tuple(self.provisos), callees=tuple(self.callees))
 
     def entry_state(self, side: str) -> State:
-        """What a function finds: its frame is unknown, and each side's own; return address and arguments are shared."""
-        state = State(memory(f"{side}.frame"))
-        state.cells.put(0, RETURN_ADDRESS)
-        for offset in range(8, 8 + self.specification.stack_bytes, 8):
-            state.cells.put(offset, var(f"stack {offset}", 64))
-        return state
+        """What a side, ``a`` or ``b``, finds at its entry."""
+        base = self.executors[side == "b"].view.base
+        return entry_state(side, self.specification.stack_bytes, base)
 
     def explore(self, start: Joint) -> None:
         """All joint steps from ``start``. Raises ``NotProvedError`` where something does not hold."""
@@ -253,7 +246,7 @@ class Prover(Asking):
 
     def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
         try:
-            found = at_return(first.state, second.state, self.specification)
+            found = at_return(first.state, second.state, self.specification, self.executors[1].view)
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return
@@ -264,7 +257,7 @@ class Prover(Asking):
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
         try:
-            found = at_call(first, second, self.specification)
+            found = at_call(first, second, self.specification, self.executors[1].view)
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return []
@@ -305,7 +298,7 @@ class Prover(Asking):
     ) -> None:
         """Where it is not known whether a callee has arguments on the stack: they are equal, or it is assumed that it
         has none, which the verdict then says."""
-        found = perhaps_on_stack(first, second)
+        found = perhaps_on_stack(first, second, self.executors[1].view)
         if found is not None:
             wrong = or_(FALSE, *(one.condition for one in found))
             if wrong is FALSE or isinstance(self.ask((*here.conditions, wrong)), Unsat):

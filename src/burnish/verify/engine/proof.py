@@ -37,6 +37,8 @@ class Proof:
     """Names of the functions that both were seen to call alike."""
     others: tuple[Model, ...] = ()
     """More models, of other attempts: each is a suspicion of its own."""
+    escapes: tuple[tuple[int | None, int | None], ...] = ()
+    """What ended it: addresses in the frame that are given to a callee, as an ``EscapeError`` has them."""
 
 
 class NotProvedError(Exception):

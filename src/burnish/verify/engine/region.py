@@ -29,8 +29,10 @@ from burnish.domains.smt.terms import Op, Term
 from burnish.domains.walker import Walker
 from burnish.machine.flags import ALWAYS, UndefinedResult, undefined_flags, undefined_results
 from burnish.machine.registers import CELLS, gpr
-from burnish.verify.engine.addresses import OBJECT
+from burnish.verify.engine.addresses import OBJECT, Frame, UndecidedAccessError, target
+from burnish.verify.engine.escape import leaving
 from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledError
+from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, AtTrap, Exit, Point, Region, Where
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.pair import Callee, Side
@@ -56,6 +58,9 @@ class Executor:
     stack_bytes: int = 0
     joining: bool = True
     inline: frozenset[str] = frozenset()
+    view: View = OWN_VIEW
+    entered: dict[tuple[int, int], None] = field(default_factory=dict[tuple[int, int], None], repr=False)
+    """Callees that were executed in line: where each begins, and the offset of the stack pointer at its entry."""
     _blocks: dict[Label, Block] = field(init=False, repr=False)
     _raw: dict[int, bytes] = field(init=False, repr=False)
 
@@ -79,13 +84,16 @@ class Executor:
         Raises ``UnmodelledError`` and ``UndecidedAccessError`` for what cannot be said in terms.
         """
         log = Log()
-        interpreter = Interpreter(self.side, self.names, log, self.stack_bytes)
+        interpreter = Interpreter(self.side, self.names, log, self.stack_bytes, self.view)
         exits: list[Exit] = []
         if self.joining:
             self._joined(interpreter, state, start, cuts, exits)
         else:
             self._separate(interpreter, state, start, cuts, exits)
-        return Region(tuple(_merged(exits) if self.joining else exits), log)
+        found = Region(tuple(_merged(exits) if self.joining else exits), log)
+        if self.view.moved and leaving(_decisions(found), self.view.shared):
+            raise UndecidedAccessError("what it does depends on where its frame lies")
+        return found
 
     def _joined(
         self, interpreter: Interpreter, state: State, start: Point, cuts: frozenset[Label], exits: list[Exit]
@@ -160,14 +168,14 @@ class Executor:
             case _:
                 return [Point(label, 0, point.callers) for label in successors(block.terminator)]
 
-    def _in_line(self, target: Varnode, callers: tuple[Point, ...]) -> Label | None:
+    def _in_line(self, to: Varnode, callers: tuple[Point, ...]) -> Label | None:
         """Where to go on for a call that is executed in line, or None."""
-        if target.space is not Space.RAM or len(callers) >= _DEEPEST:
+        if to.space is not Space.RAM or len(callers) >= _DEEPEST:
             return None
-        callee = self.side.callees.get(target.offset)
+        callee = self.side.callees.get(to.offset)
         if callee is None or callee.name not in self.inline:
             return None
-        body = self.side.bodies.get(target.offset)
+        body = self.side.bodies.get(to.offset)
         return None if body is None else body.blocks[0].label
 
     def _block(
@@ -224,6 +232,9 @@ class Executor:
         if entry is not None:
             top = add(walker.read(gpr("rsp")), const(-8, 64))
             walker.write(gpr("rsp"), top)
+            where = target(top)
+            if isinstance(where, Frame) and isinstance(where.offset, int):
+                self.entered[entry.address, where.offset] = None
             walker.domain.store(top, _return_to(resume), 8)
             return Point(entry, 0, (*resume.callers, resume))
         return AtCall(self._known(node.offset), None, resume, address, node.offset)
@@ -234,13 +245,13 @@ class Executor:
             raise UnmodelledError(f"a call to {address:#x}, of which nothing is known")
         return callee
 
-    def _called(self, target: Term, resume: Point | None, address: int) -> AtCall:
-        if target.op is Op.VAR and target.name.startswith(_FUNCTION):
-            name = target.name.removeprefix(_FUNCTION)
+    def _called(self, called: Term, resume: Point | None, address: int) -> AtCall:
+        if called.op is Op.VAR and called.name.startswith(_FUNCTION):
+            name = called.name.removeprefix(_FUNCTION)
             for callee in self.side.callees.values():
                 if callee.name == name:
                     return AtCall(callee, None, resume, address)
-        return AtCall(Callee("a function by its address"), target, resume, address)
+        return AtCall(Callee("a function by its address"), called, resume, address)
 
     def _edges(
         self, walker: Walker[Term], block: Block, condition: Term, state: State, callers: tuple[Point, ...]
@@ -249,7 +260,7 @@ class Executor:
             case Jump(to):
                 yield condition, Point(to, 0, callers), state
             case Branch(chosen, taken, fallthrough):
-                holds = truth(walker.read(chosen))
+                holds = self.view.outward(truth(walker.read(chosen)))
                 for edge, to in ((holds, taken), (not_(holds), fallthrough)):
                     if (met := and_(condition, edge)) is not FALSE:
                         yield met, Point(to, 0, callers), state if edge is not holds else state.copy()
@@ -274,13 +285,13 @@ class Executor:
         if entry is not None:
             return Point(entry, 0, callers)
         address = block.label.address
-        target = None if to.space is Space.RAM else walker.read(to)
+        called = None if to.space is Space.RAM else walker.read(to)
         if callers:
             self._pop(walker, state, callers[-1])
         resume = callers[-1] if callers else None
-        if target is None:
+        if called is None:
             return AtCall(self._known(to.offset), None, resume, address, to.offset)
-        return self._called(target, resume, address)
+        return self._called(called, resume, address)
 
     def _pop(self, walker: Walker[Term], state: State, caller: Point) -> None:
         """Return from a callee in line: the return address must be the one that was pushed."""
@@ -314,6 +325,15 @@ class Executor:
 def _undefined(raw: bytes) -> tuple[tuple[str, ...], tuple[UndefinedResult, ...]]:
     """The flags and results that an instruction leaves undefined."""
     return tuple(sorted(undefined_flags(raw) - ALWAYS)), undefined_results(raw)
+
+
+def _decisions(region: Region) -> Iterator[Term]:
+    """What decides where a region leads, what it accesses and whether it faults."""
+    yield from (one.condition for one in region.exits)
+    yield from region.log.faults
+    for access in region.log.accesses:
+        yield access.condition
+        yield access.address
 
 
 def _return_to(point: Point) -> Term:

@@ -9,11 +9,12 @@ Source: DWARF 5, sections 3.3 and 5.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from burnish.core.image import FunctionBounds, Image, ImageKind
+from burnish.verify.pair import Local
 from burnish.verify.subject.debug_sections import relocated
 from burnish.verify.subject.types import Class, FunctionType, Layout, Part, UnreadableTypeError, scalar
 
@@ -33,6 +34,7 @@ _BOOLEAN, _COMPLEX, _FLOAT = 2, 3, 4
 _INTEGERS = (5, 6, 7, 8, 16)
 """DW_ATE_signed, signed_char, unsigned, unsigned_char, UTF."""
 _PASS_BY_REFERENCE = 4
+_FBREG, _CALL_FRAME_CFA = 0x91, 0x9C
 _DEPTH = 32
 _IN_REGISTERS = 16
 """Bytes; what is larger travels in memory (but for vectors that we do not model)."""
@@ -74,21 +76,34 @@ class DebugTypes:
         except Exception:  # pyelftools raises anything at all for damaged tables
             return None
 
+    def locals(self, bounds: FunctionBounds) -> tuple[Local, ...]:
+        """The variables in a function's frame, as far as the file says where they are, all the time."""
+        try:
+            entry = self._entry(bounds)
+            return () if entry is None else tuple(frame_variables(entry))
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return ()
+
     def _take(self, unit: Any) -> None:
         self._known |= _functions(unit, self._by_place)
         self._declared |= _declarations(unit)
 
+    def _entry(self, bounds: FunctionBounds) -> Any:
+        """The entry of a function that has code; None where there is none."""
+        keys = (bounds.address,) if self._by_place else (bounds.name, *bounds.aliases)
+        while not any(key in self._known for key in keys):
+            unit = next(self._units, None)
+            if unit is None:
+                return None
+            self._take(unit)
+        return next(self._known[key] for key in keys if key in self._known)
+
     def _find(self, bounds: FunctionBounds) -> FunctionType | UnreadableTypeError | None:
         if "." in bounds.name:
             return None  # a copy with its arguments changed, whose type nobody wrote down
-        keys = (bounds.address,) if self._by_place else (bounds.name, *bounds.aliases)
         try:
-            while not any(key in self._known for key in keys):
-                self._take(next(self._units))
-            entry = next(self._known[key] for key in keys if key in self._known)
-            return _read(_origin(entry), bounds.name)
-        except StopIteration:
-            return None
+            entry = self._entry(bounds)
+            return None if entry is None else _read(_origin(entry), bounds.name)
         except UnreadableTypeError as error:
             return error
         except Exception:  # pyelftools raises anything at all for damaged tables
@@ -181,6 +196,44 @@ def _size_of(entry: Any) -> int:
     if size is None or not isinstance(size.value, int):
         raise UnreadableTypeError(f"the type {_name_of(entry) or entry.tag}, whose size is not known")
     return size.value
+
+
+def frame_variables(entry: Any) -> Iterator[Local]:
+    """The variables of a function that lie in its frame from beginning to end: ``DW_OP_fbreg`` with a frame base that
+    is the CFA, which is 8 bytes above the stack pointer at entry."""
+    base = entry.attributes.get("DW_AT_frame_base")
+    if base is None or list(base.value) != [_CALL_FRAME_CFA]:
+        return
+    waiting = [entry]
+    while waiting:
+        for child in waiting.pop().iter_children():
+            if child.tag in ("DW_TAG_lexical_block", "DW_TAG_inlined_subroutine"):
+                waiting.append(child)
+            location = child.attributes.get("DW_AT_location")
+            if child.tag not in ("DW_TAG_variable", "DW_TAG_formal_parameter") or location is None:
+                continue
+            offset = _frame_offset(location.value) if location.form == "DW_FORM_exprloc" else None
+            if offset is None:
+                continue
+            try:
+                layout = _layout(_type_of(child))
+            except UnreadableTypeError:
+                continue
+            alignment = getattr(child.attributes.get("DW_AT_alignment"), "value", 1)
+            if layout.size > 0:
+                yield Local(offset + 8, layout.size, max(layout.alignment, alignment))
+
+
+def _frame_offset(expression: Sequence[int]) -> int | None:
+    """The operand of a ``DW_OP_fbreg``, a signed LEB128; None for any other location."""
+    if len(expression) < 2 or expression[0] != _FBREG:
+        return None
+    value = 0
+    for index, byte in enumerate(expression[1:]):
+        value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            return value - (1 << 7 * (index + 1)) if byte & 0x40 else value
+    return None
 
 
 def _layout(entry: Any, depth: int = 0) -> Layout:

@@ -12,7 +12,7 @@ from burnish.core.image import FunctionBounds
 from burnish.core.pcode import OpCode, Space
 from burnish.core.verdict import Unknown
 from burnish.images.no_return import import_never_returns
-from burnish.verify.pair import Callee, DataObject, Pair, Place, Side
+from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
 from burnish.verify.subject.inputs import Input
 from burnish.verify.subject.naming import UNBOUNDED, Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
@@ -145,7 +145,14 @@ def _side(naming: Naming) -> Side:
         _callees(naming),
         {address: naming.place(target) for address, target in references.slots.items()},
         home.bodies,
+        _locals(home, home.function.address),
+        {address: _locals(home, address) for address in home.bodies},
     )
+
+
+def _locals(home: Home, address: int) -> tuple[Local, ...]:
+    bounds = home.source.image.bounds_at(address)
+    return () if bounds is None else home.source.types.locals(bounds)
 
 
 def _callees(naming: Naming) -> dict[int, Callee]:

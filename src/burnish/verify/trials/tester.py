@@ -57,10 +57,23 @@ class Setting:
         dropped = [c.name for c in more if c.name not in REAL_NAMES and (c.pure or c.reads_only)]
         if dropped:
             raise CannotRunError(f"calls {dropped[0]}, which the original does not")
+        unread = [callee.name for callee in more if callee.name in _defined(rewrite)]
+        if unread:
+            raise CannotRunError(f"calls {unread[0]}, whose code cannot be read")
         real = [callee for callee in more if callee.name in REAL_NAMES]
         made = Calls.of(real, self.rsp, self.specification.stack_bytes, base=MORE_STUBS)
         nowhere = {callee.name: MORE_STUBS - 16 for callee in more if callee.name not in REAL_NAMES}
         return replace(made, addresses={**made.addresses, **nowhere})
+
+
+def _defined(side: Side) -> set[str]:
+    """The names of the callees whose code is in the file."""
+    image = side.image
+    return {
+        callee.name
+        for address, callee in side.callees.items()
+        if address not in image.plt and address not in image.got and image.bounds_at(address) is not None
+    }
 
 
 def deepened(dead: Window, size: int) -> Window:

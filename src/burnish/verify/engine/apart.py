@@ -1,0 +1,82 @@
+"""Memory in which locals lie beside what a function was given: neither is the other.
+
+No address that is made of what a function finds at entry points into its frame. So a chain of stores is kept with those
+to locals on top, and an access of one kind does not see the stores of the other: what would else be a question of
+aliases for a solver is none. Addresses that come from a callee may be those of locals, and are treated as any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from burnish.domains.smt.build import add, const, extract, select, store
+from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.machine.registers import CELLS
+from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, OBJECT, linear
+from burnish.verify.engine.cells import join_bytes
+
+_GIVEN = frozenset(name for name in CELLS if name != "rsp") | {"memory", "fs_base", "gs_base"}
+
+
+@lru_cache(maxsize=1 << 14)
+def is_given(address: Term) -> bool:
+    """True where an address is made of what the function finds at entry, and not of its stack pointer."""
+    return all(
+        _name(part) in _GIVEN or _name(part).startswith((OBJECT, "stack ", "constant "))
+        for part in subterms(address)
+        if part.op in (Op.VAR, Op.MEMORY) and part not in FRAME_BASES
+    ) and not any(part in FRAME_BASES for part in subterms(address))
+
+
+def _name(leaf: Term) -> str:
+    return str(leaf.payload)
+
+
+@lru_cache(maxsize=1 << 14)
+def is_local(address: Term) -> bool:
+    """True for an address in the frame."""
+    return linear(address)[0].get(ENTRY_RSP) == 1
+
+
+def read(memory: Term, address: Term, size: int) -> Term:
+    """``size`` bytes at an address."""
+    hidden = is_local if is_given(address) else is_given if is_local(address) else _nothing
+    return join_bytes(_byte(memory, add(address, const(k, 64)), hidden) for k in range(size))
+
+
+def _byte(memory: Term, address: Term, hidden: Callable[[Term], bool]) -> Term:
+    """The byte at an address, past stores at addresses that are ``hidden`` from it."""
+    beneath = memory
+    while beneath.op is Op.STORE:
+        under, where, byte = beneath.args
+        if where is address:
+            return byte
+        if not hidden(where) and not _differs(where, address):
+            break
+        beneath = under
+    return select(beneath, address)
+
+
+def _nothing(address: Term) -> bool:
+    del address
+    return False
+
+
+def _differs(one: Term, other: Term) -> bool:
+    (left, first), (right, second) = linear(one), linear(other)
+    return left == right and first != second
+
+
+def write(memory: Term, address: Term, value: Term, size: int) -> Term:
+    """Memory with ``size`` bytes at an address changed."""
+    above: list[tuple[Term, Term]] = []
+    if is_given(address):
+        while memory.op is Op.STORE and is_local(memory.args[1]):
+            memory, where, byte = memory.args
+            above.append((where, byte))
+    for k in range(size):
+        memory = store(memory, add(address, const(k, 64)), extract(value, 8 * k, 8))
+    for where, byte in reversed(above):
+        memory = store(memory, where, byte)
+    return memory
