@@ -19,6 +19,8 @@ _ROUNDS = 8
 """Rounds of executing more calls in line, at most."""
 _SHARE = 0.35
 """Of the time that is left, what one attempt may take."""
+_LAST_SHARE = 0.7
+"""And the one after which there are no more calls to be executed in line."""
 
 _InLine = tuple[frozenset[str], frozenset[str]]
 _NONE: _InLine = (frozenset(), frozenset())
@@ -58,7 +60,8 @@ class _Search:
         known = self._all_known()
         for _ in range(_ROUNDS):
             try:
-                proof = self.attempt(joining=True, inline=inline, share=share, hasty=inline != known)
+                most = max(share, _LAST_SHARE) if inline == known != _NONE else share
+                proof = self.attempt(joining=True, inline=inline, share=most, hasty=inline != known)
             except CyclicError:
                 if inline == _NONE:
                     raise

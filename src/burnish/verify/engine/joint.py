@@ -205,7 +205,7 @@ class Prover(Asking):
             case AtCall() as call, AtCall() as other:
                 # Equal ways belong together, and looking at a pair that cannot be does no harm.
                 natural = alone or first.condition is second.condition
-                if not natural and not self.possible(here):
+                if not natural and isinstance(self.soon(here.conditions), Unsat):
                     return []
                 if call.callee.name != other.callee.name:
                     return self.unmatched(here, first, second)

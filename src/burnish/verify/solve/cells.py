@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from burnish.domains.smt import build as t
 from burnish.domains.smt.evaluate import evaluate
@@ -20,6 +21,7 @@ from burnish.verify.solve.query import Model
 
 MAXIMUM_CASES = 4000
 _APART = "apart:"
+_ADDRESS = (1 << 64) - 1
 
 
 class NoCellsError(Exception):
@@ -36,6 +38,9 @@ class Cells:
     _read: dict[tuple[Term, Term], Term] = field(default_factory=dict[tuple[Term, Term], Term])
     apart: dict[tuple[Term, Term], Term] = field(default_factory=dict[tuple[Term, Term], Term])
     """For two addresses without their constants, the variable that is their difference."""
+    _equal_at: dict[tuple[Term | None, Term | None, int], Term] = field(
+        default_factory=dict[tuple[Term | None, Term | None, int], Term]
+    )
     terms: frozenset[Term] = frozenset()
     """What the query is made of: where it asks itself whether two addresses are one, that is how it is put."""
     _cases: int = 0
@@ -113,18 +118,25 @@ class Cells:
 
     def _same(self, a: Term, b: Term) -> Term:
         """Whether two addresses are one; decided where they are a constant apart."""
-        same = t.eq(a, b)
-        if same.is_const or same in self.terms:
-            return same
         (one, near), (other, far) = _parted(a), _parted(b)
-        if one is None or other is None:
-            return same
-        if one.serial > other.serial:
+        if one is other:
+            return t.const(int(near == far), 1)
+        if one is not None and other is not None and one.serial > other.serial:
             one, near, other, far = other, far, one, near
+        key = one, other, (far - near) & _ADDRESS
+        found = self._equal_at.get(key)
+        if found is None:
+            found = self._equal_at[key] = self._compared(a, b, one, other, far - near)
+        return found
+
+    def _compared(self, a: Term, b: Term, one: Term | None, other: Term | None, apart: int) -> Term:
+        same = t.eq(a, b)
+        if same.is_const or same in self.terms or one is None or other is None:
+            return same
         distance = self.apart.get((one, other))
         if distance is None:
             distance = self.apart[one, other] = t.var(f"{_APART}{len(self.apart)}", one.width)
-        return t.eq(distance, t.const(far - near, one.width))
+        return t.eq(distance, t.const(apart, one.width))
 
     def distances(self) -> list[Term]:
         """What the differences of addresses are."""
@@ -149,6 +161,7 @@ class Cells:
         return found
 
 
+@lru_cache(maxsize=1 << 14)
 def _parted(address: Term) -> tuple[Term | None, int]:
     """An address as a term without a constant, and the constant."""
     if address.is_const:
