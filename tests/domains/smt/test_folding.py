@@ -210,3 +210,17 @@ def test_evaluation_of_functions_and_memories() -> None:
 def test_models_are_assignments() -> None:
     empty: Mapping[str, int] = {}
     assert evaluate([t.var("x", 8)], Model(variables=empty)) == [0]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+def test_a_product_divided_back_is_the_factor_unless_it_wraps(width: int) -> None:
+    x, y = (t.var(name, width) for name in "xy")
+    for product, divisor, factor in ((t.mul(x, y), y, x), (t.mul(y, x), x, y), (t.mul(x, x), x, x)):
+        folded = t.eq(t.udiv(product, divisor), factor)
+        for a in range(1 << width):
+            for b in range(1 << width):
+                model = Model(variables={"x": a, "y": b})
+                dividend = evaluate([product], model)[0]
+                over = evaluate([divisor], model)[0]
+                quotient = dividend // over if over else (1 << width) - 1
+                assert evaluate([folded], model) == [int(quotient == evaluate([factor], model)[0])]
