@@ -113,3 +113,9 @@ def test_known_invariants_need_no_brief_proof() -> None:
 def test_a_suspicion_that_the_processor_does_not_share_is_unknown() -> None:
     script = Script(whole=SUSPECT)
     assert isinstance(decide(PAIR, script, 10).verdict, Unknown)
+
+
+def test_what_an_earlier_attempt_suspects_is_run_as_well() -> None:
+    earlier = Proof(Unknown("out of time"), others=(Model(),))
+    assert decide(PAIR, Script(whole=earlier, replayed=FOUND), 10).verdict == Refuted(FOUND)
+    assert decide(PAIR, Script(whole=earlier), 10).verdict == Tested(512)

@@ -216,14 +216,18 @@ def _verdict(pair: Pair, engines: Engines, tests: TestResult, proof: Proof) -> t
 
 
 def _replayed(pair: Pair, engines: Engines, proof: Proof) -> Counterexample | str:
-    """Runs what a proof suspects: the first input that is a counterexample, else why the first is none; an empty
-    phrase where nothing is suspected."""
+    """Runs what a proof suspects: the first input that is a counterexample, else why the proof's own is none; an
+    empty phrase where it has none."""
     said = ""
-    for model in () if proof.model is None else (proof.model, *proof.others):
+    if proof.model is not None:
+        replayed = engines.replay(pair, proof.model)
+        if isinstance(replayed, Counterexample):
+            return replayed
+        said = replayed
+    for model in proof.others:
         replayed = engines.replay(pair, model)
         if isinstance(replayed, Counterexample):
             return replayed
-        said = said or replayed
     return said
 
 

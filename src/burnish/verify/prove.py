@@ -94,20 +94,14 @@ class _Search:
         return known[0], known[1]
 
     def best(self, share: float) -> Proof:
-        """A proof, or the last attempt of those that suspect something, if any does. Raises ``CyclicError``."""
+        """A proof, or the last attempt, with what all of them suspect. Raises ``CyclicError``."""
         tried: list[Proof] = []
         for proof in self.ways(share):
             tried.append(proof)
             if isinstance(proof.verdict, Proved) or time.monotonic() > self.deadline:
                 break
-        chosen = tried[-1]
-        suspicions = [proof for proof in tried if proof.model is not None]
-        if not isinstance(chosen.verdict, Proved) and suspicions:
-            chosen = suspicions[-1]
-        others = tuple(
-            proof.model for proof in reversed(suspicions) if proof is not chosen and proof.model is not None
-        )
-        return replace(chosen, queries=self.queries, others=others)
+        others = tuple(proof.model for proof in reversed(tried[:-1]) if proof.model is not None)
+        return replace(tried[-1], queries=self.queries, others=others)
 
     def _with(self, inline: _InLine, apart: tuple[str, str]) -> _InLine:
         """A call that the other side never makes is the one to execute; else both are."""

@@ -36,7 +36,8 @@ class Proof:
     callees: tuple[str, ...] = ()
     """Names of the functions that both were seen to call alike."""
     others: tuple[Model, ...] = ()
-    """More models, of other attempts: each is a suspicion of its own."""
+    """Models of earlier attempts, each a suspicion of its own; where none of them comes true, it is the last attempt
+    that counts."""
     escapes: tuple[tuple[int | None, int | None], ...] = ()
     """What ended it: addresses in the frame that are given to a callee, as an ``EscapeError`` has them."""
 
