@@ -17,6 +17,7 @@ from burnish.verify.pair import Callee, Pair
 from burnish.verify.solve import Solver
 
 EAX = Specification((LiveOut("rax", 4),), source="option")
+XMM0 = Specification((LiveOut("xmm0", 8),), source="option")
 NOTHING = Specification((), source="option")
 TWO = {"g": Callee("g", (("rdi", 4), ("rsi", 4)), (("rax", 4),), stack_bytes=0)}
 
@@ -87,6 +88,16 @@ EQUAL = {
         EAX,
     ),
     "division": ("mov eax, edi\ncdq\nidiv esi\nret", "mov eax, edi\ncdq\nidiv esi\nmov ecx, eax\nret", EAX),
+    "a product with a number, in either order": (
+        "mov eax, 0x3fe00000\nshl rax, 32\nmovq xmm1, rax\nmulsd xmm0, xmm1\nret",
+        "mov eax, 0x3fe00000\nshl rax, 32\nmovq xmm1, rax\nmulsd xmm1, xmm0\nmovaps xmm0, xmm1\nret",
+        XMM0,
+    ),
+    "a sum with an integer, in either order": (
+        "cvtsi2sd xmm1, edi\naddsd xmm0, xmm1\nret",
+        "cvtsi2sd xmm1, edi\naddsd xmm1, xmm0\nmovaps xmm0, xmm1\nret",
+        XMM0,
+    ),
     "an argument on the stack": (
         "mov eax, [rsp+8]\nadd eax, eax\nret",
         "mov eax, [rsp+8]\nshl eax, 1\nret",
@@ -101,6 +112,21 @@ EQUAL = {
 }
 
 DIFFERENT = {
+    "a product of what may be two NaNs, in another order": (
+        "mulsd xmm0, xmm1\nret",
+        "mulsd xmm1, xmm0\nmovaps xmm0, xmm1\nret",
+        XMM0,
+    ),
+    "a difference in another order": (
+        "cvtsi2sd xmm1, edi\nsubsd xmm0, xmm1\nret",
+        "cvtsi2sd xmm1, edi\nsubsd xmm1, xmm0\nmovaps xmm0, xmm1\nret",
+        XMM0,
+    ),
+    "a product with a NaN, in another order": (
+        "mov eax, 0x7ff80001\nshl rax, 32\nmovq xmm1, rax\nmulsd xmm0, xmm1\nret",
+        "mov eax, 0x7ff80001\nshl rax, 32\nmovq xmm1, rax\nmulsd xmm1, xmm0\nmovaps xmm0, xmm1\nret",
+        XMM0,
+    ),
     "another constant": ("lea eax, [rdi+1]\nret", "lea eax, [rdi+2]\nret", EAX),
     "only for one input": (
         "mov eax, edi\nret",

@@ -40,7 +40,27 @@ def floating(name: str, operand_width: int, width: int, *operands: Term) -> Term
         return const(
             numbers.compute(name, operand_width, width, [operand.value for operand in operands]), width
         )
+    if name in _COMMUTE and any(_is_number(operand) for operand in operands):
+        # With two NaNs the first is the result; with at most one, order does not matter.
+        operands = tuple(sorted(operands, key=lambda operand: (operand.is_const, operand.serial)))
     return make(Op.FLOAT, width, operands, (name, operand_width))
+
+
+_COMMUTE = ("FLOAT_ADD", "FLOAT_MULT")
+_FRACTION = {32: 23, 64: 52}
+"""Bits of the fraction, by width."""
+
+
+def _is_number(term: Term) -> bool:
+    """True for what is never a NaN, as far as is seen."""
+    if term.op is Op.FLOAT:
+        assert isinstance(term.payload, tuple)
+        return term.payload[0] == "FLOAT_INT2FLOAT"
+    fraction = _FRACTION.get(term.width)
+    if not term.is_const or fraction is None:
+        return False
+    magnitude = term.value & (1 << term.width - 1) - 1
+    return magnitude <= (1 << term.width - 1) - (1 << fraction)
 
 
 @constructor(Op.APPLY)

@@ -85,6 +85,8 @@ class Prover(Asking):
             Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0], views[0]),
             Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1], views[1]),
         )
+        for executor in self.executors:
+            executor.on_time = self.on_time
         self._kept = Kept(self.pair.original), Kept(self.pair.rewrite)
 
     @property

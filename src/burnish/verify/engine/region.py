@@ -6,7 +6,7 @@ that the work is linear in the code; with ``joining`` off each path is an exit o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import assert_never
@@ -39,6 +39,8 @@ from burnish.verify.pair import Callee, Side
 
 _PATHS = 256
 """Paths of a region that is not joined, at most."""
+_OFTEN = 64
+"""Operations between two looks at the time."""
 _DEEPEST = 4
 """Calls of calls that are executed in line, at most."""
 _FUNCTION = OBJECT + "function "
@@ -59,6 +61,8 @@ class Executor:
     joining: bool = True
     inline: frozenset[str] = frozenset()
     view: View = OWN_VIEW
+    on_time: Callable[[], None] = lambda: None
+    """Raises an error of its own when the time is up; asked now and then."""
     entered: dict[tuple[int, int], None] = field(default_factory=dict[tuple[int, int], None], repr=False)
     """Callees that were executed in line: where each begins, and the offset of the stack pointer at its entry."""
     _blocks: dict[Label, Block] = field(init=False, repr=False)
@@ -198,6 +202,8 @@ class Executor:
                 address = here
             if index < point.operation:
                 continue
+            if index % _OFTEN == 0:
+                self.on_time()
             interpreter.raw = self._raw.get(address, b"")
             if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
                 yield (
