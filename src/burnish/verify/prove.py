@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.core.state import MachineState
@@ -91,11 +91,12 @@ def prove(
     assumed: Sequence[Term] = (),
     bound: int = 8,
     starts: Sequence[MachineState] = (),
+    objects: Mapping[str, int] | None = None,
 ) -> Proof:
     """``Proved``, ``Bounded`` or ``Unknown`` with the reason of the last way that was tried, and a model of inputs on
     which the two may differ where a solver gave one. ``assumed`` are conditions (width 1) on the state at entry;
     loops for which no invariant is found are unrolled ``bound`` times. ``starts`` are inputs from which loops are
-    learnt."""
+    learnt, with ``objects`` at the addresses given by name."""
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
     last: Proof | None = None
     try:
@@ -104,7 +105,7 @@ def prove(
             if isinstance(proof.verdict, Proved) or time.monotonic() > search.deadline:
                 break
     except CyclicError:
-        return _loops(search, bound, starts)
+        return prove_loops(search.pair, search.solver, search.deadline, starts, search.assumed, bound, objects)
     assert last is not None
     return last
 
@@ -112,7 +113,3 @@ def prove(
 def _method(inline: _InLine, *, joining: bool) -> str:
     calls = ", calls in line" if any(inline) else ""
     return ("paths joined" if joining else "path by path") + calls
-
-
-def _loops(search: _Search, bound: int, starts: Sequence[MachineState]) -> Proof:
-    return prove_loops(search.pair, search.solver, search.deadline, starts, search.assumed, bound)

@@ -129,19 +129,20 @@ class Aligner:
         ranked = self._ranked(chains, loop)
         for score, rule, extended in ranked[:_ALTERNATIVES]:
             yield from self._extend(extended, (*rules, rule), rest, related + score)
-        if not ranked:
+        if not ranked or not ranked[0][0]:
             yield from self._extend(chains, rules, rest, related)
 
     def _ranked(self, chains: list[_Chain], loop: Loop) -> list[tuple[int, Rule, list[_Chain]]]:
-        """The rules for one loop of the rewrite, best first, with what the chains become."""
+        """The rules for one loop of the rewrite, best first, with what the chains become. Those that relate nothing
+        only where no rule does."""
         found: list[tuple[int, Rule, list[_Chain]]] = []
         for other in self.loops_a:
             for rule in self._rules(chains, Node(other.head, loop.head)):
                 extended = self._apply(chains, rule)
-                score = self._score(extended, rule.node) if extended is not None else 0
-                if extended is not None and score:
-                    found.append((score, rule, extended))
-        return sorted(found, key=lambda item: -item[0])
+                if extended is not None:
+                    found.append((self._score(extended, rule.node), rule, extended))
+        best = sorted(found, key=lambda item: -item[0])
+        return [item for item in best if item[0] or not best[0][0]]
 
     def _rules(self, chains: list[_Chain], node: Node) -> Iterator[Rule]:
         """Rules to be tried, the plainest first."""
@@ -185,7 +186,7 @@ class Aligner:
 
     def _score(self, chains: list[_Chain], node: Node) -> int:
         """How many changing values of the rewrite the matches of a pair relate to changing ones of the original."""
-        samples = self._samples(chains).get(node, [])
+        samples = self._samples(chains, node)[node]
         values = (*self.entry, *self._values(node))
         related: set[Value] = set()
         for width in (64, 32):
@@ -199,11 +200,11 @@ class Aligner:
         a = self.values_a[node.a] if node.a is not None else ()
         return a + (self.values_b[node.b] if node.b is not None else ())
 
-    def _samples(self, chains: list[_Chain]) -> dict[Node, list[Sample]]:
-        found: dict[Node, list[Sample]] = {START: []}
+    def _samples(self, chains: list[_Chain], only: Node | None = None) -> dict[Node, list[Sample]]:
+        found: dict[Node, list[Sample]] = {only or START: []}
         for (a, b), chain in zip(self.runs, chains, strict=True):
             for i, j, node in chain:
-                if node is not None:
+                if node is not None and (only is None or node == only):
                     found.setdefault(node, []).append(Sample(a.visits[0], a.visits[i], b.visits[j]))
         return {node: _spread(samples) for node, samples in found.items()}
 

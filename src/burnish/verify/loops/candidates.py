@@ -10,6 +10,7 @@ import numpy as np
 
 from burnish.machine.registers import CALLEE_SAVED, GPR_CELLS, VECTOR_CELLS
 from burnish.recompile.bits import cell_mask, cells_in, cells_mask
+from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.state import entry_value
 from burnish.verify.loops.modular import Numbers, relations
 from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation, holds
@@ -54,6 +55,11 @@ def entry_values(live: int, written: int) -> tuple[Value, ...]:
     return tuple(Value("e", cell.name, 0, cell.size) for cell, _ in cells_in(wanted) if cell.size >= 8)
 
 
+def object_values(names: Iterable[str]) -> tuple[Value, ...]:
+    """The addresses of objects."""
+    return tuple(Value("e", OBJECT + name) for name in names)
+
+
 def columns(samples: Sequence[Sample], values: Sequence[Value], width: int) -> dict[Value, Numbers]:
     """What of ``values`` counts in relations of a width, with its value in each sample: parts of that width, and, at
     64 bits, what 32 bits are when extended. ``values`` that some sample lacks are left out."""
@@ -71,6 +77,9 @@ def _parts(value: Value, width: int) -> Iterator[Value]:
     if size == 16:
         if step >= 4:
             yield from (Value(side, cell, offset + k, step) for k in range(0, 16, step))
+    elif value.is_object:
+        if width == 64:
+            yield value
     elif width == 64 and size >= 4:
         if size == 8:
             yield value
@@ -141,7 +150,11 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
         and not r.lead.extended
         and (len(r.terms) == 1 or (len(r.terms) == 2 and _place(r.terms[0][1]) != _place(r.lead)))
     }
-    wanted = [v for v in values if v.size <= 8 and not (v.side == "e" and v.cell in PRESERVED)]
+    wanted = [
+        v
+        for v in values
+        if v.size <= 8 and not v.is_object and not (v.side == "e" and v.cell in PRESERVED)
+    ]
     found: list[Order] = []
     for width in (64, 32):
         table = columns(samples, wanted, width)

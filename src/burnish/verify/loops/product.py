@@ -59,12 +59,14 @@ class RoundProver(Prover):
     patience_s: float | None = None
     """Seconds for one query, where the deadline is not the limit."""
     _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
+    _nodes: frozenset[Node | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         Prover.__post_init__(self)
         self._by_source = {}
         for step in self.steps:
             self._by_source.setdefault(step.source, []).append(step)
+        self._nodes = frozenset(step.target for step in self.steps) - {None}
 
     def round(self, node: Node, states: tuple[State, State], assumed: Sequence[Term]) -> None:
         """All ways from a node. Raises ``NotProvedError`` where something does not hold."""
@@ -138,6 +140,11 @@ class RoundProver(Prover):
                     self._arrive(Arrival(arrived, here, first.state, second.state))
                 return []
         mover = self._mover(here, (first.where, second.where), steps)
+        if mover is None and arrived in self._nodes and any(passed):
+            # No run went this way, but where it leads is known.
+            if self.possible(here):
+                self._arrive(Arrival(arrived, here, first.state, second.state))
+            return []
         if mover is None:
             return Prover.unmatched(self, here, first, second)
         if not self.possible(here):

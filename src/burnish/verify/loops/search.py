@@ -14,11 +14,10 @@ import numpy as np
 from burnish.domains.smt.build import FALSE, TRUE, eq, not_, or_, select
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.evaluate_many import Array
-from burnish.domains.smt.terms import Term
-from burnish.machine.registers import CELLS
+from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.compare import PROBE
 from burnish.verify.engine.joint import NotProvedError
-from burnish.verify.engine.state import ENTRY_MEMORY, State, entry_value
+from burnish.verify.engine.state import ENTRY_MEMORY, State
 from burnish.verify.loops.align import START, Alignment, Node
 from burnish.verify.loops.candidates import equalities, kept, orders
 from burnish.verify.loops.guesses import Guesses
@@ -55,6 +54,7 @@ class Search:
         self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
         self._relations: dict[Node, list[Relation]] = {}
         self._changed: dict[Node, None] = {}
+        self._proposed: set[tuple[Node, Relation]] = set()
         for node in alignment.nodes:
             if node != START:
                 equal = equalities(self._samples[node], values[node])
@@ -94,8 +94,7 @@ class Search:
         node = arrival.target
         if node not in self._relations:
             raise NotProvedError(f"the way to {node} was never seen")
-        if arrival.here.source == START:
-            self._propose(arrival)
+        self._propose(arrival)
         near = self._near(arrival.here.source)
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
         for ordered in (False, True):
@@ -134,6 +133,7 @@ class Search:
     def _propose(self, arrival: Arrival) -> None:
         """What is computed before the loops may stay as it is: relations that no data shows."""
         node = arrival.target
+        first = arrival.here.source == START
         found: list[Relation] = []
         for value in self._values[node]:
             if value.side == "e" or value.size < 4:
@@ -141,7 +141,12 @@ class Search:
             term = value_term(value, arrival.a, arrival.b)
             if term.is_const or not is_of_entry(term):
                 continue
+            if not first and any(part.op is Op.MEMORY for part in subterms(term)):
+                continue
             relation = Computed(value, term)
+            if (node, relation) in self._proposed:
+                continue
+            self._proposed.add((node, relation))
             if all(holds(relation, sample) for sample in self._samples[node]):
                 found.append(relation)
         known = set(self._relations[node])
@@ -222,10 +227,10 @@ class Search:
 
     def _sample(self, arrival: Arrival, model: Model) -> Sample:
         """A solver's model as a sample of the arrival's states."""
-        cells = {v.cell for v in self._values[arrival.target] if v.cell != FRAME}
+        own = [v for v in self._values[arrival.target] if v.side == "e"]
         entry = Visit(
             None,
-            {name: self._number(entry_value(CELLS[name], 0, CELLS[name].size), model) for name in cells},
+            {v.cell: self._number(value_term(v, arrival.a, arrival.b), model) for v in own},
             {},
             0,
         )
