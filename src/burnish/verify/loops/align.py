@@ -113,17 +113,22 @@ class Aligner:
         chains: list[_Chain] = [
             [(0, 0, START), (len(a.visits) - 1, len(b.visits) - 1, None)] for a, b in self.runs
         ]
-        yield from self._extend(chains, (), list(self.loops_b), 0)
+        seen: set[tuple[tuple[_Match, ...], ...]] = set()
+        for finished, rules, related in self._extend(chains, (), list(self.loops_b), 0):
+            key = tuple(map(tuple, finished))
+            if key not in seen:
+                seen.add(key)
+                steps = tuple(
+                    dict.fromkeys(s for r, c in zip(self.runs, finished, strict=True) for s in _steps(r, c))
+                )
+                yield Alignment(rules, steps, self._samples(finished), related)
 
     def _extend(
         self, chains: list[_Chain], rules: tuple[Rule, ...], left: list[Loop], related: int
-    ) -> Iterator[Alignment]:
+    ) -> Iterator[tuple[list[_Chain], tuple[Rule, ...], int]]:
         if not left:
             finished, more = self._stand_still(chains, rules)
-            steps = tuple(
-                dict.fromkeys(s for r, c in zip(self.runs, finished, strict=True) for s in _steps(r, c))
-            )
-            yield Alignment(rules + more, steps, self._samples(finished), related)
+            yield finished, rules + more, related
             return
         loop, rest = left[0], left[1:]
         ranked = self._ranked(chains, loop)

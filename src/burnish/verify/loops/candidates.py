@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from itertools import combinations
 
@@ -136,6 +137,19 @@ def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affin
         new = linear(table, width)
         found.extend(new)
         defined.update(_place(r.lead) for r in new if r.defines and not r.lead.extended)
+    return found + narrow(samples, values)
+
+
+def narrow(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affine]:
+    """That upper parts of registers are 0, of those that are not 0 as a whole."""
+    found: list[Affine] = []
+    for value in values:
+        if value.side == "e" or value.size != 8 or value.cell == FRAME:
+            continue
+        most = max((sample[value] or 0 for sample in samples), default=0)
+        for size in (4, 2, 1):
+            if 0 < most < 1 << 8 * size:
+                found.append(Affine(((1, replace(value, offset=size, size=size)),), 0, 8 * size))
     return found
 
 
@@ -143,13 +157,7 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
     """How values compare with each other and with 0 wherever they were sampled; of several comparisons of a pair the
     strongest of each kind. Left out are values that one of ``equal`` says to be the same as another, what the
     convention preserves, and vectors."""
-    known = {
-        _place(r.lead)
-        for r in equal
-        if r.defines
-        and not r.lead.extended
-        and (len(r.terms) == 1 or (len(r.terms) == 2 and _place(r.terms[0][1]) != _place(r.lead)))
-    }
+    known = _known(equal)
     wanted = [
         v
         for v in values
@@ -173,13 +181,34 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
                     for limit in dict.fromkeys(limits)
                     if (table[value] < np.uint64(limit)).all()
                 )
-            if (table[value] != 0).all():
-                found.append(Order(value, Comparison.DIFFERENT, 0))
         for kind in _Kind:
             alike = [value for value, own in kinds.items() if own is kind][:_MOST_ORDERED]
             for a, b in combinations(alike, 2):
                 found.extend(_ordered(a, b, table[a], table[b], sign if kind is _Kind.COUNT else None))
     return found
+
+
+def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
+    """What of both sides is never 0 where it was sampled, but for what one of ``equal`` says to be the same as another."""
+    known = _known(equal)
+    wanted = [v for v in values if v.size <= 8 and v.side != "e" and v.cell != "rsp"]
+    return [
+        Order(value, Comparison.DIFFERENT, 0)
+        for width in (64, 32)
+        for value, numbers in columns(samples, wanted, width).items()
+        if _place(value) not in known and not value.extended and (numbers != 0).all()
+    ]
+
+
+def _known(equal: Iterable[Affine]) -> set[tuple[Side, str, int]]:
+    """What is said to be a number, or the same as another value."""
+    return {
+        _place(r.lead)
+        for r in equal
+        if r.defines
+        and not r.lead.extended
+        and (len(r.terms) == 1 or (len(r.terms) == 2 and _place(r.terms[0][1]) != _place(r.lead)))
+    }
 
 
 class _Kind(Enum):

@@ -21,7 +21,7 @@ from burnish.verify.loops.learn import alignments, unchanged
 from burnish.verify.loops.product import RoundProver
 from burnish.verify.loops.search import Search
 from burnish.verify.loops.splice import NONE, Names, known_bodies, only_one_side, spliced
-from burnish.verify.loops.surroundings import Start, made_up
+from burnish.verify.loops.surroundings import Start, given, made_up
 from burnish.verify.loops.unroll import prove_unrolled
 from burnish.verify.loops.values import Value
 from burnish.verify.pair import Pair
@@ -30,6 +30,8 @@ from burnish.verify.solve.query import Model
 _ALIGNMENTS = 8
 _SHARE = 0.7
 """Of the time, what induction may take where unrolling is the other way."""
+_PLAIN_SHARE = 0.35
+"""Of the time that is left, what an attempt without comparisons may take."""
 _MADE_UP = 160
 """Starts that are tried beside those given."""
 _ROUNDS = 3
@@ -51,7 +53,7 @@ def prove_loops(
     ``states`` are inputs from which both sides are run first, with ``objects`` at the addresses given by name; others
     are made up. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``.
     """
-    starts = [*(Start(state, number) for number, state in enumerate(states)), *made_up(_MADE_UP)]
+    starts = [*(given(state, number) for number, state in enumerate(states)), *made_up(_MADE_UP)]
     now = time.monotonic()
     limit = now + _SHARE * (deadline - now) if bound else deadline
     induction = _Induction(pair, solver, limit, starts, assumed, objects or {})
@@ -120,10 +122,11 @@ class _Induction:
             for alignment, values in islice(learnt, _ALIGNMENTS):
                 if time.monotonic() > self.deadline:
                     break
-                proof = self._attempt(pair, alignment, values, cuts)
-                if isinstance(proof.verdict, Proved):
-                    return proof
-                first = first or replace(proof, model=None)
+                for ordered in (False, True):
+                    proof = self._attempt(pair, alignment, values, cuts, ordered=ordered)
+                    if isinstance(proof.verdict, Proved):
+                        return proof
+                    first = first or replace(proof, model=None)
         except NotProvedError as error:
             return Proof(Unknown(str(error)))
         return first or Proof(Unknown("no runs of the loops are known from which to learn"))
@@ -134,12 +137,15 @@ class _Induction:
         alignment: Alignment,
         values: Mapping[Node, tuple[Value, ...]],
         cuts: tuple[frozenset[Label], frozenset[Label]],
+        *,
+        ordered: bool,
     ) -> Proof:
-        prover = RoundProver(
-            pair, self.solver, self.deadline, self.assumed, cuts=cuts, steps=alignment.steps
-        )
+        """With comparisons among the relations (``ordered``) or, in less time, without."""
+        now = time.monotonic()
+        limit = self.deadline if ordered else now + _PLAIN_SHARE * (self.deadline - now)
+        prover = RoundProver(pair, self.solver, limit, self.assumed, cuts=cuts, steps=alignment.steps)
         try:
-            found = Search(prover, alignment, values, unchanged(pair)).run()
+            found = Search(prover, alignment, values, unchanged(pair), ordered=ordered).run()
         except NotProvedError as error:
             self._apart.add(error.apart)
             return Proof(Unknown(str(error)))
@@ -147,7 +153,7 @@ class _Induction:
             return Proof(Unknown(str(error)))
         finally:
             self.queries += prover.queries
-        proof = check(self.pair, self.solver, self.deadline, replace(found, inline=self.inline), self.assumed)
+        proof = check(self.pair, self.solver, limit, replace(found, inline=self.inline), self.assumed)
         self._apart.add(proof.apart)
         self.queries += proof.queries
         return proof

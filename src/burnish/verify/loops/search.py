@@ -19,7 +19,7 @@ from burnish.verify.engine.compare import PROBE
 from burnish.verify.engine.joint import NotProvedError
 from burnish.verify.engine.state import ENTRY_MEMORY, State
 from burnish.verify.loops.align import START, Alignment, Node
-from burnish.verify.loops.candidates import equalities, kept, orders
+from burnish.verify.loops.candidates import equalities, kept, nonzero, orders
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.product import Arrival, RoundProver
@@ -39,7 +39,8 @@ _MOST_ROWS = 6
 
 class Search:
     """Finds the relations of one alignment. ``values`` are those that relations may speak of, by node, those of the
-    entry state first. ``untouched`` is what holds at every node because no code changes it."""
+    entry state first. ``untouched`` is what holds at every node because no code changes it. ``ordered`` where values
+    are also compared: those relations are many, and take most of the time."""
 
     def __init__(
         self,
@@ -47,6 +48,8 @@ class Search:
         alignment: Alignment,
         values: Mapping[Node, Sequence[Value]],
         untouched: Sequence[Computed] = (),
+        *,
+        ordered: bool = True,
     ) -> None:
         self._prover = prover
         self._alignment = alignment
@@ -58,7 +61,8 @@ class Search:
         for node in alignment.nodes:
             if node != START:
                 equal = equalities(self._samples[node], values[node])
-                order = orders(self._samples[node], values[node], equal)
+                order = nonzero(self._samples[node], values[node], equal)
+                order += orders(self._samples[node], values[node], equal) if ordered else []
                 self._relations[node] = [*kept(self._samples[node]), *untouched, *equal, *order]
 
     def run(self) -> Invariants:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from zlib import crc32
 
 import numpy as np
@@ -47,6 +47,19 @@ class Start:
         return self.state.gpr[GPR_NAMES.index("rsp")]
 
 
+def given(state: MachineState, number: int) -> Start:
+    """A state with its stack elsewhere, so that nothing is learnt of where it lies."""
+    rsp = GPR_NAMES.index("rsp")
+    distance = 4096 * (7919 * number % 4096) + 16 * (number % 16)
+    top = state.gpr[rsp]
+    memory = tuple(
+        replace(region, address=region.address - distance) if region.address <= top <= region.end else region
+        for region in state.memory
+    )
+    gpr = tuple(value - distance if k == rsp else value for k, value in enumerate(state.gpr))
+    return Start(replace(state, gpr=gpr, memory=memory), number)
+
+
 def made_up(count: int, seed: int = 0) -> list[Start]:
     """States with pointers, small numbers and corners for arguments, by ``seed``."""
     source = random.Random(seed)
@@ -55,7 +68,7 @@ def made_up(count: int, seed: int = 0) -> list[Start]:
 
 def _start(source: random.Random, number: int) -> Start:
     gpr = [source.getrandbits(64) for _ in GPR_NAMES]
-    gpr[GPR_NAMES.index("rsp")] = _TOP
+    gpr[GPR_NAMES.index("rsp")] = _TOP - 16 * source.randrange(1 << 20)
     last = 0
     for name in INTEGER_ARGUMENTS:
         kind = source.random()
