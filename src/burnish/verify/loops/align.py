@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from burnish.core.code import Label
-from burnish.verify.loops.candidates import columns, linear
+from burnish.verify.loops.candidates import columns
 from burnish.verify.loops.heads import Loop
 from burnish.verify.loops.traces import Trace
 from burnish.verify.loops.values import Sample, Value
@@ -26,6 +28,10 @@ _MOST_COUNTS = 2
 """A loop that goes with none, and runs for more different numbers of rounds than this, is one to be cut."""
 _LONGEST_ROUND = 64
 _MOST_SAMPLES = 160
+_MOST_SCORED = 96
+_FACTORS = tuple(sign * factor % (1 << 64) for factor in (1, 2, 3, 4, 8, 16, 32, 64) for sign in (1, -1))
+"""How much faster values of the rewrite may change than those of the original."""
+_LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,16 +196,27 @@ class Aligner:
         return extended
 
     def _score(self, chains: list[_Chain], node: Node) -> int:
-        """How many changing values of the rewrite the matches of a pair relate to changing ones of the original."""
-        samples = self._samples(chains, node)[node]
-        values = (*self.entry, *self._values(node))
-        related: set[Value] = set()
-        for width in (64, 32):
-            for relation in linear(columns(samples, values, width), width):
-                sides = {value.side for _, value in relation.terms}
-                if relation.defines and relation.lead.side == "b" and "a" in sides:
-                    related.add(relation.lead)
-        return len(related)
+        """How many values of the rewrite are, or change as, some of the original at the matches of a pair."""
+        matches: list[tuple[int, Sample]] = [
+            (number, Sample(a.visits[0], a.visits[i], b.visits[j]))
+            for number, ((a, b), chain) in enumerate(zip(self.runs, chains, strict=True))
+            for i, j, at in chain
+            if at == node
+        ][:_MOST_SCORED]
+        runs = np.array([number for number, _ in matches])
+        table = columns([sample for _, sample in matches], self._values(node), 32)
+        known: set[bytes] = set()
+        related = 0
+        for value, numbers in table.items():
+            steps = np.where(runs[1:] == runs[:-1], numbers[1:] - numbers[:-1], np.uint64(0))
+            if value.side == "a":
+                known.add(numbers.tobytes())
+                if steps.any():
+                    known.update((steps * np.uint64(f) & _LOW).tobytes() for f in _FACTORS)
+            elif value.side == "b":
+                moves = (steps & _LOW).tobytes()
+                related += numbers.tobytes() in known or (steps.any() and moves in known)
+        return related
 
     def _values(self, node: Node) -> tuple[Value, ...]:
         a = self.values_a[node.a] if node.a is not None else ()

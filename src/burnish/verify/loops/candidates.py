@@ -14,6 +14,7 @@ from burnish.recompile.bits import cell_mask, cells_in, cells_mask
 from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.state import entry_value
 from burnish.verify.loops.modular import Numbers, relations
+from burnish.verify.loops.plain import plain
 from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation, holds
 from burnish.verify.loops.values import FRAME, Sample, Side, Value
 
@@ -105,6 +106,9 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
     fixed = {relation.lead for relation in found}
     free = [value for value in dict.fromkeys(first.values()) if value not in fixed]
     if free:
+        found += (few := plain(table, free, width))
+        leads = {relation.lead for relation in few}
+        free = [value for value in free if value not in leads]
         ones = np.ones(len(table[free[0]]), np.uint64)
         for relation in relations(np.column_stack([ones, *(table[value] for value in free)]), width):
             affine = _affine(relation, free, width)
@@ -126,7 +130,8 @@ def _affine(relation: dict[int, int], free: Sequence[Value], width: int) -> Affi
 
 
 def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affine]:
-    """The linear relations of all widths. Of what is defined at one width, parts are not looked at again."""
+    """The linear relations of all widths, but for those of the entry state alone: they are chance, or known. Of what is
+    defined at one width, parts are not looked at again."""
     found: list[Affine] = []
     defined: set[tuple[Side, str, int]] = set()
     bytes_matter = any(value.size == 1 for value in values)
@@ -137,6 +142,7 @@ def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affin
         new = linear(table, width)
         found.extend(new)
         defined.update(_place(r.lead) for r in new if r.defines and not r.lead.extended)
+    found = [relation for relation in found if any(value.side != "e" for _, value in relation.terms)]
     return found + narrow(samples, values)
 
 
@@ -191,11 +197,11 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
 def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
     """What of both sides is never 0 where it was sampled, but for what one of ``equal`` says to be the same as another."""
     known = _known(equal)
-    wanted = [v for v in values if v.size <= 8 and v.side != "e" and v.cell != "rsp"]
+    wanted = [v for v in values if v.size in (4, 8) and v.side != "e" and v.cell != "rsp"]
     return [
         Order(value, Comparison.DIFFERENT, 0)
-        for width in (64, 32)
-        for value, numbers in columns(samples, wanted, width).items()
+        for width, size in ((64, 8), (32, 4))
+        for value, numbers in columns(samples, [v for v in wanted if v.size == size], width).items()
         if _place(value) not in known and not value.extended and (numbers != 0).all()
     ]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from burnish.core.code import Function, Label, TailCall
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.machine.registers import CELLS, INTEGER_ARGUMENTS, INTEGER_RETURNS
 from burnish.recompile.bits import CLOBBERED, cell_mask, cells_mask, varnode_mask
 from burnish.recompile.calls import UNKNOWN, CallSummary
-from burnish.recompile.liveness import liveness
+from burnish.recompile.liveness import Summarise, carried_temporaries, liveness, without_dead
 from burnish.verify.loops.align import Aligner, Alignment, Node
 from burnish.verify.loops.candidates import (
     PRESERVED,
@@ -28,7 +29,7 @@ from burnish.verify.loops.values import Side as SideName
 from burnish.verify.loops.values import Value
 from burnish.verify.pair import Pair, Side
 
-_RUNS_SHARE = 0.15
+_RUNS_SHARE = 0.12
 """Of the time, what runs may take."""
 _FEWEST_RUNS = 3
 _MOST_OBJECTS = 16
@@ -46,7 +47,8 @@ def alignments(
 ) -> Iterator[tuple[Alignment, dict[Node, tuple[Value, ...]]]]:
     """Alignments, likeliest first, each with the values that its relations may speak of."""
     now = time.monotonic()
-    runs = both_traces(pair, cuts, starts, objects, now + _RUNS_SHARE * (deadline - now))
+    light = _light(pair.original), _light(pair.rewrite)
+    runs = both_traces(pair, light, cuts, starts, objects, now + _RUNS_SHARE * (deadline - now))
     if len(runs) < _FEWEST_RUNS:
         return
     sides = pair.original, pair.rewrite
@@ -82,8 +84,24 @@ def _loops(function: Function) -> tuple[Loop, ...]:
     return loops
 
 
+def _light(side: Side) -> Function:
+    """The function without what nobody reads: most flags."""
+    function, summary = side.function, _summarise(side)
+    live = liveness(function, summary).live_out
+    carried = carried_temporaries(function)
+    blocks = (
+        replace(b, operations=without_dead(b, live[b.label], summary, carried), marks=()) for b in function.blocks
+    )
+    return replace(function, blocks=tuple(blocks))
+
+
 def _live(side: Side) -> dict[Label, int]:
     """Register bytes that are read later, by block."""
+    return liveness(side.function, _summarise(side)).live_in
+
+
+def _summarise(side: Side) -> Summarise:
+    """What calls read and change, as far as it is known of the callees."""
 
     def summary(call: Operation | TailCall) -> CallSummary:
         target = call.target if isinstance(call, TailCall) else call.inputs[0]
@@ -93,7 +111,7 @@ def _live(side: Side) -> dict[Label, int]:
         mask = cells_mask(name for name, _ in callee.arguments)
         return CallSummary(mask, CLOBBERED)
 
-    return liveness(side.function, summary).live_in
+    return summary
 
 
 def _written(function: Function) -> int:

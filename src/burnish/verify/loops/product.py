@@ -136,14 +136,12 @@ class RoundProver(Prover):
         for step in steps:
             # What a step says of its target is not believed.
             if arrived is not None and step.target == arrived and (step.a, step.b) == passed:
-                if self.possible(here):
-                    self._arrive(Arrival(arrived, here, first.state, second.state))
+                self._arrive(Arrival(arrived, here, first.state, second.state))
                 return []
         mover = self._mover(here, (first.where, second.where), steps)
         if mover is None and arrived in self._nodes and any(passed):
             # No run went this way, but where it leads is known.
-            if self.possible(here):
-                self._arrive(Arrival(arrived, here, first.state, second.state))
+            self._arrive(Arrival(arrived, here, first.state, second.state))
             return []
         if mover is None:
             return Prover.unmatched(self, here, first, second)
@@ -176,6 +174,9 @@ class RoundProver(Prover):
         return None
 
     def _arrive(self, arrival: Arrival) -> None:
+        # What is asked for while searching holds of what is impossible, too.
+        if not self.searching and not self.possible(arrival.here):
+            return
         here = self.settle(arrival.here)
         assert isinstance(here, LoopJoint)
         assert self.arrive is not None

@@ -28,9 +28,9 @@ from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 
 _ALIGNMENTS = 8
-_SHARE = 0.7
+_SHARE = 0.8
 """Of the time, what induction may take where unrolling is the other way."""
-_PLAIN_SHARE = 0.35
+_PLAIN_SHARE = 0.5
 """Of the time that is left, what an attempt without comparisons may take."""
 _MADE_UP = 160
 """Starts that are tried beside those given."""

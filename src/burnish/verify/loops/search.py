@@ -225,6 +225,7 @@ class Search:
         """Keeps of the relations those that are decided, and hold, one by one."""
         node = arrival.target
         for relation, term in terms:
+            self._prover.on_time()
             if not isinstance(self._ask(arrival, not_(term), _ONE_S), Unsat):
                 self._relations[node].remove(relation)
                 self._changed[node] = None

@@ -20,6 +20,7 @@ from burnish.core.state import MachineState
 from burnish.domains.concrete import Memory
 from burnish.machine.registers import GPR_NAMES, INTEGER_ARGUMENTS
 from burnish.verify.pair import Side
+from burnish.verify.trials.values import constants
 
 _PAGE = 4096
 _MASK = (1 << 64) - 1
@@ -30,7 +31,9 @@ _POOL, _POOL_PAGES = 0x5100_0000_0000, 64
 """Where made-up pointers point to."""
 _OBJECTS, _OBJECT_BITS, _JITTER = 0x2200_0000_0000, 24, 1 << 12
 """Where objects lie, each in a span of its own, and of how many places in it."""
-_TEXT_PAGES = 0.3
+_TEXT_PAGES = 0.4
+_LETTERS = b"abcxyzABCZ0123456789 \t\n.,-+_/%\\\"'=:;()<>\x7f\xff\x80"
+_MOST_TELLING = 96
 _FUNCTION = "function "
 
 
@@ -73,7 +76,7 @@ def _start(source: random.Random, number: int) -> Start:
     for name in INTEGER_ARGUMENTS:
         kind = source.random()
         if kind < 0.45:
-            value = _POOL + _PAGE * source.randrange(_POOL_PAGES) + 16 * source.randrange(128)
+            value = _POOL + _PAGE * source.randrange(_POOL_PAGES) + source.randrange(2048)
         elif kind < 0.55:
             value = last + source.choice((1, 2, 4, 8, 16)) * source.randrange(12)
         elif kind < 0.95:
@@ -97,17 +100,28 @@ def word(source: random.Random, size: int) -> int:
     return _POOL + _PAGE * source.randrange(_POOL_PAGES) + 16 * source.randrange(128)
 
 
-def _content(seed: int, page: int) -> bytes:
-    """A page of words as structures have them, or of text."""
+def telling(sides: Sequence[Side]) -> tuple[int, ...]:
+    """Numbers that the code of the sides has in it, and their neighbours: those on which it decides."""
+    found = {number + near for number in constants(sides) for near in (-1, 0, 1)}
+    return tuple(sorted(number for number in found if 0 < number < 1 << 31))[:_MOST_TELLING]
+
+
+def _content(seed: int, page: int, numbers: Sequence[int]) -> bytes:
+    """A page of words as structures have them, or of text; with ``numbers`` in it."""
     source = np.random.default_rng((seed, page & 0xFFFF_FFFF, page >> 32))
     if source.random() < _TEXT_PAGES:
-        text = source.integers(1, 128, _PAGE, np.uint8)
-        text[source.random(_PAGE) < 1 / 9] = 0
+        letters = np.frombuffer(_LETTERS, np.uint8)
+        told = np.array([n for n in numbers if n < 256] or [255], np.uint8)
+        digits = np.frombuffer(b"0123456789", np.uint8)
+        few = source.choice(np.concatenate((letters, told, told)), 4)
+        theme = (few, digits, told, letters)[source.integers(0, 4)]
+        text = np.where(source.random(_PAGE) < 0.3, source.choice(letters, _PAGE), source.choice(theme, _PAGE))
+        text[source.random(_PAGE) < source.choice((1 / 4, 1 / 9, 1 / 20))] = 0
         return text.tobytes()
     words = _PAGE // 8
     small = source.integers(0, 10, 2 * words, np.uint32)
-    wide = source.integers(0, 256, 2 * words, np.uint32)
-    halves = np.where(source.random(2 * words) < 0.15, wide, small)
+    wide = source.choice(np.array(numbers or (255,), np.uint32), 2 * words)
+    halves = np.where(source.random(2 * words) < 0.25, wide, small)
     where = source.integers(0, _POOL_PAGES, words, np.uint64) * np.uint64(_PAGE)
     pointers = where + source.integers(0, 128, words, np.uint64) * np.uint64(16) + np.uint64(_POOL)
     kind = source.random(words)
@@ -118,10 +132,11 @@ def _content(seed: int, page: int) -> bytes:
 @dataclass(slots=True)
 class Surroundings:
     """What both sides find from one start. ``objects`` has the addresses at which the start's memory has objects, by
-    name; runs have them elsewhere, each time."""
+    name; runs have them elsewhere, each time. ``numbers`` are worth trying (``telling``)."""
 
     start: Start
     objects: Mapping[str, int] = field(default_factory=dict[str, int])
+    numbers: Sequence[int] = ()
     _pages: dict[int, bytes] = field(default_factory=dict[int, bytes])
 
     def address_of(self, name: str) -> int:
@@ -137,7 +152,7 @@ class Surroundings:
         """What memory holds that nobody gave."""
         found = self._pages.get(number)
         if found is None:
-            found = self._pages[number] = _content(self.start.seed, number)
+            found = self._pages[number] = _content(self.start.seed, number, self.numbers)
         return found
 
     def litter(self, mark: int, number: int) -> random.Random:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from burnish.core.code import Label
+from burnish.core.code import Function, Label
 from burnish.core.pcode import OpCode, Operation
 from burnish.core.state import Finished
 from burnish.domains.concrete import ConcreteDomain, run
@@ -16,7 +17,7 @@ from burnish.machine.registers import CELLS, GPR_NAMES, VECTOR_COUNT
 from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.execute import RED_ZONE
 from burnish.verify.loops.called import Calls, StoppedError
-from burnish.verify.loops.surroundings import FilledMemory, Start, Surroundings, addresses_of
+from burnish.verify.loops.surroundings import FilledMemory, Start, Surroundings, addresses_of, telling
 from burnish.verify.loops.values import Visit
 from burnish.verify.pair import Pair, Side
 
@@ -24,7 +25,8 @@ _SAMPLED = (*GPR_NAMES, *(f"xmm{k}" for k in range(VECTOR_COUNT)), "df")
 _MASK = (1 << 64) - 1
 MAX_VISITS = 400
 """A run with more visits than this is cut off, and tells nothing."""
-_ENOUGH_VISITS, _FEWEST_RUNS = 320, 16
+_ENOUGH_VISITS, _FEWEST_RUNS, _FEWEST_PASSING = 320, 16, 8
+"""Visits in all, runs, and runs that pass each cut, after which no more is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class _Learner(ConcreteDomain):
 
 def trace(
     side: Side,
+    function: Function,
     cuts: frozenset[Label],
     surroundings: Surroundings,
     number: int,
@@ -117,7 +120,7 @@ def trace(
     names: Iterable[str] = (),
     max_steps: int = 20_000,
 ) -> Trace | None:
-    """The run of one side; None where it does not end soon. ``number`` is 0 for the original, 1 for the rewrite;
+    """The run of one side, as ``function``; None where it does not end soon. ``number`` is 0 for the original, 1 for the rewrite;
     ``names`` are those of objects whose addresses are noted."""
     memory = _Watched(surroundings, side, number)
     calls = Calls(side, surroundings, memory, number)
@@ -148,7 +151,7 @@ def trace(
 
     try:
         outcome = run(
-            side.function,
+            function,
             surroundings.start.state,
             max_steps,
             call=calls,
@@ -175,25 +178,32 @@ def object_names(pair: Pair) -> tuple[str, ...]:
 
 def both_traces(
     pair: Pair,
+    functions: tuple[Function, Function],
     cuts: tuple[frozenset[Label], frozenset[Label]],
     starts: Iterable[Start],
     objects: Mapping[str, int],
     deadline: float,
 ) -> list[tuple[Trace, Trace]]:
-    """Runs of both sides from the same starts, of those from which both end; as many as are worth their time, and none
+    """Runs of both sides, as ``functions``, from the same starts, of those from which both end; as many as are worth their time, and none
     that begins after ``deadline`` (on ``time.monotonic``)."""
     found: list[tuple[Trace, Trace]] = []
-    visits = 0
+    visits: Counter[Label | None] = Counter()
     names = object_names(pair)
+    numbers = telling([pair.original, pair.rewrite])
+    heads = [*cuts[0], *cuts[1]]
+    runs: Counter[Label | None] = Counter()
     for start in starts:
-        if time.monotonic() > deadline or (visits > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS):
+        enough = visits.total() > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS
+        if time.monotonic() > deadline or (enough and all(runs[head] >= _FEWEST_PASSING for head in heads)):
             break
-        surroundings = Surroundings(start, objects)
-        original = trace(pair.original, cuts[0], surroundings, 0, names=names)
+        surroundings = Surroundings(start, objects, numbers)
+        original = trace(pair.original, functions[0], cuts[0], surroundings, 0, names=names)
         if original is None:
             continue
-        rewrite = trace(pair.rewrite, cuts[1], surroundings, 1, names=names)
+        rewrite = trace(pair.rewrite, functions[1], cuts[1], surroundings, 1, names=names)
         if rewrite is not None:
             found.append((original, rewrite))
-            visits += len(original.visits) + len(rewrite.visits)
+            passed = [visit.where for side in (original, rewrite) for visit in side.visits]
+            visits.update(passed)
+            runs.update(set(passed))
     return found
