@@ -143,14 +143,16 @@ def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affin
         found.extend(new)
         defined.update(_place(r.lead) for r in new if r.defines and not r.lead.extended)
     found = [relation for relation in found if any(value.side != "e" for _, value in relation.terms)]
-    return found + narrow(samples, values)
+    return found + _narrow(samples, values, defined)
 
 
-def narrow(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affine]:
-    """That upper parts of registers are 0, of those that are not 0 as a whole."""
+def _narrow(
+    samples: Sequence[Sample], values: Sequence[Value], defined: set[tuple[Side, str, int]]
+) -> list[Affine]:
+    """That upper parts of registers are 0, of those that are not ``defined`` by others."""
     found: list[Affine] = []
     for value in values:
-        if value.side == "e" or value.size != 8 or value.cell == FRAME:
+        if value.side == "e" or value.size != 8 or value.cell == FRAME or _place(value) in defined:
             continue
         most = max((sample[value] or 0 for sample in samples), default=0)
         for size in (4, 2, 1):
