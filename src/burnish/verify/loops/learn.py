@@ -21,7 +21,7 @@ from burnish.verify.loops.candidates import (
     slot_values,
     untouched,
 )
-from burnish.verify.loops.heads import Irreducible, Loop, natural_loops
+from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.relations import Computed
 from burnish.verify.loops.surroundings import Start
 from burnish.verify.loops.traces import Trace, both_traces, object_names
@@ -61,7 +61,7 @@ def alignments(
         *object_values(object_names(pair)[:_MOST_OBJECTS]),
         *entry_values((live[0] | live[1]) & ~cells_mask(PRESERVED), written),
     )
-    aligner = Aligner(runs, _loops(functions[0]), _loops(functions[1]), at_a, at_b, entry)
+    aligner = Aligner(runs, loops_of(functions[0]), loops_of(functions[1]), at_a, at_b, entry)
     starts_at = [function.blocks[0].label for function in functions]
     for alignment in aligner.alignments():
         yield (
@@ -76,12 +76,6 @@ def alignments(
 def unchanged(pair: Pair) -> tuple[Computed, ...]:
     """That what no code of a side changes is as at entry."""
     return untouched("a", _written(pair.original.function)) + untouched("b", _written(pair.rewrite.function))
-
-
-def _loops(function: Function) -> tuple[Loop, ...]:
-    loops = natural_loops(function)
-    assert not isinstance(loops, Irreducible)
-    return loops
 
 
 def _light(side: Side) -> Function:
@@ -150,7 +144,7 @@ def _values(name: SideName, side: Side, runs: Sequence[Trace]) -> dict[Label, tu
     function = side.function
     live, written = _live(side), _set(function)
     whole = [cell.name for cell in CELLS.values() if written & cell_mask(cell.name)]
-    labels = (function.blocks[0].label, *(loop.head for loop in _loops(function)))
+    labels = (function.blocks[0].label, *(loop.head for loop in loops_of(function)))
     return {
         label: slot_values(name, slots) + cell_values(name, live[label] & cells_mask(whole))
         for label in labels

@@ -15,7 +15,7 @@ from burnish.core.code import Label
 from burnish.domains.smt.build import FALSE, TRUE, or_
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.execute import Log
-from burnish.verify.engine.joint import Joint, Prover
+from burnish.verify.engine.joint import Joint, NotProvedError, Prover
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Where
 from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Node, Step
@@ -190,6 +190,15 @@ class RoundProver(Prover):
         if here.faults:
             self.require(here, or_(*here.faults), "the rewrite may fault where the original does not")
         return replace(Prover.settle(self, here), faults=())  # type: ignore[call-arg]
+
+    def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
+        """As ``Prover._call``; what does not agree may once the callee is in line."""
+        try:
+            return Prover._call(self, here, first, second)
+        except NotProvedError as error:
+            name = first[0].callee.name
+            error.apart = error.apart if any(error.apart) else (name, name)
+            raise
 
     def _checked(self, joint: Joint, original: Log, rewrite: Log) -> Joint:
         assert isinstance(joint, LoopJoint)

@@ -116,19 +116,20 @@ class _Induction:
     def _attempts(self) -> Proof:
         first: Proof | None = None
         pair = spliced(self.pair, self.inline)
-        try:
-            cuts = cuts_of(pair)
-            learnt = alignments(pair, cuts, self.starts, self.objects, self.deadline)
-            for alignment, values in islice(learnt, _ALIGNMENTS):
-                if time.monotonic() > self.deadline:
+        cuts = cuts_of(pair)
+        learnt = alignments(pair, cuts, self.starts, self.objects, self.deadline)
+        for alignment, values in islice(learnt, _ALIGNMENTS):
+            if time.monotonic() > self.deadline:
+                break
+            for ordered in (False, True):
+                proof = self._attempt(pair, alignment, values, cuts, ordered=ordered)
+                if isinstance(proof.verdict, Proved):
+                    return proof
+                first = first or replace(proof, model=None)
+                if self._more() != self.inline:
+                    return first
+                if not alignment.rules:
                     break
-                for ordered in (False, True):
-                    proof = self._attempt(pair, alignment, values, cuts, ordered=ordered)
-                    if isinstance(proof.verdict, Proved):
-                        return proof
-                    first = first or replace(proof, model=None)
-        except NotProvedError as error:
-            return Proof(Unknown(str(error)))
         return first or Proof(Unknown("no runs of the loops are known from which to learn"))
 
     def _attempt(

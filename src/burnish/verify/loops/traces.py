@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from burnish.core.code import Function, Label
 from burnish.core.pcode import OpCode, Operation
@@ -119,6 +120,7 @@ def trace(
     *,
     names: Iterable[str] = (),
     max_steps: int = 20_000,
+    deadline: float = inf,
 ) -> Trace | None:
     """The run of one side, as ``function``; None where it does not end soon. ``number`` is 0 for the original, 1 for the rewrite;
     ``names`` are those of objects whose addresses are noted."""
@@ -142,6 +144,8 @@ def trace(
 
     def on_block(label: Label, domain: ConcreteDomain, walker: Walker[int]) -> None:
         del domain
+        if time.monotonic() > deadline:
+            raise StoppedError(overlong=True)
         if not visits:
             last.append(walker)
             note(None, walker)
@@ -197,10 +201,10 @@ def both_traces(
         if time.monotonic() > deadline or (enough and all(runs[head] >= _FEWEST_PASSING for head in heads)):
             break
         surroundings = Surroundings(start, objects, numbers)
-        original = trace(pair.original, functions[0], cuts[0], surroundings, 0, names=names)
+        original = trace(pair.original, functions[0], cuts[0], surroundings, 0, names=names, deadline=deadline)
         if original is None:
             continue
-        rewrite = trace(pair.rewrite, functions[1], cuts[1], surroundings, 1, names=names)
+        rewrite = trace(pair.rewrite, functions[1], cuts[1], surroundings, 1, names=names, deadline=deadline)
         if rewrite is not None:
             found.append((original, rewrite))
             passed = [visit.where for side in (original, rewrite) for visit in side.visits]
