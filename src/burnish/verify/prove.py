@@ -11,6 +11,7 @@ from burnish.core.verdict import Proved
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.region import CyclicError
+from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.prove import prove_loops
 from burnish.verify.pair import Pair, Side
 
@@ -99,13 +100,15 @@ def prove(
     learnt, with ``objects`` at the addresses given by name."""
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
     last: Proof | None = None
+    if any(loops_of(side.function) for side in (pair.original, pair.rewrite)):
+        return prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
     try:
         for proof in search.ways():
             last = replace(proof, queries=search.queries)
             if isinstance(proof.verdict, Proved) or time.monotonic() > search.deadline:
                 break
     except CyclicError:
-        return prove_loops(search.pair, search.solver, search.deadline, starts, search.assumed, bound, objects)
+        return prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
     assert last is not None
     return last
 

@@ -29,6 +29,8 @@ _MOST_COUNTS = 2
 _LONGEST_ROUND = 64
 _MOST_SAMPLES = 160
 _MOST_SCORED = 96
+_MOST_RULES = 24
+"""Rules that are tried for one pair of loops."""
 _FACTORS = tuple(sign * factor % (1 << 64) for factor in (1, 2, 3, 4, 8, 16, 32, 64) for sign in (1, -1))
 """How much faster values of the rewrite may change than those of the original."""
 _LOW = np.uint64(0xFFFFFFFF)
@@ -148,7 +150,7 @@ class Aligner:
         only where no rule does."""
         found: list[tuple[int, Rule, list[_Chain]]] = []
         for other in self.loops_a:
-            for rule in self._rules(chains, Node(other.head, loop.head)):
+            for rule in itertools.islice(self._rules(chains, Node(other.head, loop.head)), _MOST_RULES):
                 extended = self._apply(chains, rule)
                 if extended is not None:
                     found.append((self._score(extended, rule.node), rule, extended))

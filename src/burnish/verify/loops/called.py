@@ -159,7 +159,7 @@ class Calls:
             value = real(self.memory, first, second, third)
             return {name: (size, value & (1 << 8 * size) - 1) for name, size in callee.results}
         source = random.Random(mark ^ self.surroundings.start.seed)
-        found = {name: (size, word(source, size)) for name, size in callee.results}
+        found = {name: (size, word(source, size, self.surroundings.numbers)) for name, size in callee.results}
         if callee.returned:
             found["rax"] = 8, walker.read_cell(CELLS[callee.returned], 0, 8)
         return found

@@ -85,6 +85,7 @@ def check(
     of what it is given. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
     pair = spliced(pair, invariants.inline)
     prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
+    prover.nodes |= {pairing.node for pairing in invariants.pairings}
     try:
         reason = _reason_against(prover, invariants)
     except NotProvedError as error:

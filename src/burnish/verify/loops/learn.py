@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from burnish.core.code import Function, Label, TailCall
@@ -29,8 +29,8 @@ from burnish.verify.loops.values import Side as SideName
 from burnish.verify.loops.values import Value
 from burnish.verify.pair import Pair, Side
 
-_RUNS_SHARE = 0.12
-"""Of the time, what runs may take."""
+_RUNS_SHARES = 0.12, 0.35
+"""Of the time, what runs may take; and where there are hardly any."""
 _FEWEST_RUNS = 3
 _MOST_OBJECTS = 16
 """Objects whose addresses relations may speak of."""
@@ -44,11 +44,11 @@ def alignments(
     starts: Sequence[Start],
     objects: Mapping[str, int],
     deadline: float,
-) -> Iterator[tuple[Alignment, dict[Node, tuple[Value, ...]]]]:
-    """Alignments, likeliest first, each with the values that its relations may speak of."""
+) -> Iterator[tuple[Alignment, Callable[[Node], tuple[Value, ...]]]]:
+    """Alignments, likeliest first, each with the values that its relations may speak of at a pair of cuts."""
     now = time.monotonic()
     light = _light(pair.original), _light(pair.rewrite)
-    runs = both_traces(pair, light, cuts, starts, objects, now + _RUNS_SHARE * (deadline - now))
+    runs = both_traces(pair, light, cuts, starts, objects, *(now + s * (deadline - now) for s in _RUNS_SHARES))
     if len(runs) < _FEWEST_RUNS:
         return
     sides = pair.original, pair.rewrite
@@ -64,12 +64,8 @@ def alignments(
     aligner = Aligner(runs, loops_of(functions[0]), loops_of(functions[1]), at_a, at_b, entry)
     starts_at = [function.blocks[0].label for function in functions]
     for alignment in aligner.alignments():
-        yield (
-            alignment,
-            {
-                node: entry + at_a[node.a or starts_at[0]] + at_b[node.b or starts_at[1]]
-                for node in alignment.nodes
-            },
+        yield alignment, lambda node: (
+            entry + at_a[node.a or starts_at[0]] + at_b[node.b or starts_at[1]]
         )
 
 

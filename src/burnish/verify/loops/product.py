@@ -54,19 +54,21 @@ class RoundProver(Prover):
     cheaply; a proof is only what was explored without."""
 
     steps: Sequence[Step] = ()
+    nodes: set[Node] = field(default_factory=set[Node])
+    """Pairs of cuts at which a round may end wherever it gets there. While ``searching`` loops that are in none of them
+    become one when both sides are there."""
     searching: bool = False
     arrive: Callable[[Arrival], None] | None = None
     patience_s: float | None = None
     """Seconds for one query, where the deadline is not the limit."""
     _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
-    _nodes: frozenset[Node | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         Prover.__post_init__(self)
         self._by_source = {}
         for step in self.steps:
             self._by_source.setdefault(step.source, []).append(step)
-        self._nodes = frozenset(step.target for step in self.steps) - {None}
+        self.nodes |= {step.target for step in self.steps if step.target is not None}
 
     def round(self, node: Node, states: tuple[State, State], assumed: Sequence[Term]) -> None:
         """All ways from a node. Raises ``NotProvedError`` where something does not hold."""
@@ -139,8 +141,8 @@ class RoundProver(Prover):
                 self._arrive(Arrival(arrived, here, first.state, second.state))
                 return []
         mover = self._mover(here, (first.where, second.where), steps)
-        if mover is None and arrived in self._nodes and any(passed):
-            # No run went this way, but where it leads is known.
+        if mover is None and arrived is not None and any(passed) and self._is_node(arrived):
+            # No run went this way.
             self._arrive(Arrival(arrived, here, first.state, second.state))
             return []
         if mover is None:
@@ -152,6 +154,12 @@ class RoundProver(Prover):
         assert isinstance(at, AtCut)
         wheres[mover] = Point(at.label)
         return [replace(here, original=first.state, rewrite=second.state, at=(wheres[0], wheres[1]))]
+
+    def _is_node(self, arrived: Node) -> bool:
+        taken = [{node.a for node in self.nodes}, {node.b for node in self.nodes}]
+        if self.searching and arrived.a not in taken[0] and arrived.b not in taken[1]:
+            self.nodes.add(arrived)
+        return arrived in self.nodes
 
     def _mover(self, here: LoopJoint, wheres: tuple[Where, Where], steps: Sequence[Step]) -> int | None:
         """The side that goes on: where one has returned or calls, the other; else whose turn it is in some step."""

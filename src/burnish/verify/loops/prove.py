@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -31,7 +31,7 @@ _ALIGNMENTS = 8
 _SHARE = 0.8
 """Of the time, what induction may take where unrolling is the other way."""
 _PLAIN_SHARE = 0.5
-"""Of the time that is left, what an attempt without comparisons may take."""
+"""Of the time that is left, what the check of relations without comparisons may take."""
 _MADE_UP = 160
 """Starts that are tried beside those given."""
 _ROUNDS = 3
@@ -128,23 +128,21 @@ class _Induction:
                 first = first or replace(proof, model=None)
                 if self._more() != self.inline:
                     return first
-                if not alignment.rules:
-                    break
         return first or Proof(Unknown("no runs of the loops are known from which to learn"))
 
     def _attempt(
         self,
         pair: Pair,
         alignment: Alignment,
-        values: Mapping[Node, tuple[Value, ...]],
+        values: Callable[[Node], tuple[Value, ...]],
         cuts: tuple[frozenset[Label], frozenset[Label]],
         *,
         ordered: bool,
     ) -> Proof:
-        """With comparisons among the relations (``ordered``) or, in less time, without."""
-        now = time.monotonic()
-        limit = self.deadline if ordered else now + _PLAIN_SHARE * (self.deadline - now)
-        prover = RoundProver(pair, self.solver, limit, self.assumed, cuts=cuts, steps=alignment.steps)
+        """With comparisons among the relations (``ordered``) or, faster, without."""
+        prover = RoundProver(
+            pair, self.solver, self.deadline, self.assumed, cuts=cuts, steps=alignment.steps
+        )
         try:
             found = Search(prover, alignment, values, unchanged(pair), ordered=ordered).run()
         except NotProvedError as error:
@@ -154,6 +152,8 @@ class _Induction:
             return Proof(Unknown(str(error)))
         finally:
             self.queries += prover.queries
+        now = time.monotonic()
+        limit = self.deadline if ordered else now + _PLAIN_SHARE * (self.deadline - now)
         proof = check(self.pair, self.solver, limit, replace(found, inline=self.inline), self.assumed)
         self._apart.add(proof.apart)
         self.queries += proof.queries

@@ -7,7 +7,7 @@ data-driven equivalence checking (Sharma, Schkufza, Churchill and Aiken, OOPSLA 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -33,12 +33,13 @@ _MOST_ROUNDS = 200
 _ALL_S, _ONE_S = 10.0, 2.0
 """Seconds for all relations at once, and for one, where all were not decided."""
 _MOST_GUESSES = 12
+_MOST_MADE_UP = 64
 _MOST_ROWS = 6
 """Random states that become samples at once."""
 
 
 class Search:
-    """Finds the relations of one alignment. ``values`` are those that relations may speak of, by node, those of the
+    """Finds the relations of one alignment. ``values`` gives those that relations may speak of at a node, those of the
     entry state first. ``untouched`` is what holds at every node because no code changes it. ``ordered`` where values
     are also compared: those relations are many, and take most of the time."""
 
@@ -46,7 +47,7 @@ class Search:
         self,
         prover: RoundProver,
         alignment: Alignment,
-        values: Mapping[Node, Sequence[Value]],
+        values: Callable[[Node], Sequence[Value]],
         untouched: Sequence[Computed] = (),
         *,
         ordered: bool = True,
@@ -54,16 +55,23 @@ class Search:
         self._prover = prover
         self._alignment = alignment
         self._values = values
+        self._untouched = untouched
+        self._ordered = ordered
         self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
         self._relations: dict[Node, list[Relation]] = {}
         self._changed: dict[Node, None] = {}
         self._proposed: set[tuple[Node, Relation]] = set()
         for node in alignment.nodes:
             if node != START:
-                equal = equalities(self._samples[node], values[node])
-                order = nonzero(self._samples[node], values[node], equal)
-                order += orders(self._samples[node], values[node], equal) if ordered else []
-                self._relations[node] = [*kept(self._samples[node]), *untouched, *equal, *order]
+                self._relations[node] = self._first(node)
+
+    def _first(self, node: Node) -> list[Relation]:
+        """All that holds on the samples of a node."""
+        samples, values = self._samples[node], self._values(node)
+        equal = equalities(samples, values)
+        order = nonzero(samples, values, equal)
+        order += orders(samples, values, equal) if self._ordered else []
+        return [*kept(samples), *self._untouched, *equal, *order]
 
     def run(self) -> Invariants:
         """The relations that are left. Raises ``NotProvedError`` when out of time, or for too many rounds."""
@@ -82,7 +90,7 @@ class Search:
         raise NotProvedError("relations between the loops are not stable after many rounds")
 
     def _pairing(self, node: Node) -> Pairing:
-        slots = tuple(value for value in self._values[node] if value.cell == FRAME)
+        slots = tuple(value for value in self._values(node) if value.cell == FRAME)
         return Pairing(node, tuple(self._relations[node]), slots)
 
     def _round(self, node: Node) -> None:
@@ -97,7 +105,7 @@ class Search:
         """Drops what does not hold at the end of a round."""
         node = arrival.target
         if node not in self._relations:
-            raise NotProvedError(f"the way to {node} was never seen")
+            self._begin(arrival)
         self._propose(arrival)
         near = self._near(arrival.here.source)
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
@@ -117,6 +125,32 @@ class Search:
                     case Undecided():
                         self._single(arrival, terms)
                         break
+
+    def _begin(self, arrival: Arrival) -> None:
+        """Makes up samples of a node that no run has passed."""
+        here, node = arrival.here, arrival.target
+        conditions = [*here.conditions, *here.facts]
+        conditions += self._prover.axioms(conditions)
+        halves, shown = self._shown(arrival)
+        guesses = Guesses(conditions, shown, self._near(here.source), 0)
+        numbers = guesses.numbers(shown) if guesses.count else [None]
+        if all(n is not None for n in numbers):
+            rows = range(0, guesses.count, -(-guesses.count // _MOST_MADE_UP))
+            self._samples[node] = [_row(halves, numbers, k) for k in rows]
+        else:
+            answer = self._ask(arrival, TRUE, _ALL_S)
+            self._samples[node] = [self._sample(arrival, answer.model)] if isinstance(answer, Sat) else []
+        self._relations[node] = self._first(node) if self._samples[node] else list(self._untouched)
+        self._changed[node] = None
+
+    def _shown(self, arrival: Arrival) -> tuple[list[Value], list[Term]]:
+        """The values of a node in parts of up to 64 bits, and as terms."""
+        halves = [
+            Value(v.side, v.cell, v.offset + k, min(v.size, 8))
+            for v in self._values(arrival.target)
+            for k in range(0, v.size, 8)
+        ]
+        return halves, [value_term(value, arrival.a, arrival.b) for value in halves]
 
     def _open(self, arrival: Arrival) -> list[tuple[Relation, Term]]:
         pairs = [(r, relation_term(r, arrival.a, arrival.b)) for r in self._relations[arrival.target]]
@@ -139,7 +173,7 @@ class Search:
         node = arrival.target
         first = arrival.here.source == START
         found: list[Relation] = []
-        for value in self._values[node]:
+        for value in self._values(node):
             if value.side == "e" or value.size < 4:
                 continue
             term = value_term(value, arrival.a, arrival.b)
@@ -176,11 +210,7 @@ class Search:
         here = arrival.here
         conditions = [*here.conditions, *here.facts]
         conditions += self._prover.axioms(conditions)
-        values = self._values[arrival.target]
-        halves = [
-            Value(v.side, v.cell, v.offset + k, min(v.size, 8)) for v in values for k in range(0, v.size, 8)
-        ]
-        shown = [value_term(value, arrival.a, arrival.b) for value in halves]
+        halves, shown = self._shown(arrival)
         for seed in range(_MOST_GUESSES):
             self._prover.on_time()
             terms = self._open(arrival)
@@ -215,7 +245,7 @@ class Search:
         left = [relation for relation in self._relations[node] if relation not in refuted]
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
-            new = [r for r in equalities(self._samples[node], self._values[node]) if r not in refuted]
+            new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
             first = [r for r in left if isinstance(r, Computed | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
             left = [*first, *new, *last]
@@ -232,7 +262,7 @@ class Search:
 
     def _sample(self, arrival: Arrival, model: Model) -> Sample:
         """A solver's model as a sample of the arrival's states."""
-        own = [v for v in self._values[arrival.target] if v.side == "e"]
+        own = [v for v in self._values(arrival.target) if v.side == "e"]
         entry = Visit(
             None,
             {v.cell: self._number(value_term(v, arrival.a, arrival.b), model) for v in own},
@@ -247,7 +277,7 @@ class Search:
         )
 
     def _visit(self, side: str, state: State, node: Node, model: Model) -> Visit:
-        values = [value for value in self._values[node] if value.side == side]
+        values = [value for value in self._values(node) if value.side == side]
         cells = {v.cell: self._number(state.register(v.cell), model) for v in values if v.cell != FRAME}
         frame: dict[int, int] = {}
         for value in values:

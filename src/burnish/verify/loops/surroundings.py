@@ -88,9 +88,12 @@ def _start(source: random.Random, number: int) -> Start:
     return Start(MachineState(tuple(gpr), xmm, fs_base=_POOL), number)
 
 
-def word(source: random.Random, size: int) -> int:
-    """Something that a callee may return in ``size`` bytes: nothing, a small number, or an address."""
+def word(source: random.Random, size: int, numbers: Sequence[int]) -> int:
+    """Something that a callee may return in ``size`` bytes: nothing, a small number, one of ``numbers``, or an
+    address."""
     kind = source.random()
+    if numbers and source.random() < 0.3:
+        return source.choice(numbers) & (1 << 8 * size) - 1
     if kind < 0.25:
         return 0
     if kind < 0.35:
@@ -103,6 +106,7 @@ def word(source: random.Random, size: int) -> int:
 def telling(sides: Sequence[Side]) -> tuple[int, ...]:
     """Numbers that the code of the sides has in it, and their neighbours: those on which it decides."""
     found = {number + near for number in constants(sides) for near in (-1, 0, 1)}
+    found |= {byte for side in sides for data in side.constants.values() for byte in data[:8]}
     return tuple(sorted(number for number in found if 0 < number < 1 << 31))[:_MOST_TELLING]
 
 

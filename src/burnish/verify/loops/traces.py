@@ -26,8 +26,9 @@ _SAMPLED = (*GPR_NAMES, *(f"xmm{k}" for k in range(VECTOR_COUNT)), "df")
 _MASK = (1 << 64) - 1
 MAX_VISITS = 400
 """A run with more visits than this is cut off, and tells nothing."""
-_ENOUGH_VISITS, _FEWEST_RUNS, _FEWEST_PASSING = 320, 16, 8
-"""Visits in all, runs, and runs that pass each cut, after which no more is learnt."""
+_ENOUGH_VISITS, _FEWEST_RUNS, _FEWEST_PASSING, _FEWEST_AGAIN = 320, 16, 8, 3
+"""Visits in all, runs, and runs that pass each cut, and do so several times, after which no more is learnt."""
+_FEW_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,27 +188,33 @@ def both_traces(
     starts: Iterable[Start],
     objects: Mapping[str, int],
     deadline: float,
+    hopeless: float,
 ) -> list[tuple[Trace, Trace]]:
-    """Runs of both sides, as ``functions``, from the same starts, of those from which both end; as many as are worth their time, and none
-    that begins after ``deadline`` (on ``time.monotonic``)."""
+    """Runs of both sides, as ``functions``, from the same starts, of those from which both end; as many as are worth their time: none
+    that begins after ``deadline`` but where there are hardly any, and all end by ``hopeless`` (on ``time.monotonic``)."""
     found: list[tuple[Trace, Trace]] = []
     visits: Counter[Label | None] = Counter()
     names = object_names(pair)
     numbers = telling([pair.original, pair.rewrite])
     heads = [*cuts[0], *cuts[1]]
     runs: Counter[Label | None] = Counter()
+    again: Counter[Label | None] = Counter()
     for start in starts:
-        enough = visits.total() > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS
-        if time.monotonic() > deadline or (enough and all(runs[head] >= _FEWEST_PASSING for head in heads)):
+        now = time.monotonic()
+        if now > hopeless or (now > deadline and len(found) >= _FEW_RUNS):
             break
+        if visits.total() > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS:
+            if all(runs[head] >= _FEWEST_PASSING and again[head] >= _FEWEST_AGAIN for head in heads):
+                break
         surroundings = Surroundings(start, objects, numbers)
-        original = trace(pair.original, functions[0], cuts[0], surroundings, 0, names=names, deadline=deadline)
+        original = trace(pair.original, functions[0], cuts[0], surroundings, 0, names=names, deadline=hopeless)
         if original is None:
             continue
-        rewrite = trace(pair.rewrite, functions[1], cuts[1], surroundings, 1, names=names, deadline=deadline)
+        rewrite = trace(pair.rewrite, functions[1], cuts[1], surroundings, 1, names=names, deadline=hopeless)
         if rewrite is not None:
             found.append((original, rewrite))
             passed = [visit.where for side in (original, rewrite) for visit in side.visits]
             visits.update(passed)
             runs.update(set(passed))
+            again.update(where for where, times in Counter(passed).items() if times > 2)
     return found
