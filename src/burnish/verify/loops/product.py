@@ -156,7 +156,7 @@ class RoundProver(Prover):
         return [replace(here, original=first.state, rewrite=second.state, at=(wheres[0], wheres[1]))]
 
     def _is_node(self, arrived: Node) -> bool:
-        taken = [{node.a for node in self.nodes}, {node.b for node in self.nodes}]
+        taken = [{None} | {node.a for node in self.nodes}, {None} | {node.b for node in self.nodes}]
         if self.searching and arrived.a not in taken[0] and arrived.b not in taken[1]:
             self.nodes.add(arrived)
         return arrived in self.nodes
