@@ -179,7 +179,8 @@ class RoundProver(Prover):
         for side in (1 - lead,) if done else (lead, 1 - lead):
             if free[side] and any(len((s.a, s.b)[side]) > len(here.passed[side]) for s in open_):
                 return side
-        return None
+        # Where no run went, one round goes with one round.
+        return next((side for side in (0, 1) if not here.passed[side] and here.passed[1 - side]), None)
 
     def _arrive(self, arrival: Arrival) -> None:
         # What is asked for while searching holds of what is impossible, too.

@@ -17,16 +17,16 @@ from burnish.domains.smt.evaluate_many import Array
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.compare import PROBE
 from burnish.verify.engine.joint import NotProvedError
-from burnish.verify.engine.state import ENTRY_MEMORY, State
+from burnish.verify.engine.state import ENTRY_MEMORY, State, depth
 from burnish.verify.loops.align import START, Alignment, Node
-from burnish.verify.loops.candidates import equalities, kept, nonzero, orders
+from burnish.verify.loops.candidates import equalities, kept, nonzero, orders, slot_values
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.relations import Affine, Computed, Order, OuterKept, Relation, holds
 from burnish.verify.loops.symbolic import relation_term, value_term
 from burnish.verify.loops.term_text import is_of_entry
-from burnish.verify.loops.values import FRAME, Sample, Value, Visit
+from burnish.verify.loops.values import FRAME, Sample, Side, Value, Visit
 from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
 
 _MOST_ROUNDS = 200
@@ -54,7 +54,8 @@ class Search:
     ) -> None:
         self._prover = prover
         self._alignment = alignment
-        self._values = values
+        self._given_values = values
+        self._slots: dict[Node, tuple[Value, ...]] = {}
         self._untouched = untouched
         self._ordered = ordered
         self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
@@ -64,6 +65,9 @@ class Search:
         for node in alignment.nodes:
             if node != START:
                 self._relations[node] = self._first(node)
+
+    def _values(self, node: Node) -> tuple[Value, ...]:
+        return tuple(dict.fromkeys((*self._given_values(node), *self._slots.get(node, ()))))
 
     def _first(self, node: Node) -> list[Relation]:
         """All that holds on the samples of a node."""
@@ -129,6 +133,7 @@ class Search:
     def _begin(self, arrival: Arrival) -> None:
         """Makes up samples of a node that no run has passed."""
         here, node = arrival.here, arrival.target
+        self._slots[node] = _slots("a", arrival.a) + _slots("b", arrival.b)
         conditions = [*here.conditions, *here.facts]
         conditions += self._prover.axioms(conditions)
         halves, shown = self._shown(arrival)
@@ -276,7 +281,7 @@ class Search:
             model,
         )
 
-    def _visit(self, side: str, state: State, node: Node, model: Model) -> Visit:
+    def _visit(self, side: Side, state: State, node: Node, model: Model) -> Visit:
         values = [value for value in self._values(node) if value.side == side]
         cells = {v.cell: self._number(state.register(v.cell), model) for v in values if v.cell != FRAME}
         frame: dict[int, int] = {}
@@ -289,6 +294,13 @@ class Search:
 
     def _number(self, term: Term, model: Model) -> int:
         return evaluate([term], model)[0]
+
+
+def _slots(side: Side, state: State) -> tuple[Value, ...]:
+    """What a state is known to hold in its frame."""
+    bottom = depth(state)
+    known = [(offset, value.width // 8) for offset, value in state.cells.items() if bottom <= offset < 0]
+    return slot_values(side, known)
 
 
 def _row(halves: Sequence[Value], numbers: Sequence[Array | None], index: int) -> Sample:
