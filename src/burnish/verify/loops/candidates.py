@@ -25,6 +25,9 @@ PRESERVED = (*CALLEE_SAVED, "rsp")
 """Registers that a function gives back as they were."""
 _LARGEST, _MOST_TERMS = 4096, 12
 """The largest coefficient of a linear relation of several terms, and how many it may have."""
+_ADDRESS_BITS = 40
+"""Constants of more bits than that are no program's."""
+_FEWEST_VALUES = 5
 _MOST_ORDERED = 24
 """Values of one width beyond which not all pairs are compared."""
 
@@ -142,8 +145,19 @@ def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affin
         new = linear(table, width)
         found.extend(new)
         defined.update(_place(r.lead) for r in new if r.defines and not r.lead.extended)
-    found = [relation for relation in found if any(value.side != "e" for _, value in relation.terms)]
+    found = [relation for relation in found if _is_likely(relation, samples)]
     return found + _narrow(samples, values, defined)
+
+
+def _is_likely(relation: Affine, samples: Sequence[Sample]) -> bool:
+    """False for what is known, as of the entry state alone, or chance: numbers that are addresses of the runs, and few
+    values that happen to be multiples of something."""
+    if all(value.side == "e" for _, value in relation.terms):
+        return False
+    half = 1 << (relation.width - 1)
+    if relation.width == 64 and abs((relation.constant + half) % (2 * half) - half) >> _ADDRESS_BITS:
+        return False
+    return relation.defines or len({sample[relation.lead] for sample in samples}) >= _FEWEST_VALUES
 
 
 def _narrow(
@@ -155,8 +169,9 @@ def _narrow(
         if value.side == "e" or value.size != 8 or value.cell == FRAME or _place(value) in defined:
             continue
         most = max((sample[value] or 0 for sample in samples), default=0)
-        for size in (4, 2, 1):
-            if 0 < most < 1 << 8 * size:
+        for size, least in ((4, 0), (2, 1 << 13), (1, 1 << 5)):
+            # A count that stays small in short runs does not in long ones.
+            if least < most < 1 << 8 * size:
                 found.append(Affine(((1, replace(value, offset=size, size=size)),), 0, 8 * size))
     return found
 
@@ -205,6 +220,7 @@ def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[
         for width, size in ((64, 8), (32, 4))
         for value, numbers in columns(samples, [v for v in wanted if v.size == size], width).items()
         if _place(value) not in known and not value.extended and (numbers != 0).all()
+        if len(np.unique(numbers)) >= _FEWEST_VALUES
     ]
 
 
