@@ -217,7 +217,7 @@ class Aligner:
                     known.update((steps * np.uint64(f) & _LOW).tobytes() for f in _FACTORS)
             elif value.side == "b":
                 moves = (steps & _LOW).tobytes()
-                related += numbers.tobytes() in known or (steps.any() and moves in known)
+                related += int(numbers.tobytes() in known or (bool(steps.any()) and moves in known))
         return related
 
     def _values(self, node: Node) -> tuple[Value, ...]:

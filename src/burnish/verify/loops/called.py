@@ -153,9 +153,7 @@ class Calls:
         """The size and the value of what is returned, by register."""
         real = _REAL.get(callee.name)
         if real is not None:
-            first, second, third = (
-                walker.read_cell(CELLS[name], 0, 8) for name in ("rdi", "rsi", "rdx")
-            )
+            first, second, third = (walker.read_cell(CELLS[name], 0, 8) for name in ("rdi", "rsi", "rdx"))
             value = real(self.memory, first, second, third)
             return {name: (size, value & (1 << 8 * size) - 1) for name, size in callee.results}
         source = random.Random(mark ^ self.surroundings.start.seed)

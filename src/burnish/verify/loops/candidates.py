@@ -123,13 +123,23 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
 def _affine(relation: dict[int, int], free: Sequence[Value], width: int) -> Affine | None:
     constant = relation.pop(0, 0)
     terms = tuple((coefficient, free[k - 1]) for k, coefficient in relation.items())
-    half, modulus = 1 << (width - 1), 1 << width
     if terms and terms[-1][0] != 1 and terms[-1][1].cell in ("rsp", "rbp"):
         return None  # how the stack is aligned is known
-    plain = all((c + half) % modulus - half in range(-_LARGEST, _LARGEST + 1) for c, _ in terms)
-    if not terms or len(terms) > _MOST_TERMS or not (plain or len(terms) == 1):
+    if not terms or len(terms) > _MOST_TERMS:
         return None
-    return Affine(terms, constant, width)
+    if len(terms) == 1:
+        return Affine(terms, constant, width)
+    for factor in (1, 3, 5, 7, 9) if terms[-1][0] == 1 else (1,):
+        # What is three times another has a large coefficient where that is said of the other.
+        scaled = tuple((factor * c % (1 << width), value) for c, value in terms)
+        if all(_is_small(c, width) for c, _ in scaled):
+            return Affine(scaled, factor * constant % (1 << width), width)
+    return None
+
+
+def _is_small(coefficient: int, width: int) -> bool:
+    half = 1 << (width - 1)
+    return abs((coefficient + half) % (2 * half) - half) <= _LARGEST
 
 
 def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affine]:
@@ -182,9 +192,7 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
     convention preserves, and vectors."""
     known = _known(equal)
     wanted = [
-        v
-        for v in values
-        if v.size <= 8 and not v.is_object and not (v.side == "e" and v.cell in PRESERVED)
+        v for v in values if v.size <= 8 and not v.is_object and not (v.side == "e" and v.cell in PRESERVED)
     ]
     found: list[Order] = []
     for width in (64, 32):
@@ -212,7 +220,8 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
 
 
 def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
-    """What of both sides is never 0 where it was sampled, but for what one of ``equal`` says to be the same as another."""
+    """What of both sides is never 0 where it was sampled, but for what one of ``equal`` says to be the same as
+    another."""
     known = _known(equal)
     wanted = [v for v in values if v.size in (4, 8) and v.side != "e" and v.cell != "rsp"]
     return [

@@ -48,7 +48,9 @@ def alignments(
     """Alignments, likeliest first, each with the values that its relations may speak of at a pair of cuts."""
     now = time.monotonic()
     light = _light(pair.original), _light(pair.rewrite)
-    runs = both_traces(pair, light, cuts, starts, objects, *(now + s * (deadline - now) for s in _RUNS_SHARES))
+    runs = both_traces(
+        pair, light, cuts, starts, objects, *(now + s * (deadline - now) for s in _RUNS_SHARES)
+    )
     if len(runs) < _FEWEST_RUNS:
         return
     sides = pair.original, pair.rewrite
@@ -64,9 +66,7 @@ def alignments(
     aligner = Aligner(runs, loops_of(functions[0]), loops_of(functions[1]), at_a, at_b, entry)
     starts_at = [function.blocks[0].label for function in functions]
     for alignment in aligner.alignments():
-        yield alignment, lambda node: (
-            entry + at_a[node.a or starts_at[0]] + at_b[node.b or starts_at[1]]
-        )
+        yield alignment, lambda node: entry + at_a[node.a or starts_at[0]] + at_b[node.b or starts_at[1]]
 
 
 def unchanged(pair: Pair) -> tuple[Computed, ...]:
@@ -80,7 +80,8 @@ def _light(side: Side) -> Function:
     live = liveness(function, summary).live_out
     carried = carried_temporaries(function)
     blocks = (
-        replace(b, operations=without_dead(b, live[b.label], summary, carried), marks=()) for b in function.blocks
+        replace(b, operations=without_dead(b, live[b.label], summary, carried), marks=())
+        for b in function.blocks
     )
     return replace(function, blocks=tuple(blocks))
 

@@ -99,12 +99,13 @@ class _Induction:
     def prove(self) -> Proof:
         """``Proved``, or ``Unknown`` with the reason of the likeliest attempt."""
         self.inline = only_one_side(self.pair)
+        proof = self._attempts()
         for _ in range(_ROUNDS):
-            proof = self._attempts()
             more = self._more()
             if isinstance(proof.verdict, Proved) or more == self.inline or time.monotonic() > self.deadline:
                 break
             self.inline = more
+            proof = self._attempts()
         return replace(proof, queries=self.queries)
 
     def _more(self) -> Names:
@@ -140,9 +141,7 @@ class _Induction:
         ordered: bool,
     ) -> Proof:
         """With comparisons among the relations (``ordered``) or, faster, without."""
-        prover = RoundProver(
-            pair, self.solver, self.deadline, self.assumed, cuts=cuts, steps=alignment.steps
-        )
+        prover = RoundProver(pair, self.solver, self.deadline, self.assumed, cuts=cuts, steps=alignment.steps)
         try:
             found = Search(prover, alignment, values, unchanged(pair), ordered=ordered).run()
         except NotProvedError as error:

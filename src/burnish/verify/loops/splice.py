@@ -81,13 +81,11 @@ def spliced(pair: Pair, names: Names) -> Pair:
     """The pair with the callees of those names in line. Calls that are too deep, or too many, stay."""
     if not any(names):
         return pair
-    sides = (
-        _Splicer(side, chosen, tag).side()
-        for side, chosen, tag in zip(
-            (pair.original, pair.rewrite), names, ("original", "rewrite"), strict=True
-        )
+    return Pair(
+        _Splicer(pair.original, names[0], "original").side(),
+        _Splicer(pair.rewrite, names[1], "rewrite").side(),
+        pair.specification,
     )
-    return Pair(*sides, pair.specification)
 
 
 @dataclass(frozen=True, slots=True)

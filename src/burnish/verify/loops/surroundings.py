@@ -119,7 +119,9 @@ def _content(seed: int, page: int, numbers: Sequence[int]) -> bytes:
         digits = np.frombuffer(b"0123456789", np.uint8)
         few = source.choice(np.concatenate((letters, told, told)), 4)
         theme = (few, digits, told, letters)[source.integers(0, 4)]
-        text = np.where(source.random(_PAGE) < 0.3, source.choice(letters, _PAGE), source.choice(theme, _PAGE))
+        text = np.where(
+            source.random(_PAGE) < 0.3, source.choice(letters, _PAGE), source.choice(theme, _PAGE)
+        )
         text[source.random(_PAGE) < source.choice((1 / 4, 1 / 9, 1 / 20))] = 0
         return text.tobytes()
     words = _PAGE // 8

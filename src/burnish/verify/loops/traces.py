@@ -123,8 +123,9 @@ def trace(
     max_steps: int = 20_000,
     deadline: float = inf,
 ) -> Trace | None:
-    """The run of one side, as ``function``; None where it does not end soon. ``number`` is 0 for the original, 1 for the rewrite;
-    ``names`` are those of objects whose addresses are noted."""
+    """The run of one side, as ``function``; None where it does not end soon, or before ``deadline`` (on
+    ``time.monotonic``). ``number`` is 0 for the original, 1 for the rewrite; ``names`` are those of objects whose
+    addresses are noted."""
     memory = _Watched(surroundings, side, number)
     calls = Calls(side, surroundings, memory, number)
     visits: list[Visit] = []
@@ -190,8 +191,9 @@ def both_traces(
     deadline: float,
     hopeless: float,
 ) -> list[tuple[Trace, Trace]]:
-    """Runs of both sides, as ``functions``, from the same starts, of those from which both end; as many as are worth their time: none
-    that begins after ``deadline`` but where there are hardly any, and all end by ``hopeless`` (on ``time.monotonic``)."""
+    """Runs of both sides, as ``functions``, from the same starts, of those from which both end; as many as are worth
+    their time. None begins after ``deadline`` but where there are hardly any, and all end by ``hopeless`` (both on
+    ``time.monotonic``). ``objects`` is as for ``Surroundings``."""
     found: list[tuple[Trace, Trace]] = []
     visits: Counter[Label | None] = Counter()
     names = object_names(pair)
@@ -203,11 +205,13 @@ def both_traces(
         now = time.monotonic()
         if now > hopeless or (now > deadline and len(found) >= _FEW_RUNS):
             break
-        if visits.total() > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS:
-            if all(runs[head] >= _FEWEST_PASSING and again[head] >= _FEWEST_AGAIN for head in heads):
-                break
+        covered = all(runs[head] >= _FEWEST_PASSING and again[head] >= _FEWEST_AGAIN for head in heads)
+        if covered and visits.total() > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS:
+            break
         surroundings = Surroundings(start, objects, numbers)
-        original = trace(pair.original, functions[0], cuts[0], surroundings, 0, names=names, deadline=hopeless)
+        original = trace(
+            pair.original, functions[0], cuts[0], surroundings, 0, names=names, deadline=hopeless
+        )
         if original is None:
             continue
         rewrite = trace(pair.rewrite, functions[1], cuts[1], surroundings, 1, names=names, deadline=hopeless)

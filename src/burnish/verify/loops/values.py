@@ -21,8 +21,8 @@ FRAME = "frame"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """``size`` bytes at ``offset`` of a register cell, or of the frame, as they are at a cut (or at entry); or, with ``&``
-    and its name for ``cell``, the address of an object.
+    """``size`` bytes at ``offset`` of a register cell, or of the frame, as they are at a cut (or at entry); or the
+    address of an object, with ``&`` and its name for ``cell``.
 
     ``extended`` is ``zext`` or ``sext`` for those bytes extended to 8, else empty. ``width`` is in bits.
     """
@@ -83,10 +83,10 @@ def _exists(value: Value) -> bool:
 class Visit:
     """What one side holds where it passes a cut. ``where`` is the cut's label; None at the entry and at the exit.
 
-    ``cells`` are registers by name as unsigned integers, at entry the addresses of objects, too; ``frame`` the bytes of the frame, each by its offset from the
-    entry stack pointer, as far as the run touched them; ``outer`` stands for the content of all other memory: equal
-    where, and only where, that is equal (but for the chance of a hash). ``path`` are the blocks since the visit
-    before.
+    ``cells`` are registers by name as unsigned integers, at entry the addresses of objects, too; ``frame`` the bytes
+    of the frame, each by its offset from the entry stack pointer, as far as the run touched them; ``outer`` stands for
+    the content of all other memory: equal where, and only where, that is equal (but for the chance of a hash). ``path``
+    are the blocks since the visit before.
     """
 
     where: Label | None
