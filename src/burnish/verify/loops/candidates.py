@@ -179,9 +179,10 @@ def _narrow(
         if value.side == "e" or value.size != 8 or value.cell == FRAME or _place(value) in defined:
             continue
         most = max((sample[value] or 0 for sample in samples), default=0)
-        for size, least in ((4, 0), (2, 1 << 13), (1, 1 << 5)):
-            # A count that stays small in short runs does not in long ones.
-            if least < most < 1 << 8 * size:
+        # A count that stays small in short runs does not in long ones.
+        bits = 8 if 1 << 5 < most < 1 << 8 else 16 if 1 << 13 < most < 1 << 16 else 32
+        for size in (4, 2, 1):
+            if 0 < most < 1 << bits <= 1 << 8 * size:
                 found.append(Affine(((1, replace(value, offset=size, size=size)),), 0, 8 * size))
     return found
 
