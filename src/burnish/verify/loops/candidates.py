@@ -117,7 +117,27 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
             affine = _affine(relation, free, width)
             if affine is not None:
                 found.append(affine)
-    return found
+    if width < 64:
+        return found
+    anchors = {
+        v: int(n[0]) for v, n in table.items() if v.side == "e" and (n == n[0]).all() and not v.extended
+    }
+    return [_anchored(relation, anchors) for relation in found]
+
+
+def _anchored(relation: Affine, anchors: Mapping[Value, int]) -> Affine:
+    """Where the constant of a relation is an address of the runs: as a distance from the entry value that is one in all
+    of them."""
+    modulus, half = 1 << 64, 1 << 63
+    if abs((relation.constant + half) % modulus - half) >> _ADDRESS_BITS == 0 or relation.lead in anchors:
+        return relation
+    for value, number in anchors.items():
+        for factor in (1, -1):
+            rest = (relation.constant - factor * number + half) % modulus - half
+            if abs(rest) <= _LARGEST and number >> _ADDRESS_BITS:
+                terms = ((factor % modulus, value), *relation.terms)
+                return Affine(terms, rest % modulus, 64)
+    return relation
 
 
 def _affine(relation: dict[int, int], free: Sequence[Value], width: int) -> Affine | None:
