@@ -155,24 +155,20 @@ def trace(
             note(label, walker)
         path.append(label)
 
+    domain = _Learner(side, surroundings, memory)
+    state = surroundings.start.state
     try:
-        outcome = run(
-            function,
-            surroundings.start.state,
-            max_steps,
-            call=calls,
-            domain=_Learner(side, surroundings, memory),
-            on_block=on_block,
-        )
+        outcome = run(function, state, max_steps, call=calls, domain=domain, on_block=on_block)
         if not isinstance(outcome, Finished):
             return None
-        note(None, last[0])
     except StoppedError as stopped:
         if stopped.overlong:
             return None
-        note(None, last[0])
     except (KeyError, ValueError):  # a jump to nowhere, or an operation without a meaning
         return None
+    if len(visits) > MAX_VISITS:
+        return None
+    note(None, last[0])
     return Trace(tuple(visits), frozenset(memory.slots))
 
 
