@@ -68,6 +68,7 @@ class StandardEngines:
         self._tests = tests
         self._seed = seed
         self._starts: tuple[MachineState, ...] = ()
+        self._objects: Mapping[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +91,7 @@ class StandardEngines:
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
-        self._starts = ()
+        self._starts, self._objects = (), {}
         if not self._tests:
             return Untested("no tests were asked for")
         found = run_trials(
@@ -102,7 +103,9 @@ class StandardEngines:
             inputs=self._inputs(pair),
             store=self._store,
         )
-        self._starts = () if found.prepared is None else _starts(found.prepared)
+        if found.prepared is not None:
+            self._starts = _starts(found.prepared)
+            self._objects = found.prepared.setting.arena.addresses
         return found
 
     def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
@@ -123,7 +126,13 @@ class StandardEngines:
                 return Proof(Unknown(f"the invariants cannot be read: {error}"))
             return check(pair, self._asked, time.monotonic() + seconds, known, assumed)
         return prove(
-            pair, self._asked, timeout_s=seconds, assumed=assumed, bound=self._bound, starts=self._starts
+            pair,
+            self._asked,
+            timeout_s=seconds,
+            assumed=assumed,
+            bound=self._bound,
+            starts=self._starts,
+            objects=self._objects,
         )
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.core.state import MachineState
@@ -12,6 +12,7 @@ from burnish.domains.smt.terms import Term
 from burnish.verify.engine.frames import sharing
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.region import CyclicError
+from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.prove import prove_loops
 from burnish.verify.pair import Local, Pair, Side
 
@@ -145,22 +146,27 @@ def prove(
     assumed: Sequence[Term] = (),
     bound: int = 8,
     starts: Sequence[MachineState] = (),
+    objects: Mapping[str, int] | None = None,
 ) -> Proof:
     """``Proved``, ``Bounded`` or ``Unknown`` with the reason of the last way that was tried, and a model of inputs on
     which the two may differ where a solver gave one. ``assumed`` are conditions (width 1) on the state at entry;
     loops for which no invariant is found are unrolled ``bound`` times. ``starts`` are inputs from which loops are
-    learnt."""
+    learnt, with ``objects`` at the addresses given by name."""
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
+    if _loops(pair):
+        return prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
     try:
         return search.best(_SHARE)
     except CyclicError:
-        return _loops(search, bound, starts)
+        return prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
 
 
 def prove_briefly(
     pair: Pair, solver: Solves, *, timeout_s: float, assumed: Sequence[Term] = ()
 ) -> Proof | None:
     """As ``prove``, each way with all of the time that is left; None for functions with loops."""
+    if _loops(pair):
+        return None
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
     try:
         return search.best(1.0)
@@ -168,10 +174,10 @@ def prove_briefly(
         return None
 
 
+def _loops(pair: Pair) -> bool:
+    return any(loops_of(side.function) for side in (pair.original, pair.rewrite))
+
+
 def _method(inline: _InLine, *, joining: bool) -> str:
     calls = ", calls in line" if any(inline) else ""
     return ("paths joined" if joining else "path by path") + calls
-
-
-def _loops(search: _Search, bound: int, starts: Sequence[MachineState]) -> Proof:
-    return prove_loops(search.pair, search.solver, search.deadline, starts, search.assumed, bound)

@@ -36,6 +36,10 @@ RELATIONS: list[Relation] = [
     OuterKept(),
     Computed(POINTER, add(var("rdi", 64), mul(sext(extract(var("rsi", 64), 0, 32), 64), const(4, 64)))),
 ]
+OF_OBJECTS: list[Relation] = [
+    Affine((((1 << 64) - 1, Value("e", "&a table, (first)")), (1, POINTER)), 8, 64),
+    Computed(POINTER, add(var("&return address 0 of the original", 64), const(4, 64))),
+]
 
 
 def sample(counter: int, pointer: int, base: int = 0x1000, length: int = 9) -> Sample:
@@ -50,7 +54,7 @@ def test_in_words() -> None:
     assert str(RELATIONS[4]) == "memory == entry memory"
 
 
-@pytest.mark.parametrize("relation", RELATIONS, ids=str)
+@pytest.mark.parametrize("relation", [*RELATIONS, *OF_OBJECTS], ids=str)
 def test_json_and_back(relation: Relation) -> None:
     assert relation_from_json(json.loads(json.dumps(relation_to_json(relation)))) == relation
 

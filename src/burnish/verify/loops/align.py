@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from burnish.core.code import Label
-from burnish.verify.loops.candidates import columns, linear
+from burnish.verify.loops.candidates import columns
 from burnish.verify.loops.heads import Loop
 from burnish.verify.loops.traces import Trace
 from burnish.verify.loops.values import Sample, Value
@@ -26,6 +28,12 @@ _MOST_COUNTS = 2
 """A loop that goes with none, and runs for more different numbers of rounds than this, is one to be cut."""
 _LONGEST_ROUND = 64
 _MOST_SAMPLES = 160
+_MOST_SCORED = 96
+_MOST_RULES = 24
+"""Rules that are tried for one pair of loops."""
+_FACTORS = tuple(sign * factor % (1 << 64) for factor in (1, 2, 3, 4, 8, 16, 32, 64) for sign in (1, -1))
+"""How much faster values of the rewrite may change than those of the original."""
+_LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,35 +121,41 @@ class Aligner:
         chains: list[_Chain] = [
             [(0, 0, START), (len(a.visits) - 1, len(b.visits) - 1, None)] for a, b in self.runs
         ]
-        yield from self._extend(chains, (), list(self.loops_b), 0)
+        seen: set[tuple[tuple[_Match, ...], ...]] = set()
+        for finished, rules, related in self._extend(chains, (), list(self.loops_b), 0):
+            key = tuple(map(tuple, finished))
+            if key not in seen:
+                seen.add(key)
+                steps = tuple(
+                    dict.fromkeys(s for r, c in zip(self.runs, finished, strict=True) for s in _steps(r, c))
+                )
+                yield Alignment(rules, steps, self._samples(finished), related)
 
     def _extend(
         self, chains: list[_Chain], rules: tuple[Rule, ...], left: list[Loop], related: int
-    ) -> Iterator[Alignment]:
+    ) -> Iterator[tuple[list[_Chain], tuple[Rule, ...], int]]:
         if not left:
             finished, more = self._stand_still(chains, rules)
-            steps = tuple(
-                dict.fromkeys(s for r, c in zip(self.runs, finished, strict=True) for s in _steps(r, c))
-            )
-            yield Alignment(rules + more, steps, self._samples(finished), related)
+            yield finished, rules + more, related
             return
         loop, rest = left[0], left[1:]
         ranked = self._ranked(chains, loop)
         for score, rule, extended in ranked[:_ALTERNATIVES]:
             yield from self._extend(extended, (*rules, rule), rest, related + score)
-        if not ranked:
+        if not ranked or not ranked[0][0]:
             yield from self._extend(chains, rules, rest, related)
 
     def _ranked(self, chains: list[_Chain], loop: Loop) -> list[tuple[int, Rule, list[_Chain]]]:
-        """The rules for one loop of the rewrite, best first, with what the chains become."""
+        """The rules for one loop of the rewrite, best first, with what the chains become. Those that relate nothing
+        only where no rule does."""
         found: list[tuple[int, Rule, list[_Chain]]] = []
         for other in self.loops_a:
-            for rule in self._rules(chains, Node(other.head, loop.head)):
+            for rule in itertools.islice(self._rules(chains, Node(other.head, loop.head)), _MOST_RULES):
                 extended = self._apply(chains, rule)
-                score = self._score(extended, rule.node) if extended is not None else 0
-                if extended is not None and score:
-                    found.append((score, rule, extended))
-        return sorted(found, key=lambda item: -item[0])
+                if extended is not None:
+                    found.append((self._score(extended, rule.node), rule, extended))
+        best = sorted(found, key=lambda item: -item[0])
+        return [item for item in best if item[0] or not best[0][0]]
 
     def _rules(self, chains: list[_Chain], node: Node) -> Iterator[Rule]:
         """Rules to be tried, the plainest first."""
@@ -184,26 +198,37 @@ class Aligner:
         return extended
 
     def _score(self, chains: list[_Chain], node: Node) -> int:
-        """How many changing values of the rewrite the matches of a pair relate to changing ones of the original."""
-        samples = self._samples(chains).get(node, [])
-        values = (*self.entry, *self._values(node))
-        related: set[Value] = set()
-        for width in (64, 32):
-            for relation in linear(columns(samples, values, width), width):
-                sides = {value.side for _, value in relation.terms}
-                if relation.defines and relation.lead.side == "b" and "a" in sides:
-                    related.add(relation.lead)
-        return len(related)
+        """How many values of the rewrite are, or change as, some of the original at the matches of a pair."""
+        matches: list[tuple[int, Sample]] = [
+            (number, Sample(a.visits[0], a.visits[i], b.visits[j]))
+            for number, ((a, b), chain) in enumerate(zip(self.runs, chains, strict=True))
+            for i, j, at in chain
+            if at == node
+        ][:_MOST_SCORED]
+        runs = np.array([number for number, _ in matches])
+        table = columns([sample for _, sample in matches], self._values(node), 32)
+        known: set[bytes] = set()
+        related = 0
+        for value, numbers in table.items():
+            steps = np.where(runs[1:] == runs[:-1], numbers[1:] - numbers[:-1], np.uint64(0))
+            if value.side == "a":
+                known.add(numbers.tobytes())
+                if steps.any():
+                    known.update((steps * np.uint64(f) & _LOW).tobytes() for f in _FACTORS)
+            elif value.side == "b":
+                moves = (steps & _LOW).tobytes()
+                related += int(numbers.tobytes() in known or (bool(steps.any()) and moves in known))
+        return related
 
     def _values(self, node: Node) -> tuple[Value, ...]:
         a = self.values_a[node.a] if node.a is not None else ()
         return a + (self.values_b[node.b] if node.b is not None else ())
 
-    def _samples(self, chains: list[_Chain]) -> dict[Node, list[Sample]]:
-        found: dict[Node, list[Sample]] = {START: []}
+    def _samples(self, chains: list[_Chain], only: Node | None = None) -> dict[Node, list[Sample]]:
+        found: dict[Node, list[Sample]] = {only or START: []}
         for (a, b), chain in zip(self.runs, chains, strict=True):
             for i, j, node in chain:
-                if node is not None:
+                if node is not None and (only is None or node == only):
                     found.setdefault(node, []).append(Sample(a.visits[0], a.visits[i], b.visits[j]))
         return {node: _spread(samples) for node, samples in found.items()}
 

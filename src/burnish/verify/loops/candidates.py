@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from itertools import combinations
 
@@ -10,8 +11,10 @@ import numpy as np
 
 from burnish.machine.registers import CALLEE_SAVED, GPR_CELLS, VECTOR_CELLS
 from burnish.recompile.bits import cell_mask, cells_in, cells_mask
+from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.state import entry_value
 from burnish.verify.loops.modular import Numbers, relations
+from burnish.verify.loops.plain import plain
 from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation, holds
 from burnish.verify.loops.values import FRAME, Sample, Side, Value
 
@@ -22,6 +25,9 @@ PRESERVED = (*CALLEE_SAVED, "rsp")
 """Registers that a function gives back as they were."""
 _LARGEST, _MOST_TERMS = 4096, 12
 """The largest coefficient of a linear relation of several terms, and how many it may have."""
+_ADDRESS_BITS = 40
+"""Constants of more bits than that are no program's."""
+_FEWEST_VALUES = 5
 _MOST_ORDERED = 24
 """Values of one width beyond which not all pairs are compared."""
 
@@ -54,6 +60,11 @@ def entry_values(live: int, written: int) -> tuple[Value, ...]:
     return tuple(Value("e", cell.name, 0, cell.size) for cell, _ in cells_in(wanted) if cell.size >= 8)
 
 
+def object_values(names: Iterable[str]) -> tuple[Value, ...]:
+    """The addresses of objects."""
+    return tuple(Value("e", OBJECT + name) for name in names)
+
+
 def columns(samples: Sequence[Sample], values: Sequence[Value], width: int) -> dict[Value, Numbers]:
     """What of ``values`` counts in relations of a width, with its value in each sample: parts of that width, and, at
     64 bits, what 32 bits are when extended. ``values`` that some sample lacks are left out."""
@@ -71,6 +82,9 @@ def _parts(value: Value, width: int) -> Iterator[Value]:
     if size == 16:
         if step >= 4:
             yield from (Value(side, cell, offset + k, step) for k in range(0, 16, step))
+    elif value.is_object:
+        if width == 64:
+            yield value
     elif width == 64 and size >= 4:
         if size == 8:
             yield value
@@ -95,28 +109,62 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
     fixed = {relation.lead for relation in found}
     free = [value for value in dict.fromkeys(first.values()) if value not in fixed]
     if free:
+        found += (few := plain(table, free, width))
+        leads = {relation.lead for relation in few}
+        free = [value for value in free if value not in leads]
         ones = np.ones(len(table[free[0]]), np.uint64)
         for relation in relations(np.column_stack([ones, *(table[value] for value in free)]), width):
             affine = _affine(relation, free, width)
             if affine is not None:
                 found.append(affine)
-    return found
+    if width < 64:
+        return found
+    anchors = {
+        v: int(n[0]) for v, n in table.items() if v.side == "e" and (n == n[0]).all() and not v.extended
+    }
+    return [_anchored(relation, anchors) for relation in found]
+
+
+def _anchored(relation: Affine, anchors: Mapping[Value, int]) -> Affine:
+    """Where the constant of a relation is an address of the runs: as a distance from the entry value that is one in all
+    of them."""
+    modulus, half = 1 << 64, 1 << 63
+    if abs((relation.constant + half) % modulus - half) >> _ADDRESS_BITS == 0 or relation.lead in anchors:
+        return relation
+    for value, number in anchors.items():
+        for factor in (1, -1):
+            rest = (relation.constant - factor * number + half) % modulus - half
+            if abs(rest) <= _LARGEST and number >> _ADDRESS_BITS:
+                terms = ((factor % modulus, value), *relation.terms)
+                return Affine(terms, rest % modulus, 64)
+    return relation
 
 
 def _affine(relation: dict[int, int], free: Sequence[Value], width: int) -> Affine | None:
     constant = relation.pop(0, 0)
     terms = tuple((coefficient, free[k - 1]) for k, coefficient in relation.items())
-    half, modulus = 1 << (width - 1), 1 << width
     if terms and terms[-1][0] != 1 and terms[-1][1].cell in ("rsp", "rbp"):
         return None  # how the stack is aligned is known
-    plain = all((c + half) % modulus - half in range(-_LARGEST, _LARGEST + 1) for c, _ in terms)
-    if not terms or len(terms) > _MOST_TERMS or not (plain or len(terms) == 1):
+    if not terms or len(terms) > _MOST_TERMS:
         return None
-    return Affine(terms, constant, width)
+    if len(terms) == 1:
+        return Affine(terms, constant, width)
+    for factor in (1, 3, 5, 7, 9) if terms[-1][0] == 1 else (1,):
+        # What is three times another has a large coefficient where that is said of the other.
+        scaled = tuple((factor * c % (1 << width), value) for c, value in terms)
+        if all(_is_small(c, width) for c, _ in scaled):
+            return Affine(scaled, factor * constant % (1 << width), width)
+    return None
+
+
+def _is_small(coefficient: int, width: int) -> bool:
+    half = 1 << (width - 1)
+    return abs((coefficient + half) % (2 * half) - half) <= _LARGEST
 
 
 def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affine]:
-    """The linear relations of all widths. Of what is defined at one width, parts are not looked at again."""
+    """The linear relations of all widths, but for those of the entry state alone: they are chance, or known. Of what is
+    defined at one width, parts are not looked at again."""
     found: list[Affine] = []
     defined: set[tuple[Side, str, int]] = set()
     bytes_matter = any(value.size == 1 for value in values)
@@ -127,6 +175,35 @@ def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affin
         new = linear(table, width)
         found.extend(new)
         defined.update(_place(r.lead) for r in new if r.defines and not r.lead.extended)
+    found = [relation for relation in found if _is_likely(relation, samples)]
+    return found + _narrow(samples, values, defined)
+
+
+def _is_likely(relation: Affine, samples: Sequence[Sample]) -> bool:
+    """False for what is known, as of the entry state alone, or chance: numbers that are addresses of the runs, and few
+    values that happen to be multiples of something."""
+    if all(value.side == "e" for _, value in relation.terms):
+        return False
+    half = 1 << (relation.width - 1)
+    if relation.width == 64 and abs((relation.constant + half) % (2 * half) - half) >> _ADDRESS_BITS:
+        return False
+    return relation.defines or len({sample[relation.lead] for sample in samples}) >= _FEWEST_VALUES
+
+
+def _narrow(
+    samples: Sequence[Sample], values: Sequence[Value], defined: set[tuple[Side, str, int]]
+) -> list[Affine]:
+    """That upper parts of registers are 0, of those that are not ``defined`` by others."""
+    found: list[Affine] = []
+    for value in values:
+        if value.side == "e" or value.size != 8 or value.cell == FRAME or _place(value) in defined:
+            continue
+        most = max((sample[value] or 0 for sample in samples), default=0)
+        # A count that stays small in short runs does not in long ones.
+        bits = 8 if 1 << 5 < most < 1 << 8 else 16 if 1 << 13 < most < 1 << 16 else 32
+        for size in (4, 2, 1):
+            if 0 < most < 1 << bits <= 1 << 8 * size:
+                found.append(Affine(((1, replace(value, offset=size, size=size)),), 0, 8 * size))
     return found
 
 
@@ -134,14 +211,10 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
     """How values compare with each other and with 0 wherever they were sampled; of several comparisons of a pair the
     strongest of each kind. Left out are values that one of ``equal`` says to be the same as another, what the
     convention preserves, and vectors."""
-    known = {
-        _place(r.lead)
-        for r in equal
-        if r.defines
-        and not r.lead.extended
-        and (len(r.terms) == 1 or (len(r.terms) == 2 and _place(r.terms[0][1]) != _place(r.lead)))
-    }
-    wanted = [v for v in values if v.size <= 8 and not (v.side == "e" and v.cell in PRESERVED)]
+    known = _known(equal)
+    wanted = [
+        v for v in values if v.size <= 8 and not v.is_object and not (v.side == "e" and v.cell in PRESERVED)
+    ]
     found: list[Order] = []
     for width in (64, 32):
         table = columns(samples, wanted, width)
@@ -160,13 +233,36 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
                     for limit in dict.fromkeys(limits)
                     if (table[value] < np.uint64(limit)).all()
                 )
-            if (table[value] != 0).all():
-                found.append(Order(value, Comparison.DIFFERENT, 0))
         for kind in _Kind:
             alike = [value for value, own in kinds.items() if own is kind][:_MOST_ORDERED]
             for a, b in combinations(alike, 2):
                 found.extend(_ordered(a, b, table[a], table[b], sign if kind is _Kind.COUNT else None))
     return found
+
+
+def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
+    """What of both sides is never 0 where it was sampled, but for what one of ``equal`` says to be the same as
+    another."""
+    known = _known(equal)
+    wanted = [v for v in values if v.size in (4, 8) and v.side != "e" and v.cell != "rsp"]
+    return [
+        Order(value, Comparison.DIFFERENT, 0)
+        for width, size in ((64, 8), (32, 4))
+        for value, numbers in columns(samples, [v for v in wanted if v.size == size], width).items()
+        if _place(value) not in known and not value.extended and (numbers != 0).all()
+        if len(np.unique(numbers)) >= _FEWEST_VALUES
+    ]
+
+
+def _known(equal: Iterable[Affine]) -> set[tuple[Side, str, int]]:
+    """What is said to be a number, or the same as another value."""
+    return {
+        _place(r.lead)
+        for r in equal
+        if r.defines
+        and not r.lead.extended
+        and (len(r.terms) == 1 or (len(r.terms) == 2 and _place(r.terms[0][1]) != _place(r.lead)))
+    }
 
 
 class _Kind(Enum):

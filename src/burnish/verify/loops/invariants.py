@@ -23,9 +23,10 @@ from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
 from burnish.verify.engine.state import RETURN_ADDRESS, State
 from burnish.verify.loops.align import START, Node, Step
-from burnish.verify.loops.heads import Irreducible, natural_loops
+from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.relations import Relation, relation_from_json, relation_to_json
+from burnish.verify.loops.splice import NONE, Names, spliced
 from burnish.verify.loops.symbolic import related_states, relation_term
 from burnish.verify.loops.values import FRAME, Value, value_from_text
 from burnish.verify.pair import Pair
@@ -43,21 +44,20 @@ class Pairing:
 
 @dataclass(frozen=True, slots=True)
 class Invariants:
-    """All pairings but that of the entries, and the steps between them."""
+    """All pairings but that of the entries, and the steps between them. ``inline`` names the callees of each side whose
+    code is taken in line first."""
 
     pairings: tuple[Pairing, ...]
     steps: tuple[Step, ...]
+    inline: Names = NONE
 
 
 def cuts_of(pair: Pair) -> tuple[frozenset[Label], frozenset[Label]]:
-    """The loop heads of both sides. Raises ``NotProvedError`` for loops that have none."""
-    found: list[frozenset[Label]] = []
-    for side, name in ((pair.original, "original"), (pair.rewrite, "rewrite")):
-        loops = natural_loops(side.function)
-        if isinstance(loops, Irreducible):
-            raise NotProvedError(f"the {name} has {loops}")
-        found.append(frozenset(loop.head for loop in loops))
-    return found[0], found[1]
+    """The loop heads of both sides."""
+    first, second = (
+        frozenset(loop.head for loop in loops_of(side.function)) for side in (pair.original, pair.rewrite)
+    )
+    return first, second
 
 
 def node_states(pairing: Pairing) -> tuple[State, State, tuple[Term, ...]]:
@@ -83,11 +83,15 @@ def check(
 ) -> Proof:
     """``Proved`` if the invariants are a proof, else ``Unknown`` with the reason. Needs no search, and believes nothing
     of what it is given. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
+    pair = spliced(pair, invariants.inline)
+    prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
+    prover.nodes |= {pairing.node for pairing in invariants.pairings}
     try:
-        prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
+        reason = _reason_against(prover, invariants)
     except NotProvedError as error:
-        return Proof(Unknown(str(error)))
-    reason = _reason_against(prover, invariants)
+        return Proof(Unknown(str(error)), None, prover.queries, apart=error.apart)
+    except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+        reason = str(error)
     if reason:
         return Proof(Unknown(reason), None, prover.queries)
     return Proof(
@@ -102,7 +106,7 @@ def check(
 
 
 def _reason_against(prover: RoundProver, invariants: Invariants) -> str:
-    """Why the invariants are no proof, as a phrase; empty if they are one."""
+    """Why the invariants are no proof, as a phrase; empty if they are one. Raises what stands against a round."""
     pairings = {pairing.node: pairing for pairing in invariants.pairings}
     moves: set[tuple[Node, Node]] = set()
     prover.arrive = _Arrivals(prover, pairings, moves)
@@ -115,13 +119,10 @@ def _reason_against(prover: RoundProver, invariants: Invariants) -> str:
         for label, cuts in zip((node.a, node.b), prover.cuts, strict=True)
     ):
         return "relations are given at a place that is no loop head"
-    try:
-        prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
-        for pairing in invariants.pairings:
-            a, b, more = node_states(pairing)
-            prover.round(pairing.node, (a, b), (*assumed, *more))
-    except (NotProvedError, UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
-        return str(error)
+    prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
+    for pairing in invariants.pairings:
+        a, b, more = node_states(pairing)
+        prover.round(pairing.node, (a, b), (*assumed, *more))
     if _has_cycle(moves):
         return "the rewrite may run on for ever while the original stands still"
     return "" if prover.ended else "no input is known that brings the original to an end that can be compared"
@@ -184,16 +185,24 @@ def to_json(invariants: Invariants) -> tuple[Any, ...]:
         }
         for step in invariants.steps
     ]
-    return (*pairings, *steps)
+    inline = {
+        "kind": "in line",
+        "original": sorted(invariants.inline[0]),
+        "rewrite": sorted(invariants.inline[1]),
+    }
+    return (*pairings, *steps, *([inline] if any(invariants.inline) else ()))
 
 
 def from_json(data: Sequence[dict[str, Any]]) -> Invariants:
     """The invariants that ``to_json`` gave; raises ``ValueError`` for anything else."""
     pairings: list[Pairing] = []
     steps: list[Step] = []
+    inline = NONE
     try:
         for item in data:
             match item["kind"]:
+                case "in line":
+                    inline = frozenset(map(str, item["original"])), frozenset(map(str, item["rewrite"]))
                 case "pairing":
                     node = _node([item["original"], item["rewrite"]])
                     relations = tuple(relation_from_json(relation) for relation in item["relations"])
@@ -209,7 +218,7 @@ def from_json(data: Sequence[dict[str, Any]]) -> Invariants:
                     raise ValueError(f"{kind!r} is no part of a proof of loops")
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"invariants lack {error}") from None
-    return Invariants(tuple(pairings), tuple(steps))
+    return Invariants(tuple(pairings), tuple(steps), inline)
 
 
 def _label_to_json(label: Label | None) -> str | None:

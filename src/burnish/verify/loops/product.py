@@ -15,7 +15,7 @@ from burnish.core.code import Label
 from burnish.domains.smt.build import FALSE, TRUE, or_
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.execute import Log
-from burnish.verify.engine.joint import Joint, Prover
+from burnish.verify.engine.joint import Joint, NotProvedError, Prover
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Where
 from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Node, Step
@@ -54,6 +54,9 @@ class RoundProver(Prover):
     cheaply; a proof is only what was explored without."""
 
     steps: Sequence[Step] = ()
+    nodes: set[Node] = field(default_factory=set[Node])
+    """Pairs of cuts at which a round may end wherever it gets there. While ``searching`` loops that are in none of them
+    become one when both sides are there."""
     searching: bool = False
     arrive: Callable[[Arrival], None] | None = None
     patience_s: float | None = None
@@ -65,6 +68,7 @@ class RoundProver(Prover):
         self._by_source = {}
         for step in self.steps:
             self._by_source.setdefault(step.source, []).append(step)
+        self.nodes |= {step.target for step in self.steps if step.target is not None}
 
     def round(self, node: Node, states: tuple[State, State], assumed: Sequence[Term]) -> None:
         """All ways from a node. Raises ``NotProvedError`` where something does not hold."""
@@ -134,10 +138,13 @@ class RoundProver(Prover):
         for step in steps:
             # What a step says of its target is not believed.
             if arrived is not None and step.target == arrived and (step.a, step.b) == passed:
-                if self.possible(here):
-                    self._arrive(Arrival(arrived, here, first.state, second.state))
+                self._arrive(Arrival(arrived, here, first.state, second.state))
                 return []
         mover = self._mover(here, (first.where, second.where), steps)
+        if mover is None and arrived is not None and any(passed) and self._is_node(arrived):
+            # No run went this way.
+            self._arrive(Arrival(arrived, here, first.state, second.state))
+            return []
         if mover is None:
             return Prover.unmatched(self, here, first, second)
         if not self.possible(here):
@@ -147,6 +154,12 @@ class RoundProver(Prover):
         assert isinstance(at, AtCut)
         wheres[mover] = Point(at.label)
         return [replace(here, original=first.state, rewrite=second.state, at=(wheres[0], wheres[1]))]
+
+    def _is_node(self, arrived: Node) -> bool:
+        taken = [{None} | {node.a for node in self.nodes}, {None} | {node.b for node in self.nodes}]
+        if self.searching and arrived.a not in taken[0] and arrived.b not in taken[1]:
+            self.nodes.add(arrived)
+        return arrived in self.nodes
 
     def _mover(self, here: LoopJoint, wheres: tuple[Where, Where], steps: Sequence[Step]) -> int | None:
         """The side that goes on: where one has returned or calls, the other; else whose turn it is in some step."""
@@ -166,9 +179,13 @@ class RoundProver(Prover):
         for side in (1 - lead,) if done else (lead, 1 - lead):
             if free[side] and any(len((s.a, s.b)[side]) > len(here.passed[side]) for s in open_):
                 return side
-        return None
+        # Where no run went, one round goes with one round.
+        return next((side for side in (0, 1) if not here.passed[side] and here.passed[1 - side]), None)
 
     def _arrive(self, arrival: Arrival) -> None:
+        # What is asked for while searching holds of what is impossible, too.
+        if not self.searching and not self.possible(arrival.here):
+            return
         here = self.settle(arrival.here)
         assert isinstance(here, LoopJoint)
         assert self.arrive is not None
@@ -182,6 +199,15 @@ class RoundProver(Prover):
         if here.faults:
             self.require(here, or_(*here.faults), "the rewrite may fault where the original does not")
         return replace(Prover.settle(self, here), faults=())  # type: ignore[call-arg]
+
+    def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
+        """As ``Prover._call``; what does not agree may once the callee is in line."""
+        try:
+            return Prover._call(self, here, first, second)
+        except NotProvedError as error:
+            name = first[0].callee.name
+            error.apart = error.apart if any(error.apart) else (name, name)
+            raise
 
     def _checked(self, joint: Joint, original: Log, rewrite: Log) -> Joint:
         assert isinstance(joint, LoopJoint)

@@ -7,59 +7,75 @@ data-driven equivalence checking (Sharma, Schkufza, Churchill and Aiken, OOPSLA 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from burnish.domains.smt.build import FALSE, TRUE, eq, not_, or_, select
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.evaluate_many import Array
-from burnish.domains.smt.terms import Term
-from burnish.machine.registers import CELLS
+from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.compare import PROBE
 from burnish.verify.engine.joint import NotProvedError
-from burnish.verify.engine.state import ENTRY_MEMORY, State, entry_value
+from burnish.verify.engine.state import ENTRY_MEMORY, State, depth
 from burnish.verify.loops.align import START, Alignment, Node
-from burnish.verify.loops.candidates import equalities, kept, orders
+from burnish.verify.loops.candidates import equalities, kept, nonzero, orders, slot_values
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.relations import Affine, Computed, Order, OuterKept, Relation, holds
 from burnish.verify.loops.symbolic import relation_term, value_term
 from burnish.verify.loops.term_text import is_of_entry
-from burnish.verify.loops.values import FRAME, Sample, Value, Visit
+from burnish.verify.loops.values import FRAME, Sample, Side, Value, Visit
 from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
 
 _MOST_ROUNDS = 200
 _ALL_S, _ONE_S = 10.0, 2.0
 """Seconds for all relations at once, and for one, where all were not decided."""
 _MOST_GUESSES = 12
+_MOST_MADE_UP = 64
 _MOST_ROWS = 6
 """Random states that become samples at once."""
 
 
 class Search:
-    """Finds the relations of one alignment. ``values`` are those that relations may speak of, by node, those of the
-    entry state first. ``untouched`` is what holds at every node because no code changes it."""
+    """Finds the relations of one alignment. ``values`` gives those that relations may speak of at a node, those of the
+    entry state first. ``untouched`` is what holds at every node because no code changes it. ``ordered`` where values
+    are also compared: those relations are many, and take most of the time."""
 
     def __init__(
         self,
         prover: RoundProver,
         alignment: Alignment,
-        values: Mapping[Node, Sequence[Value]],
+        values: Callable[[Node], Sequence[Value]],
         untouched: Sequence[Computed] = (),
+        *,
+        ordered: bool = True,
     ) -> None:
         self._prover = prover
         self._alignment = alignment
-        self._values = values
+        self._given_values = values
+        self._slots: dict[Node, tuple[Value, ...]] = {}
+        self._untouched = untouched
+        self._ordered = ordered
         self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
         self._relations: dict[Node, list[Relation]] = {}
         self._changed: dict[Node, None] = {}
+        self._proposed: set[tuple[Node, Relation]] = set()
         for node in alignment.nodes:
             if node != START:
-                equal = equalities(self._samples[node], values[node])
-                order = orders(self._samples[node], values[node], equal)
-                self._relations[node] = [*kept(self._samples[node]), *untouched, *equal, *order]
+                self._relations[node] = self._first(node)
+
+    def _values(self, node: Node) -> tuple[Value, ...]:
+        return tuple(dict.fromkeys((*self._given_values(node), *self._slots.get(node, ()))))
+
+    def _first(self, node: Node) -> list[Relation]:
+        """All that holds on the samples of a node."""
+        samples, values = self._samples[node], self._values(node)
+        equal = equalities(samples, values)
+        order = nonzero(samples, values, equal)
+        order += orders(samples, values, equal) if self._ordered else []
+        return [*kept(samples), *self._untouched, *equal, *order]
 
     def run(self) -> Invariants:
         """The relations that are left. Raises ``NotProvedError`` when out of time, or for too many rounds."""
@@ -78,7 +94,7 @@ class Search:
         raise NotProvedError("relations between the loops are not stable after many rounds")
 
     def _pairing(self, node: Node) -> Pairing:
-        slots = tuple(value for value in self._values[node] if value.cell == FRAME)
+        slots = tuple(value for value in self._values(node) if value.cell == FRAME)
         return Pairing(node, tuple(self._relations[node]), slots)
 
     def _round(self, node: Node) -> None:
@@ -93,9 +109,8 @@ class Search:
         """Drops what does not hold at the end of a round."""
         node = arrival.target
         if node not in self._relations:
-            raise NotProvedError(f"the way to {node} was never seen")
-        if arrival.here.source == START:
-            self._propose(arrival)
+            self._begin(arrival)
+        self._propose(arrival)
         near = self._near(arrival.here.source)
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
         for ordered in (False, True):
@@ -114,6 +129,33 @@ class Search:
                     case Undecided():
                         self._single(arrival, terms)
                         break
+
+    def _begin(self, arrival: Arrival) -> None:
+        """Makes up samples of a node that no run has passed."""
+        here, node = arrival.here, arrival.target
+        self._slots[node] = _slots("a", arrival.a) + _slots("b", arrival.b)
+        conditions = [*here.conditions, *here.facts]
+        conditions += self._prover.axioms(conditions)
+        halves, shown = self._shown(arrival)
+        guesses = Guesses(conditions, shown, self._near(here.source), 0)
+        numbers = guesses.numbers(shown) if guesses.count else [None]
+        if all(n is not None for n in numbers):
+            rows = range(0, guesses.count, -(-guesses.count // _MOST_MADE_UP))
+            self._samples[node] = [_row(halves, numbers, k) for k in rows]
+        else:
+            answer = self._ask(arrival, TRUE, _ALL_S)
+            self._samples[node] = [self._sample(arrival, answer.model)] if isinstance(answer, Sat) else []
+        self._relations[node] = self._first(node) if self._samples[node] else list(self._untouched)
+        self._changed[node] = None
+
+    def _shown(self, arrival: Arrival) -> tuple[list[Value], list[Term]]:
+        """The values of a node in parts of up to 64 bits, and as terms."""
+        halves = [
+            Value(v.side, v.cell, v.offset + k, min(v.size, 8))
+            for v in self._values(arrival.target)
+            for k in range(0, v.size, 8)
+        ]
+        return halves, [value_term(value, arrival.a, arrival.b) for value in halves]
 
     def _open(self, arrival: Arrival) -> list[tuple[Relation, Term]]:
         pairs = [(r, relation_term(r, arrival.a, arrival.b)) for r in self._relations[arrival.target]]
@@ -134,14 +176,20 @@ class Search:
     def _propose(self, arrival: Arrival) -> None:
         """What is computed before the loops may stay as it is: relations that no data shows."""
         node = arrival.target
+        first = arrival.here.source == START
         found: list[Relation] = []
-        for value in self._values[node]:
+        for value in self._values(node):
             if value.side == "e" or value.size < 4:
                 continue
             term = value_term(value, arrival.a, arrival.b)
             if term.is_const or not is_of_entry(term):
                 continue
+            if not first and any(part.op is Op.MEMORY for part in subterms(term)):
+                continue
             relation = Computed(value, term)
+            if (node, relation) in self._proposed:
+                continue
+            self._proposed.add((node, relation))
             if all(holds(relation, sample) for sample in self._samples[node]):
                 found.append(relation)
         known = set(self._relations[node])
@@ -167,11 +215,7 @@ class Search:
         here = arrival.here
         conditions = [*here.conditions, *here.facts]
         conditions += self._prover.axioms(conditions)
-        values = self._values[arrival.target]
-        halves = [
-            Value(v.side, v.cell, v.offset + k, min(v.size, 8)) for v in values for k in range(0, v.size, 8)
-        ]
-        shown = [value_term(value, arrival.a, arrival.b) for value in halves]
+        halves, shown = self._shown(arrival)
         for seed in range(_MOST_GUESSES):
             self._prover.on_time()
             terms = self._open(arrival)
@@ -206,7 +250,7 @@ class Search:
         left = [relation for relation in self._relations[node] if relation not in refuted]
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
-            new = [r for r in equalities(self._samples[node], self._values[node]) if r not in refuted]
+            new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
             first = [r for r in left if isinstance(r, Computed | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
             left = [*first, *new, *last]
@@ -216,16 +260,17 @@ class Search:
         """Keeps of the relations those that are decided, and hold, one by one."""
         node = arrival.target
         for relation, term in terms:
+            self._prover.on_time()
             if not isinstance(self._ask(arrival, not_(term), _ONE_S), Unsat):
                 self._relations[node].remove(relation)
                 self._changed[node] = None
 
     def _sample(self, arrival: Arrival, model: Model) -> Sample:
         """A solver's model as a sample of the arrival's states."""
-        cells = {v.cell for v in self._values[arrival.target] if v.cell != FRAME}
+        own = [v for v in self._values(arrival.target) if v.side == "e"]
         entry = Visit(
             None,
-            {name: self._number(entry_value(CELLS[name], 0, CELLS[name].size), model) for name in cells},
+            {v.cell: self._number(value_term(v, arrival.a, arrival.b), model) for v in own},
             {},
             0,
         )
@@ -236,8 +281,8 @@ class Search:
             model,
         )
 
-    def _visit(self, side: str, state: State, node: Node, model: Model) -> Visit:
-        values = [value for value in self._values[node] if value.side == side]
+    def _visit(self, side: Side, state: State, node: Node, model: Model) -> Visit:
+        values = [value for value in self._values(node) if value.side == side]
         cells = {v.cell: self._number(state.register(v.cell), model) for v in values if v.cell != FRAME}
         frame: dict[int, int] = {}
         for value in values:
@@ -249,6 +294,13 @@ class Search:
 
     def _number(self, term: Term, model: Model) -> int:
         return evaluate([term], model)[0]
+
+
+def _slots(side: Side, state: State) -> tuple[Value, ...]:
+    """What a state is known to hold in its frame."""
+    bottom = depth(state)
+    known = [(offset, value.width // 8) for offset, value in state.cells.items() if bottom <= offset < 0]
+    return slot_values(side, known)
 
 
 def _row(halves: Sequence[Value], numbers: Sequence[Array | None], index: int) -> Sample:

@@ -44,7 +44,7 @@ _COMPARE = {
 def value_term(value: Value, a: State, b: State) -> Term:
     """A value as a term of the variables that two states are made of."""
     if value.side == "e":
-        raw = entry_value(CELLS[value.cell], value.offset, value.size)
+        raw = _entry(value)
     else:
         state = a if value.side == "a" else b
         if value.cell == FRAME:
@@ -54,6 +54,12 @@ def value_term(value: Value, a: State, b: State) -> Term:
     if value.extended:
         return zext(raw, 64) if value.extended == "zext" else sext(raw, 64)
     return raw
+
+
+def _entry(value: Value) -> Term:
+    if value.is_object:
+        return extract(var(value.cell, 64), 8 * value.offset, 8 * value.size)
+    return entry_value(CELLS[value.cell], value.offset, value.size)
 
 
 def _frame(state: State, side: Side, offset: int, size: int) -> Term:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote, unquote
 
 from burnish.domains.smt.build import const, memory, var
 from burnish.domains.smt.rewrite import rebuild
 from burnish.domains.smt.terms import Op, Term, make, subterms
 from burnish.machine.registers import CELLS, FLAG_OFFSETS
+from burnish.verify.engine.addresses import OBJECT
 
 LARGEST = 80
 """Parts of a term that is worth keeping, each counted as often as it is written."""
@@ -19,7 +21,8 @@ _TOKEN = re.compile(r"\s*(?:(\()|(\))|([^\s()]+))")
 
 
 def is_of_entry(term: Term) -> bool:
-    """True for a small term of nothing but the registers, and the memory, that a function finds at entry."""
+    """True for a small term of nothing but the registers, and the memory, that a function finds at entry, and the
+    addresses of objects."""
     sizes: dict[Term, int] = {}
     for part in subterms(term):
         sizes[part] = 1 + sum(sizes[arg] for arg in part.args)
@@ -27,7 +30,7 @@ def is_of_entry(term: Term) -> bool:
             return False
         match part.op:
             case Op.VAR:
-                if _ENTRY.get(part.name) != part.width:
+                if _ENTRY.get(part.name) != part.width and not part.name.startswith(OBJECT):
                     return False
             case Op.MEMORY:
                 if part.name != _MEMORY:
@@ -47,7 +50,7 @@ def term_to_text(term: Term) -> str:
         case Op.CONST:
             return f"{term.value:#x}:{term.width}"
         case Op.VAR | Op.MEMORY:
-            return term.name
+            return quote(term.name, safe=OBJECT)
         case Op.EXTRACT:
             head = f"extract:{term.width}:{term.payload}"
         case _:
@@ -88,6 +91,8 @@ def _operand(part: str | Term) -> Term:
         return memory(_MEMORY)
     if part in _ENTRY:
         return var(part, _ENTRY[part])
+    if part.startswith(OBJECT):
+        return var(unquote(part), 64)
     number = re.fullmatch(r"0x([0-9a-f]+):(\d+)", part)
     if number is None or not 0 < int(number[2]) <= 1024:
         raise ValueError(f"{part!r} is no part of the entry state")

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
 
 from burnish.core.code import Function, Label
-from burnish.core.state import Finished, MachineState, Outcome
-from burnish.domains.concrete import Call, ConcreteDomain, Memory, run
+from burnish.core.pcode import OpCode, Operation
+from burnish.core.state import Finished
+from burnish.domains.concrete import ConcreteDomain, run
+from burnish.domains.integers import compute
 from burnish.domains.walker import Walker
 from burnish.machine.registers import CELLS, GPR_NAMES, VECTOR_COUNT
+from burnish.verify.engine.addresses import OBJECT
+from burnish.verify.engine.execute import RED_ZONE
+from burnish.verify.loops.called import Calls, StoppedError
+from burnish.verify.loops.surroundings import FilledMemory, Start, Surroundings, addresses_of, telling
 from burnish.verify.loops.values import Visit
+from burnish.verify.pair import Pair, Side
 
 _SAMPLED = (*GPR_NAMES, *(f"xmm{k}" for k in range(VECTOR_COUNT)), "df")
 _MASK = (1 << 64) - 1
 MAX_VISITS = 400
 """A run with more visits than this is cut off, and tells nothing."""
-_ENOUGH_VISITS, _FEWEST_RUNS = 320, 16
+_ENOUGH_VISITS, _FEWEST_RUNS, _FEWEST_PASSING, _FEWEST_AGAIN = 320, 16, 8, 3
+"""Visits in all, runs, and runs that pass each cut, and do so several times, after which no more is learnt."""
+_FEW_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +40,23 @@ class Trace:
     slots: frozenset[tuple[int, int]]
 
 
-class _Watched(Memory):
+class _Watched(FilledMemory):
     """Memory that notes what is touched of the frame, and how the rest differs from what it was."""
 
-    def __init__(self, state: MachineState) -> None:
-        super().__init__(state.memory)
-        self._top = state.gpr[GPR_NAMES.index("rsp")]
-        self._low = max(
-            (region.address for region in state.memory if region.address <= self._top <= region.end),
-            default=self._top,
-        )
+    def __init__(self, surroundings: Surroundings, side: Side, number: int) -> None:
+        super().__init__(surroundings, side, number)
         self.slots: set[tuple[int, int]] = set()
-        self.touched: set[int] = set()
+        self._frame: dict[int, int] = {}
         self._before: dict[int, int] = {}
         self._changed: dict[int, int] = {}
 
-    def _note(self, address: int, size: int) -> bool:
-        """True for an access to the frame: below the entry stack pointer, or the return address."""
-        offset = address - self._top
-        inside = self._low <= address < self._top + 8
-        if inside:
-            self.slots.add((offset, size))
-            self.touched.update(range(offset, offset + size))
-        return inside
-
     def load(self, address: int, size: int) -> int:
         value = super().load(address, size)
-        self._note(address, size)
+        self._note(address, value, size)
         return value
 
     def store(self, address: int, value: int, size: int) -> None:
-        outside = not self._note(address, size)
+        outside = not self._note(address, value, size)
         if outside:
             for k in range(size):
                 where = address + k & _MASK
@@ -73,82 +70,151 @@ class _Watched(Memory):
                 else:
                     self._changed[where] = byte
 
-    def frame(self) -> dict[int, int]:
-        """The bytes of the frame that were touched so far, by offset from the entry stack pointer."""
-        return {offset: super(_Watched, self).load(self._top + offset, 1) for offset in self.touched}
+    def _note(self, address: int, value: int, size: int) -> bool:
+        """True for an access to the frame: below the entry stack pointer, or the return address."""
+        offset = address - self.top
+        inside = self.in_frame(address) or 0 <= offset < 8
+        if inside:
+            self.slots.add((offset, size))
+            self._frame.update((offset + k, value >> 8 * k & 0xFF) for k in range(size))
+        return inside
+
+    def frame(self, pointer: int) -> dict[int, int]:
+        """The bytes of the frame that were touched so far, by offset from the entry stack pointer; none that are dead
+        where the stack pointer is ``pointer``."""
+        low = pointer - self.top - RED_ZONE
+        return {offset: byte for offset, byte in self._frame.items() if offset >= low}
 
     def outer(self) -> int:
         """A hash of how the rest of memory differs from what it was at entry; 0 where it does not."""
         return hash(frozenset(self._changed.items())) if self._changed else 0
 
 
-class _Overlong(Exception):  # noqa: N818 - it carries no fault, only ends the run
-    pass
+class _Learner(ConcreteDomain):
+    """The concrete domain where the image's addresses stand for what ``surroundings`` says."""
+
+    def __init__(self, side: Side, surroundings: Surroundings, memory: _Watched) -> None:
+        super().__init__(replace(surroundings.start.state, memory=()))
+        self.memory = memory
+        self._addresses, self._words = addresses_of(side, surroundings)
+
+    def apply(self, operation: Operation, arguments: Sequence[int]) -> int:
+        if operation.opcode is OpCode.ADDRESS:
+            return self._addresses.get(arguments[0], arguments[0])
+        return compute(operation, arguments)
+
+    def load(self, address: int, size: int) -> int:
+        if size == 8 and address in self._words:
+            return self._words[address]
+        return self.memory.load(self._addresses.get(address, address), size)
+
+    def store(self, address: int, value: int, size: int) -> None:
+        self.memory.store(self._addresses.get(address, address), value, size)
 
 
 def trace(
+    side: Side,
     function: Function,
     cuts: frozenset[Label],
-    state: MachineState,
+    surroundings: Surroundings,
+    number: int,
     *,
+    names: Iterable[str] = (),
     max_steps: int = 20_000,
-    call: Call | None = None,
-) -> Trace | Outcome | None:
-    """The run from ``state``; how it ended where that was not by a return; None where it passed too many cuts."""
-    memory = _Watched(state)
-    domain = ConcreteDomain(state)
-    domain.memory = memory
+    deadline: float = inf,
+) -> Trace | None:
+    """The run of one side, as ``function``; None where it does not end soon, or before ``deadline`` (on
+    ``time.monotonic``). ``number`` is 0 for the original, 1 for the rewrite; ``names`` are those of objects whose
+    addresses are noted."""
+    memory = _Watched(surroundings, side, number)
+    calls = Calls(side, surroundings, memory, number)
     visits: list[Visit] = []
     path: list[Label] = []
+    placed = {OBJECT + name: surroundings.address_of(name) for name in names}
 
-    def note(where: Label | None, cells: Callable[[str], int]) -> None:
-        values = {name: cells(name) for name in _SAMPLED}
-        visits.append(Visit(where, values, memory.frame(), memory.outer(), tuple(path)))
-        path.clear()
+    def note(where: Label | None, walker: Walker[int]) -> None:
         if len(visits) > MAX_VISITS:
-            raise _Overlong
+            raise StoppedError(overlong=True)
+        values = {name: walker.read_cell(CELLS[name], 0, CELLS[name].size) for name in _SAMPLED}
+        if not visits:
+            values |= placed
+        outer = hash((memory.outer(), calls.ledger))
+        visits.append(Visit(where, values, memory.frame(values["rsp"]), outer, tuple(path)))
+        path.clear()
+
+    last: list[Walker[int]] = []
 
     def on_block(label: Label, domain: ConcreteDomain, walker: Walker[int]) -> None:
         del domain
-
-        def cell(name: str) -> int:
-            return walker.read_cell(CELLS[name], 0, CELLS[name].size)
-
+        if time.monotonic() > deadline:
+            raise StoppedError(overlong=True)
         if not visits:
-            note(None, cell)
+            last.append(walker)
+            note(None, walker)
         if label in cuts:
-            note(label, cell)
+            note(label, walker)
         path.append(label)
 
+    domain = _Learner(side, surroundings, memory)
+    state = surroundings.start.state
     try:
-        outcome = run(function, state, max_steps, call=call, domain=domain, on_block=on_block)
-    except _Overlong:
+        outcome = run(function, state, max_steps, call=calls, domain=domain, on_block=on_block)
+        if not isinstance(outcome, Finished):
+            return None
+    except StoppedError as stopped:
+        if stopped.overlong:
+            return None
+    except (KeyError, ValueError):  # a jump to nowhere, or an operation without a meaning
         return None
-    if not isinstance(outcome, Finished):
-        return outcome
-    end = outcome.state
-    values = dict(zip(GPR_NAMES, end.gpr, strict=True)) | {f"xmm{k}": end.xmm[k] for k in range(VECTOR_COUNT)}
-    values["df"] = int(end.flags & 0x400 != 0)
-    note(None, values.__getitem__)
+    if len(visits) > MAX_VISITS:
+        return None
+    note(None, last[0])
     return Trace(tuple(visits), frozenset(memory.slots))
 
 
+def object_names(pair: Pair) -> tuple[str, ...]:
+    """The objects that either side refers to."""
+    tables = (table for side in (pair.original, pair.rewrite) for table in (side.places, side.slots))
+    return tuple(dict.fromkeys(place.data.name for table in tables for place in table.values()))
+
+
 def both_traces(
+    pair: Pair,
     functions: tuple[Function, Function],
     cuts: tuple[frozenset[Label], frozenset[Label]],
-    states: Sequence[MachineState],
+    starts: Iterable[Start],
+    objects: Mapping[str, int],
     deadline: float,
+    hopeless: float,
 ) -> list[tuple[Trace, Trace]]:
-    """Runs of two functions from the same states, of those from which both return; as many as are worth their time, and
-    none that begins after ``deadline`` (on ``time.monotonic``)."""
+    """Runs of both sides, as ``functions``, from the same starts, of those from which both end; as many as are worth
+    their time. None begins after ``deadline`` but where there are hardly any, and all end by ``hopeless`` (both on
+    ``time.monotonic``). ``objects`` is as for ``Surroundings``."""
     found: list[tuple[Trace, Trace]] = []
-    visits = 0
-    for state in states:
-        if time.monotonic() > deadline or (visits > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS):
+    visits: Counter[Label | None] = Counter()
+    names = object_names(pair)
+    numbers = telling([pair.original, pair.rewrite])
+    heads = [*cuts[0], *cuts[1]]
+    runs: Counter[Label | None] = Counter()
+    again: Counter[Label | None] = Counter()
+    for start in starts:
+        now = time.monotonic()
+        if now > hopeless or (now > deadline and len(found) >= _FEW_RUNS):
             break
-        original = trace(functions[0], cuts[0], state)
-        rewrite = trace(functions[1], cuts[1], state) if isinstance(original, Trace) else None
-        if isinstance(original, Trace) and isinstance(rewrite, Trace):
+        covered = all(runs[head] >= _FEWEST_PASSING and again[head] >= _FEWEST_AGAIN for head in heads)
+        if covered and visits.total() > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS:
+            break
+        surroundings = Surroundings(start, objects, numbers)
+        original = trace(
+            pair.original, functions[0], cuts[0], surroundings, 0, names=names, deadline=hopeless
+        )
+        if original is None:
+            continue
+        rewrite = trace(pair.rewrite, functions[1], cuts[1], surroundings, 1, names=names, deadline=hopeless)
+        if rewrite is not None:
             found.append((original, rewrite))
-            visits += len(original.visits) + len(rewrite.visits)
+            passed = [visit.where for side in (original, rewrite) for visit in side.visits]
+            visits.update(passed)
+            runs.update(set(passed))
+            again.update(where for where, times in Counter(passed).items() if times > 2)
     return found

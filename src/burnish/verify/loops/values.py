@@ -9,6 +9,7 @@ from typing import Literal
 
 from burnish.core.code import Label
 from burnish.machine.registers import CELLS
+from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.solve.query import Model
 
 Side = Literal["a", "b", "e"]
@@ -20,7 +21,8 @@ FRAME = "frame"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """``size`` bytes at ``offset`` of a register cell, or of the frame, as they are at a cut (or at entry).
+    """``size`` bytes at ``offset`` of a register cell, or of the frame, as they are at a cut (or at entry); or the
+    address of an object, with ``&`` and its name for ``cell``.
 
     ``extended`` is ``zext`` or ``sext`` for those bytes extended to 8, else empty. ``width`` is in bits.
     """
@@ -32,6 +34,10 @@ class Value:
     extended: Literal["", "zext", "sext"] = ""
 
     @property
+    def is_object(self) -> bool:
+        return self.cell.startswith(OBJECT)
+
+    @property
     def width(self) -> int:
         return 64 if self.extended else 8 * self.size
 
@@ -40,7 +46,7 @@ class Value:
             name = f"[entry{self.offset:+d}].{self.size}"
         else:
             name = self.cell if not self.offset else f"{self.cell}[{self.offset}]"
-            if self.size != CELLS[self.cell].size or self.offset:
+            if not self.is_object and (self.size != CELLS[self.cell].size or self.offset):
                 name += f".{self.size}"
         text = f"{self.side}:{name}"
         return f"{self.extended}({text})" if self.extended else text
@@ -51,6 +57,8 @@ _SHAPE = re.compile(r"(?:(zext|sext)\()?([abe]):(?:\[entry([+-]\d+)\]|(\w+?)(?:\
 
 def value_from_text(text: str) -> Value:
     """The value that ``str`` shows as ``text``; raises ``ValueError`` for anything else."""
+    if text.startswith(f"e:{OBJECT}"):
+        return Value("e", text.removeprefix("e:"))
     found = _SHAPE.fullmatch(text)
     if found is None or (found[4] is not None and found[4] not in CELLS):
         raise ValueError(f"{text!r} names no value of a function")
@@ -75,10 +83,10 @@ def _exists(value: Value) -> bool:
 class Visit:
     """What one side holds where it passes a cut. ``where`` is the cut's label; None at the entry and at the exit.
 
-    ``cells`` are registers by name as unsigned integers; ``frame`` the bytes of the frame, each by its offset from the
-    entry stack pointer, as far as the run touched them; ``outer`` stands for the content of all other memory: equal
-    where, and only where, that is equal (but for the chance of a hash). ``path`` are the blocks since the visit
-    before.
+    ``cells`` are registers by name as unsigned integers, at entry the addresses of objects, too; ``frame`` the bytes
+    of the frame, each by its offset from the entry stack pointer, as far as the run touched them; ``outer`` stands for
+    the content of all other memory: equal where, and only where, that is equal (but for the chance of a hash). ``path``
+    are the blocks since the visit before.
     """
 
     where: Label | None

@@ -1,0 +1,148 @@
+"""What is learnt of loops by running both sides: which visits go together, and which values may be related."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from burnish.core.code import Function, Label, TailCall
+from burnish.core.pcode import OpCode, Operation, Space
+from burnish.machine.registers import CELLS, INTEGER_ARGUMENTS, INTEGER_RETURNS
+from burnish.recompile.bits import CLOBBERED, cell_mask, cells_mask, varnode_mask
+from burnish.recompile.calls import UNKNOWN, CallSummary
+from burnish.recompile.liveness import Summarise, carried_temporaries, liveness, without_dead
+from burnish.verify.loops.align import Aligner, Alignment, Node
+from burnish.verify.loops.candidates import (
+    PRESERVED,
+    cell_values,
+    entry_values,
+    object_values,
+    slot_values,
+    untouched,
+)
+from burnish.verify.loops.heads import loops_of
+from burnish.verify.loops.relations import Computed
+from burnish.verify.loops.surroundings import Start
+from burnish.verify.loops.traces import Trace, both_traces, object_names
+from burnish.verify.loops.values import Side as SideName
+from burnish.verify.loops.values import Value
+from burnish.verify.pair import Pair, Side
+
+_RUNS_SHARES = 0.12, 0.35
+"""Of the time, what runs may take; and where there are hardly any."""
+_FEWEST_RUNS = 3
+_MOST_OBJECTS = 16
+"""Objects whose addresses relations may speak of."""
+_SOME_ARGUMENTS = CallSummary(cells_mask((*INTEGER_ARGUMENTS, "rax")), CLOBBERED)
+"""A callee of which nothing is known: few take numbers in vector registers."""
+
+
+def alignments(
+    pair: Pair,
+    cuts: tuple[frozenset[Label], frozenset[Label]],
+    starts: Sequence[Start],
+    objects: Mapping[str, int],
+    deadline: float,
+) -> Iterator[tuple[Alignment, Callable[[Node], tuple[Value, ...]]]]:
+    """Alignments, likeliest first, each with the values that its relations may speak of at a pair of cuts."""
+    now = time.monotonic()
+    light = _light(pair.original), _light(pair.rewrite)
+    runs = both_traces(
+        pair, light, cuts, starts, objects, *(now + s * (deadline - now) for s in _RUNS_SHARES)
+    )
+    if len(runs) < _FEWEST_RUNS:
+        return
+    sides = pair.original, pair.rewrite
+    at_a = _values("a", sides[0], [a for a, _ in runs])
+    at_b = _values("b", sides[1], [b for _, b in runs])
+    functions = sides[0].function, sides[1].function
+    written = _written(functions[0]) | _written(functions[1])
+    live = [_live(side)[side.function.blocks[0].label] for side in sides]
+    entry = (
+        *object_values(object_names(pair)[:_MOST_OBJECTS]),
+        *entry_values((live[0] | live[1]) & ~cells_mask(PRESERVED), written),
+    )
+    aligner = Aligner(runs, loops_of(functions[0]), loops_of(functions[1]), at_a, at_b, entry)
+    starts_at = [function.blocks[0].label for function in functions]
+    for alignment in aligner.alignments():
+        yield alignment, lambda node: entry + at_a[node.a or starts_at[0]] + at_b[node.b or starts_at[1]]
+
+
+def unchanged(pair: Pair) -> tuple[Computed, ...]:
+    """That what no code of a side changes is as at entry."""
+    return untouched("a", _written(pair.original.function)) + untouched("b", _written(pair.rewrite.function))
+
+
+def _light(side: Side) -> Function:
+    """The function without what nobody reads: most flags."""
+    function, summary = side.function, _summarise(side)
+    live = liveness(function, summary).live_out
+    carried = carried_temporaries(function)
+    blocks = (
+        replace(b, operations=without_dead(b, live[b.label], summary, carried), marks=())
+        for b in function.blocks
+    )
+    return replace(function, blocks=tuple(blocks))
+
+
+def _live(side: Side) -> dict[Label, int]:
+    """Register bytes that are read later, by block."""
+    return liveness(side.function, _summarise(side)).live_in
+
+
+def _summarise(side: Side) -> Summarise:
+    """What calls read and change, as far as it is known of the callees."""
+
+    def summary(call: Operation | TailCall) -> CallSummary:
+        target = call.target if isinstance(call, TailCall) else call.inputs[0]
+        callee = side.callees.get(target.offset) if target.space is Space.RAM else None
+        if callee is None or callee.arguments is None:
+            return _SOME_ARGUMENTS
+        mask = cells_mask(name for name, _ in callee.arguments)
+        return CallSummary(mask, CLOBBERED)
+
+    return summary
+
+
+def _written(function: Function) -> int:
+    """Register bytes that some operation changes, or may change in a call; the stack pointer always."""
+    mask = cells_mask(("rsp",))
+    for block in function.blocks:
+        for operation in block.operations:
+            if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
+                mask |= UNKNOWN.clobbers
+            elif operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
+                mask |= cells_mask(("rdi", "rsi", "rcx"))
+            elif operation.output is not None:
+                mask |= varnode_mask(operation.output)
+    return mask
+
+
+def _set(function: Function) -> int:
+    """Register bytes that some operation sets, or a call returns something in."""
+    mask = cells_mask(("rsp",))
+    for block in function.blocks:
+        for operation in block.operations:
+            if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
+                mask |= cells_mask(INTEGER_RETURNS)
+            elif operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
+                mask |= cells_mask(("rdi", "rsi", "rcx"))
+            elif operation.output is not None:
+                mask |= varnode_mask(operation.output)
+    return mask
+
+
+def _values(name: SideName, side: Side, runs: Sequence[Trace]) -> dict[Label, tuple[Value, ...]]:
+    """For the entry and each loop head: what relations may speak of there."""
+    slots: set[tuple[int, int]] = set()
+    for run in runs:
+        slots |= run.slots
+    function = side.function
+    live, written = _live(side), _set(function)
+    whole = [cell.name for cell in CELLS.values() if written & cell_mask(cell.name)]
+    labels = (function.blocks[0].label, *(loop.head for loop in loops_of(function)))
+    return {
+        label: slot_values(name, slots) + cell_values(name, live[label] & cells_mask(whole))
+        for label in labels
+    }
