@@ -61,6 +61,8 @@ class Search:
         self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
         self._relations: dict[Node, list[Relation]] = {}
         self._changed: dict[Node, None] = {}
+        self._stale: set[Node] = set()
+        """Nodes of which more relations are guessed now than the states of this round were made with."""
         self._proposed: set[tuple[Node, Relation]] = set()
         for node in alignment.nodes:
             if node != START:
@@ -99,6 +101,7 @@ class Search:
 
     def _round(self, node: Node) -> None:
         prover = self._prover
+        self._stale.clear()
         if node == START:
             prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), prover.assumed)
         else:
@@ -117,6 +120,8 @@ class Search:
             while True:
                 self._prover.on_time()
                 self._guess(arrival, near)
+                if self._is_stale(arrival):
+                    return
                 terms = [(r, term) for r, term in self._open(arrival) if isinstance(r, Order) is ordered]
                 if not terms:
                     break
@@ -129,6 +134,11 @@ class Search:
                     case Undecided():
                         self._single(arrival, terms)
                         break
+
+    def _is_stale(self, arrival: Arrival) -> bool:
+        """True where the round began without relations that were guessed since, so that it cannot show that they are
+        kept: the next round will."""
+        return arrival.here.source == arrival.target and arrival.target in self._stale
 
     def _begin(self, arrival: Arrival) -> None:
         """Makes up samples of a node that no run has passed."""
@@ -219,7 +229,7 @@ class Search:
         for seed in range(_MOST_GUESSES):
             self._prover.on_time()
             terms = self._open(arrival)
-            if not terms:
+            if not terms or self._is_stale(arrival):
                 return
             guesses = Guesses(conditions, [*shown, *(term for _, term in terms)], near, seed)
             if not guesses.count:
@@ -253,6 +263,8 @@ class Search:
             new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
             first = [r for r in left if isinstance(r, Computed | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
+            if not set(new) <= set(self._relations[node]):
+                self._stale.add(node)
             left = [*first, *new, *last]
         self._relations[node] = left
 
