@@ -215,9 +215,11 @@ def after_call(
     results: dict[str, Term],
     memory: Term,
     kept: frozenset[str] = frozenset(),
+    perhaps: frozenset[str] = frozenset(),
 ) -> State:
     """The state when a call has returned. ``results`` has the low part of each result register, the same for both
-    sides, ``memory`` what the callee left; what else it may change is unknown, but for the registers ``kept``."""
+    sides, ``memory`` what the callee left; what else it may change is unknown, but for the registers ``kept``.
+    Those that ``perhaps`` are kept as well are no garbage, for another callee may be given them."""
     after = state.copy()
     after.temporaries = {}
     after.memory = memory
@@ -229,8 +231,9 @@ def after_call(
         known = results.get(name)
         if known is None and name in kept:
             continue
+        what = "left by a call" if name in perhaps else "garbage"
         if known is None:
-            after.set_register(name, names.fresh("garbage", 8 * cell.size))
+            after.set_register(name, names.fresh(what, 8 * cell.size))
             continue
         pieces = [(0, known.width // 8, known)]
         if known.width < 8 * cell.size:
