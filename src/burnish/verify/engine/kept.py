@@ -33,7 +33,7 @@ class Kept:
     def over(self, entry: int | None) -> frozenset[str]:
         """The caller-saved registers that a call of the function at an image address leaves alone. None of them for
         an address that is not known, or one through which another file's function may be called."""
-        if entry is None or entry in self.side.image.plt:
+        if entry is None or self.side.is_replaceable(entry):
             return frozenset()
         changed = self._changes.by(entry)
         if changed is None:
@@ -43,7 +43,7 @@ class Kept:
     def perhaps(self, entry: int | None) -> frozenset[str]:
         """The caller-saved registers that may hold after a call what they held before, for all that is known: a
         compiler that saw the callee may have its caller pass them on. None of them for a function of another file."""
-        if entry is None or entry in self.side.image.plt:
+        if entry is None or self.side.is_replaceable(entry):
             return frozenset()
         changed = self._changes.by(entry)
         if changed is None:
@@ -67,6 +67,8 @@ class Kept:
     def _body(self, image: Image, bounds: FunctionBounds) -> Function | Refused:
         """The code of a callee, refused where any of it has a meaning that its operations do not show."""
         del image
+        if self.side.is_replaceable(bounds.address):
+            return Refused(Reason.NO_MEANING, bounds.address)
         own = self.side.function
         found = own if own.address == bounds.address else self.side.bodies.get(bounds.address)
         if found is None:
