@@ -73,6 +73,8 @@ class FunctionBounds:
     aliases: tuple[str, ...] = ()
     is_part: bool = False
     """True for a piece of another function that lies apart (``name.cold``): entered by jumps only, never called."""
+    weak: bool = False
+    """True where one of its names is weak: before an object is linked, another function may take its place."""
 
     @property
     def end(self) -> int:

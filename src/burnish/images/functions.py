@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from burnish.core.image import Access, FunctionBounds, Image
 from burnish.images.eh_frame import FrameRange, frame_ranges, section_from_header
-from burnish.images.symbols import FunctionSymbol
+from burnish.images.symbols import Binding, FunctionSymbol
 
 _COLD = re.compile(r"\.cold(\.\d+)?$")
 """gcc's and clang's names for the parts that they move out of line."""
@@ -110,6 +110,7 @@ def _from_symbols(address: int, group: list[FunctionSymbol], frame: FrameRange |
         size,
         "symbol",
         exported=any(s.exported for s in group),
+        weak=any(s.binding is Binding.WEAK for s in group),
         has_handler=frame is not None and frame.has_handler,
         aliases=tuple(names[1:]),
         is_part=_COLD.search(names[0]) is not None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from burnish.core.code import Function
-from burnish.core.image import Image
+from burnish.core.image import Image, ImageKind
 from burnish.core.specification import Specification
 
 
@@ -102,6 +102,12 @@ class Side:
         default_factory=dict[int, "tuple[Local, ...]"], repr=False
     )
     """Those of the functions in ``bodies``."""
+
+    def is_replaceable(self, address: int) -> bool:
+        """True where another file's function may be what is called at an image address."""
+        bounds = self.image.bounds_at(address)
+        weak = self.image.kind is ImageKind.OBJECT and bounds is not None and bounds.weak
+        return weak or address in self.image.plt
 
     @property
     def constants(self) -> dict[str, bytes]:

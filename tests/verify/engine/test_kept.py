@@ -79,3 +79,10 @@ def test_what_gcc_makes_of_it_is_proved(tmp_path: Path) -> None:
     wrong.write_text(SOURCE.replace("q[2]", "q[3]"))
     done = burnish.verify(path, wrong, function="f", cflags=["-O1"], rewrite_cflags=["-O2"], cache=False)
     assert not isinstance(done.verdict, Proved)
+
+
+def test_what_may_be_replaced_when_it_is_linked_leaves_nothing_alone() -> None:
+    """gcc keeps nothing over the call of a weak function: another file's may be called."""
+    weak = "\n.globl f\n.weak g" + LEAVES_IT
+    done = verified(BY_THE_ABI + weak, KEEPING + weak)
+    assert not isinstance(done.verdict, Proved), done.functions

@@ -13,7 +13,7 @@ from functools import lru_cache
 from burnish.domains.smt.build import add, const, extract, select, store
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.machine.registers import CELLS
-from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, OBJECT, linear
+from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, OBJECT, linear, signed
 from burnish.verify.engine.cells import join_bytes
 
 _GIVEN = frozenset(name for name in CELLS if name != "rsp") | {"memory", "fs_base", "gs_base"}
@@ -35,8 +35,10 @@ def _name(leaf: Term) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def is_local(address: Term) -> bool:
-    """True for an address in the frame."""
-    return linear(address)[0].get(ENTRY_RSP) == 1
+    """True for an address in the frame: what lies above the return address is the caller's, to which anything given
+    may point."""
+    coefficients, constant = linear(address)
+    return coefficients.get(ENTRY_RSP) == 1 and signed(constant) < 0
 
 
 def read(memory: Term, address: Term, size: int) -> Term:

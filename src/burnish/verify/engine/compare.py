@@ -22,6 +22,9 @@ _STACK_ARGUMENTS = 48
 """Bytes of stack arguments that are looked at where their extent is not known."""
 
 
+_DEAD = "an address of a local that is no more is passed to a function"
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """``where`` the two may differ (a phrase), and the condition under which they do."""
@@ -102,18 +105,38 @@ def at_call(
                 "a jump to another function with a stack pointer that is not the one at entry"
             )
     _escape(before.memory, after.memory, view.shared)
+    lost = _lost(bottoms, view.shared)
+    if lost and (_gives((before.memory,), view, ()) or _gives((after.memory,), view, ())):
+        raise UnmodelledError(_DEAD)
     found: list[Difference] = []
     if call.target is not None or other.target is not None:
         assert call.target is not None and other.target is not None
         found += _passed("the called address", call.target, other.target, view)
     for register, size in _arguments(callee, before):
         values = before.register(register, size), after.register(register, size)
+        if lost and _gives(values, view, lost):
+            raise UnmodelledError(_DEAD)
         found += _passed(f"{register} at the call of {callee.name}", *values, view)
     for k in range(0, callee.stack_bytes or 0, 8):
         found += _stack_argument(callee, (before, bottoms[0]), (after, bottoms[1]), k, view)
     if not callee.pure and specification.memory:
         found += _memory(before, after)
     return found
+
+
+def _lost(bottoms: list[int], shared: Shared) -> Shared:
+    """The locals that lie below the stack pointer at a call, in either frame: a callee's own frame may
+    take their place."""
+    return tuple(one for one in shared if one.original < bottoms[0] or one.rewrite < bottoms[1])
+
+
+def _gives(values: tuple[Term, ...], view: View, lost: Shared) -> bool:
+    """True where an address of what is ``lost`` is among values that are given to a callee; with nothing lost, where
+    one of any local is left in memory."""
+    seen = [view.outward(value) for value in values]
+    if not lost:
+        return bool(leaving(seen, view.shared, ended=True))
+    return bool(leaving(seen, tuple(one for one in view.shared if one not in lost)))
 
 
 def _passed(where: str, first: Term, second: Term, view: View) -> list[Difference]:
@@ -192,9 +215,11 @@ def after_call(
     results: dict[str, Term],
     memory: Term,
     kept: frozenset[str] = frozenset(),
+    perhaps: frozenset[str] = frozenset(),
 ) -> State:
     """The state when a call has returned. ``results`` has the low part of each result register, the same for both
-    sides, ``memory`` what the callee left; what else it may change is unknown, but for the registers ``kept``."""
+    sides, ``memory`` what the callee left; what else it may change is unknown, but for the registers ``kept``.
+    Those that ``perhaps`` are kept as well are no garbage, for another callee may be given them."""
     after = state.copy()
     after.temporaries = {}
     after.memory = memory
@@ -206,8 +231,9 @@ def after_call(
         known = results.get(name)
         if known is None and name in kept:
             continue
+        what = "left by a call" if name in perhaps else "garbage"
         if known is None:
-            after.set_register(name, names.fresh("garbage", 8 * cell.size))
+            after.set_register(name, names.fresh(what, 8 * cell.size))
             continue
         pieces = [(0, known.width // 8, known)]
         if known.width < 8 * cell.size:

@@ -141,6 +141,10 @@ def _equation(one: Term, other: Term, shared: Shared) -> Iterator[_Use]:
     constant = first - second if factor == 1 else second - first
     if factor not in (0, 1, _MINUS_ONE) or (factor and at(shared, signed(constant & _MINUS_ONE)) is None):
         yield ENTRY_RSP, False
+    # With an index beside it the equation may ask how far something lies from the local.
+    others = [times for times in factors.values() if times]
+    if factor and others not in ([], [-factor & _MINUS_ONE]):
+        yield ENTRY_RSP, False
     for term, times in factors.items():
         if times:
             yield term, False

@@ -172,8 +172,11 @@ def sharing(
         ) and all(
             one.rewrite + one.size <= was.rewrite or was.rewrite + was.size <= one.rewrite for was in found
         )
+        # Elsewhere one local plus a number would be another in one frame only, whoever adds: to an address that was
+        # loaded, or that a callee returned, as well.
+        together = all(was.rewrite - was.original == other - local.offset for was in found)
         aligned = (other - 8) % min(local.alignment, 16) == 0 and local.alignment <= 16
-        if not apart or not aligned or max(one.original, one.rewrite) + one.size > 0:
+        if not apart or not together or not aligned or max(one.original, one.rewrite) + one.size > 0:
             return _OTHERWISE
         found = (*found, one)
     return _OTHERWISE if found == shared else found

@@ -289,6 +289,7 @@ class Prover(Asking):
                 results,
                 state.memory if keeps else after,
                 self._kept[side].over(each.entry),
+                self._kept[side].perhaps(each.entry),
             )
             for side, (each, state) in enumerate((first, second))
         ]

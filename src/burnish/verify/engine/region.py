@@ -177,7 +177,7 @@ class Executor:
         if to.space is not Space.RAM or len(callers) >= _DEEPEST:
             return None
         callee = self.side.callees.get(to.offset)
-        if callee is None or callee.name not in self.inline:
+        if callee is None or callee.name not in self.inline or self.side.is_replaceable(to.offset):
             return None
         body = self.side.bodies.get(to.offset)
         return None if body is None else body.blocks[0].label

@@ -13,6 +13,7 @@ from burnish.core.pcode import OpCode, Space
 from burnish.core.verdict import Unknown
 from burnish.images.no_return import import_never_returns
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
+from burnish.verify.subject.frame_extents import widened
 from burnish.verify.subject.inputs import Input
 from burnish.verify.subject.naming import UNBOUNDED, Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
@@ -145,14 +146,14 @@ def _side(naming: Naming) -> Side:
         _callees(naming),
         {address: naming.place(target) for address, target in references.slots.items()},
         home.bodies,
-        _locals(home, home.function.address),
-        {address: _locals(home, address) for address in home.bodies},
+        _locals(home, home.function),
+        {address: _locals(home, body) for address, body in home.bodies.items()},
     )
 
 
-def _locals(home: Home, address: int) -> tuple[Local, ...]:
-    bounds = home.source.image.bounds_at(address)
-    return () if bounds is None else home.source.types.locals(bounds)
+def _locals(home: Home, function: Function) -> tuple[Local, ...]:
+    bounds = home.source.image.bounds_at(function.address)
+    return () if bounds is None else widened(home.source.types.locals(bounds), function)
 
 
 def _callees(naming: Naming) -> dict[int, Callee]:
