@@ -241,7 +241,7 @@ class Executor:
             where = target(top)
             if isinstance(where, Frame) and isinstance(where.offset, int):
                 self.entered[entry.address, where.offset] = None
-            walker.domain.store(top, _return_to(resume), 8)
+            walker.domain.store(top, self._return_to(resume), 8)
             return Point(entry, 0, (*resume.callers, resume))
         return AtCall(self._known(node.offset), None, resume, address, node.offset)
 
@@ -299,9 +299,16 @@ class Executor:
             return AtCall(self._known(to.offset), None, resume, address, to.offset)
         return self._called(called, resume, address)
 
+    def _return_to(self, point: Point) -> Term:
+        """The return address of a call in line: nothing is known of it, and each side has its own."""
+        return var(
+            f"{self.names.prefix}: return to {point.label}+{point.operation} at depth {len(point.callers)}",
+            64,
+        )
+
     def _pop(self, walker: Walker[Term], state: State, caller: Point) -> None:
         """Return from a callee in line: the return address must be the one that was pushed."""
-        if state.frame_value(depth(state), 8) is not _return_to(caller):
+        if state.frame_value(depth(state), 8) is not self._return_to(caller):
             raise UnmodelledError("a return to another address than the caller's")
         walker.write(gpr("rsp"), add(walker.read(gpr("rsp")), const(8, 64)))
 
@@ -340,11 +347,6 @@ def _decisions(region: Region) -> Iterator[Term]:
     for access in region.log.accesses:
         yield access.condition
         yield access.address
-
-
-def _return_to(point: Point) -> Term:
-    """The return address of a call in line."""
-    return var(f"return to {point.label}+{point.operation} at depth {len(point.callers)}", 64)
 
 
 def _is_cut(point: Point, cuts: frozenset[Label]) -> bool:
