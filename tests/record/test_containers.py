@@ -273,6 +273,25 @@ def test_no_bit_that_flips_goes_unnoticed(here: Path, name: str) -> None:
     assert told > 50
 
 
+@pytest.mark.parametrize("name", ["r", "r.zip"])
+def test_no_bit_of_a_footer_that_flips_goes_unnoticed(here: Path, name: str) -> None:
+    """The end of a Parquet file has no checksum of its own, and pyarrow may crash where it is damaged."""
+    data = Path("r", "threads.parquet").read_bytes()
+    size = int.from_bytes(data[-8:-4], "little")
+    for at in range(len(data) - 8 - size, len(data), 7):
+        other = data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
+        Path("r", "threads.parquet").write_bytes(other)
+        if name == "r.zip":
+            zipped(Path("r"), Path("r.zip"))
+        with pytest.raises(RecordingError, match=r"threads\.parquet is damaged"):
+            open_recording(Path(name)).to_arrow("threads")
+
+
+def test_a_recording_without_checksums_of_its_ends_is_read(here: Path) -> None:
+    (here / "r" / "footers.json").unlink()
+    assert len(open_recording(Path("r")).to_arrow("threads")) == 5
+
+
 def test_outputs_that_cannot_be_written_are_told(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("mine")
     Path("taken").mkdir()

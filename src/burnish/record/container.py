@@ -41,7 +41,7 @@ class Files(Protocol):
     def size(self, name: str) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class FolderFiles:
     """The files of a folder."""
 
@@ -72,7 +72,7 @@ class FolderFiles:
         return (self.path / name).stat().st_size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ZipFiles:
     """The members of a zip file under ``root``, the folder in it that has the manifest (empty, or ending in ``/``)."""
 

@@ -27,6 +27,7 @@ from burnish.record.areas import Chunk
 from burnish.record.container import MANIFEST, ZIP, open_files, pack
 from burnish.record.display import Overview, overview
 from burnish.record.entries import ENTRY_SCHEMAS, Entry, read_entries
+from burnish.record.footers import FOOTERS, footers_text
 from burnish.record.manifest import manifest_text, read_manifest
 from burnish.record.observed import (
     MEMORY,
@@ -205,6 +206,7 @@ class RecordingFolder:
         """Write the manifest and put the recording where it belongs: as one file where that ends in ``.zip``."""
         made = self.path
         try:
+            (made / FOOTERS).write_text(footers_text(made))
             (made / MANIFEST).write_text(manifest_text(manifest))
             if self.final.suffix == ZIP:
                 made = self.path / self.final.name

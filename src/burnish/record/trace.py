@@ -19,6 +19,7 @@ import numpy.typing as npt
 from burnish._native import decode_addresses
 from burnish.core.errors import RecordingError
 from burnish.record.container import Files
+from burnish.record.footers import check_footer
 from burnish.record.observed import GAP
 
 pa: Any = import_module("pyarrow")
@@ -230,11 +231,30 @@ def _opened(path: Path, files: Files, name: str) -> Any:
     """A Parquet file, which closes what it reads from."""
     source = files.open(name)
     try:
+        check_footer(path, files, name, source)
         # The checksums of pages: a zip file's own would need all of a member to be read.
-        return pq.ParquetFile(source, page_checksum_verification=True)
+        found = pq.ParquetFile(source, page_checksum_verification=True)
+        if not _counts_agree(found.metadata):
+            raise pa.ArrowInvalid("its numbers of rows do not agree")
+        return found
+    except RecordingError:
+        source.close()
+        raise
     except _DAMAGE as error:
         source.close()
         raise _damaged(path, name, error) from error
+
+
+def _counts_agree(metadata: Any) -> bool:
+    """Whether all that the footer, which has no checksum, says of numbers of rows is the same."""
+    rows = 0
+    flat = [k for k in range(metadata.num_columns) if metadata.schema.column(k).max_repetition_level == 0]
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        rows += group.num_rows
+        if any(group.column(k).num_values != group.num_rows for k in flat):
+            return False
+    return rows == metadata.num_rows
 
 
 def _damaged(path: Path, name: str, error: Exception) -> RecordingError:

@@ -7,7 +7,7 @@ one that is there already, for another thread may change it in between.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from burnish.domains.smt.build import (
     FALSE,
@@ -45,14 +45,17 @@ def uncovered(
     *,
     writes: bool,
     pages: bool = True,
+    on_time: Callable[[], None] = lambda: None,
 ) -> list[Term]:
     """Conditions under each of which an access of the rewrite is not covered by one of the original; those that can
     be seen to be FALSE are left out. ``extents`` has the sizes of objects; without ``writes`` a write counts as a
     read. Without ``pages`` only accesses that are seen to contain the other's bytes count, where there are any: then
-    the conditions are about paths alone, and more may be left open than is."""
+    the conditions are about paths alone, and more may be left open than is. ``on_time`` raises an error of its own when
+    the time is up."""
     index = _Index(original)
     found: list[Term] = []
     for access in dict.fromkeys(rewrite):
+        on_time()
         strict = access.write and writes
         if access.constant and not index.repeats(access):
             found.append(and_(access.condition, not_(_within(access, extents))))

@@ -181,16 +181,26 @@ class Prover(Asking):
         """Both are at points that belong together: every access of the rewrite must be covered by now."""
         if self._open(here):
             writes = self.specification.memory
-            open_ = uncovered(here.accesses, here.pending, extents(self.pair), writes=writes)
+            open_ = self._uncovered(here, writes)
             self.require(here, or_(*open_), "the rewrite may access memory where the original does not")
         return replace(here, accesses=(), pending=())
+
+    def _uncovered(self, here: Joint, writes: bool, *, pages: bool = True) -> list[Term]:
+        return uncovered(
+            here.accesses,
+            here.pending,
+            extents(self.pair),
+            writes=writes,
+            pages=pages,
+            on_time=self.on_time,
+        )
 
     def _open(self, here: Joint) -> bool:
         """True where the paths alone do not show that every access is covered. Most do, at once."""
         key = here.conditions, here.accesses, here.pending
         if self._looked is None or self._looked[0] != key:
             writes = self.specification.memory
-            open_ = uncovered(here.accesses, here.pending, extents(self.pair), writes=writes, pages=False)
+            open_ = self._uncovered(here, writes, pages=False)
             left = bool(open_) and not isinstance(self.soon((*here.conditions, or_(*open_))), Unsat)
             self._looked = key, left
         return self._looked[1]
