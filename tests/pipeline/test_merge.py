@@ -289,6 +289,7 @@ def test_more_blocks_than_two_bytes_number(runs: tuple[Path, Path], tmp_path: Pa
     for number in range(len(rows), 1 << 16):
         rows.append({**rows[0], "block": number, "address": 0x100000 + 4 * number, "entered": 0})
     pq.write_table(pa.Table.from_pylist(rows, blocks.schema), tmp_path / "many" / "blocks.parquet")
+    (tmp_path / "many" / "footers.json").unlink()  # it has the checksum of the table as it was
     options = open_recording(runs[1])
     only_blocks = burnish.merge([tmp_path / "many", options], tmp_path / "c")
     wide = burnish.merge([options, tmp_path / "many"], tmp_path / "d")
