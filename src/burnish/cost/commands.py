@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from burnish.core.errors import TargetError
 from burnish.core.measure import Comparison, Samples
 from burnish.cost.bootstrap import MIN_PAIRS, compare
 from burnish.runtime.command import Command, CommandResult, Stream, run_command
+from burnish.runtime.scratch import scratch_folder
 
 _EARLY_CONFIDENCE = 0.999
 """To look after each pair and stop at the first 95 % interval that excludes 1 would find a difference between
@@ -78,7 +78,7 @@ def compare_commands(
     with ExitStack() as stack:
         output = stdout
         if output is None:
-            output = Path(stack.enter_context(TemporaryDirectory(prefix="burnish-"))) / "stdout"
+            output = stack.enter_context(scratch_folder()) / "stdout"
         for _ in range(warmup):
             _run(baseline, output, timeout_s)
             _run(candidate, output, timeout_s)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 from burnish.core.errors import HostError
+from burnish.runtime.scratch import scratch_folder
 
 _REPORT = "report.json"
 _LONGEST_NAME = 120
@@ -45,19 +45,17 @@ def check_folder(folder: Path) -> None:
 @contextmanager
 def working_folder() -> Generator[Path]:
     """A temporary folder whose files can be run; it is gone afterwards. Raises ``HostError`` where there is none."""
-    try:
-        parent = Path(tempfile.gettempdir())
-        if os.statvfs(parent).f_flag & os.ST_NOEXEC:
-            raise HostError(
-                f"Programs in {parent} cannot be run (noexec); set TMPDIR to a folder where they can."
-            )
-        folder = Path(tempfile.mkdtemp(prefix="burnish-"))
-    except OSError as error:
-        raise HostError(f"There is no temporary folder to work in: {error.strerror}.") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            parent = Path(tempfile.gettempdir())
+            if os.statvfs(parent).f_flag & os.ST_NOEXEC:
+                raise HostError(
+                    f"Programs in {parent} cannot be run (noexec); set TMPDIR to a folder where they can."
+                )
+            folder = stack.enter_context(scratch_folder())
+        except OSError as error:
+            raise HostError(f"There is no temporary folder to work in: {error.strerror}.") from error
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def report_folder(output: Path) -> Path:

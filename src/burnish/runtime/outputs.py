@@ -19,10 +19,10 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from burnish.runtime.command import Command, CommandResult, run_command
+from burnish.runtime.scratch import scratch_folder
 
 MAX_FILES = 50_000
 """How many files are watched at most."""
@@ -69,8 +69,8 @@ def capture_outputs(command: Command, *, timeout_s: float | None = None) -> Outp
     """
     roots = _roots(command)
     before, cut = _scan(roots)
-    with TemporaryDirectory(prefix="burnish-") as name:
-        out, err = Path(name) / "stdout", Path(name) / "stderr"
+    with scratch_folder() as folder:
+        out, err = folder / "stdout", folder / "stderr"
         result = run_command(command, stdout=out, stderr=err, timeout_s=timeout_s)
         stdout, stderr = _digest(out), _digest(err)
         with err.open("rb") as file:
