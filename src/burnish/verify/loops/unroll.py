@@ -17,11 +17,15 @@ from burnish.verify.loops.invariants import cuts_of
 from burnish.verify.loops.product import LoopJoint, RoundProver, passed_after
 from burnish.verify.pair import Pair
 
+_ROUNDS_FOR_ONE = 20
+"""Rounds of the rewrite for one of the original, at most: of a plain loop for one that was unrolled or made of
+vectors."""
+
 
 @dataclass(slots=True)
 class UnrollingProver(RoundProver):
-    """Each side goes on until it returns or calls, first the original; ``cut_short`` is True once some input may go
-    round a loop more than ``bound`` times."""
+    """Each side goes on until it returns or calls, first the original; ``cut_short`` is True once some input may take
+    that more than ``bound`` times round a loop. The rewrite must then come to an end, too."""
 
     bound: int = 8
     cut_short: bool = field(default=False, init=False)
@@ -43,9 +47,12 @@ class UnrollingProver(RoundProver):
         at = wheres[mover]
         assert isinstance(at, AtCut)
         # A head is passed once more than its loop goes round.
-        if passed[mover].count(at.label) > self.bound + 1:
+        rounds = passed[mover].count(at.label) - 1
+        if mover == 0 and rounds > self.bound:
             self.cut_short = True
             return []
+        if mover == 1 and rounds > _ROUNDS_FOR_ONE * (self.bound + 1):
+            raise NotProvedError("the rewrite still loops where the original does not")
         wheres[mover] = Point(at.label)
         return [replace(here, original=first.state, rewrite=second.state, at=(wheres[0], wheres[1]))]
 
@@ -53,7 +60,7 @@ class UnrollingProver(RoundProver):
 def prove_unrolled(
     pair: Pair, solver: Solves, deadline: float, bound: int, assumed: Sequence[Term] = ()
 ) -> Proof:
-    """``Proved`` where no input goes round a loop of either side more than ``bound`` times, ``Bounded`` where all is
+    """``Proved`` where no input takes the original round a loop more than ``bound`` times, ``Bounded`` where all is
     equal on those that do not, else ``Unknown`` with the reason. ``deadline`` is on ``time.monotonic``."""
     queries = 0
     try:
