@@ -287,6 +287,13 @@ def test_no_bit_of_a_footer_that_flips_goes_unnoticed(here: Path, name: str) -> 
             open_recording(Path(name)).to_arrow("threads")
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"threads.parquet": "x"}', '{"threads.parquet": 1}'])
+def test_damaged_checksums_are_told(here: Path, text: str) -> None:
+    (here / "r" / "footers.json").write_text(text)
+    with pytest.raises(RecordingError, match="is damaged: [^\n]*$"):
+        open_recording(Path("r")).to_arrow("threads")
+
+
 def test_a_recording_without_checksums_of_its_ends_is_read(here: Path) -> None:
     (here / "r" / "footers.json").unlink()
     assert len(open_recording(Path("r")).to_arrow("threads")) == 5

@@ -10,7 +10,7 @@ import json
 import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from burnish.core.errors import RecordingError
 from burnish.record.container import Files
@@ -38,13 +38,16 @@ def check_footer(path: Path, files: Files, name: str, source: Any) -> None:
 
 
 @lru_cache(maxsize=4)
-def _known(path: Path, files: Files) -> dict[str, int]:
+def _known(path: Path, files: Files) -> dict[str, Any]:
     if FOOTERS not in files.names:
         return {}
     try:
-        return {str(name): int(sum_) for name, sum_ in json.loads(files.read(FOOTERS)).items()}
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        found: Any = json.loads(files.read(FOOTERS))
+    except (ValueError, RecursionError) as error:
         raise RecordingError(f"{path / FOOTERS} is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise RecordingError(f"{path / FOOTERS} is damaged: it has no checksums by name")
+    return cast("dict[str, Any]", found)
 
 
 def _checksum(file: Any) -> int:

@@ -105,27 +105,13 @@ def _summarise(side: Side) -> Summarise:
     return summary
 
 
-def _written(function: Function) -> int:
-    """Register bytes that some operation changes, or may change in a call; the stack pointer always."""
+def _written(function: Function, calls: int = UNKNOWN.clobbers) -> int:
+    """Register bytes that some operation changes, or a call: those in ``calls``; the stack pointer always."""
     mask = cells_mask(("rsp",))
     for block in function.blocks:
         for operation in block.operations:
             if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-                mask |= UNKNOWN.clobbers
-            elif operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
-                mask |= cells_mask(("rdi", "rsi", "rcx"))
-            elif operation.output is not None:
-                mask |= varnode_mask(operation.output)
-    return mask
-
-
-def _set(function: Function) -> int:
-    """Register bytes that some operation sets, or a call returns something in."""
-    mask = cells_mask(("rsp",))
-    for block in function.blocks:
-        for operation in block.operations:
-            if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-                mask |= cells_mask(INTEGER_RETURNS)
+                mask |= calls
             elif operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
                 mask |= cells_mask(("rdi", "rsi", "rcx"))
             elif operation.output is not None:
@@ -139,7 +125,8 @@ def _values(name: SideName, side: Side, runs: Sequence[Trace]) -> dict[Label, tu
     for run in runs:
         slots |= run.slots
     function = side.function
-    live, written = _live(side), _set(function)
+    # What a call leaves in other registers than those of its results is nothing to speak of.
+    live, written = _live(side), _written(function, cells_mask(INTEGER_RETURNS))
     whole = [cell.name for cell in CELLS.values() if written & cell_mask(cell.name)]
     labels = (function.blocks[0].label, *(loop.head for loop in loops_of(function)))
     return {
