@@ -290,7 +290,7 @@ def test_no_bit_of_a_footer_that_flips_goes_unnoticed(here: Path, name: str) -> 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"threads.parquet": "x"}', '{"threads.parquet": 1}'])
 def test_damaged_checksums_are_told(here: Path, text: str) -> None:
     (here / "r" / "footers.json").write_text(text)
-    with pytest.raises(RecordingError, match="is damaged: [^\n]*$"):
+    with pytest.raises(RecordingError, match=r"is damaged: [^\n]*$"):
         open_recording(Path("r")).to_arrow("threads")
 
 
