@@ -106,11 +106,13 @@ def test_cycles_grow_with_the_work(assemble: Assemble) -> None:
     from the clock."""
     with allocate_near(0x1234_5678_9000, 4096) as memory:
         chain = memory.write(0, assemble("1:\n .rept 100\n add rax, rdx\n .endr\n dec rdi\n jnz 1b\n ret"))
-        short = _native.time_calls(chain, [100], 10, 200)
-        long = _native.time_calls(chain, [1000], 10, 200)
-        assert short.shape == long.shape == (200,)
-        assert short.dtype == np.float64
-        assert 8 < np.median(long) / np.median(short) < 12
+        rounds = [
+            (_native.time_calls(chain, [100], 10, 20), _native.time_calls(chain, [1000], 10, 20)) for _ in range(21)
+        ]
+        assert all(short.shape == long.shape == (20,) for short, long in rounds)
+        assert rounds[0][0].dtype == np.float64
+        # The clock of a core changes under load: a ratio is of neighbours.
+        assert 8 < np.median([long.min() / short.min() for short, long in rounds]) < 12
         start, clock = _native.time_calls(chain, [10], 1, 1), time.perf_counter()
         total = float(_native.time_calls(chain, [20_000], 1, 50).sum())
         elapsed = time.perf_counter() - clock
