@@ -1,4 +1,4 @@
-"""The types of functions from DWARF, through pyelftools.
+"""The types of functions from DWARF.
 
 Source: DWARF 5, sections 3.3 and 5.
 """
@@ -15,7 +15,8 @@ from typing import Any
 
 from burnish.core.image import FunctionBounds, Image, ImageKind
 from burnish.verify.pair import Local
-from burnish.verify.subject.debug_sections import relocated
+from burnish.verify.subject.debug_entries import DamagedError, Units
+from burnish.verify.subject.debug_sections import debug_sections, relocated
 from burnish.verify.subject.types import Class, FunctionType, Layout, Part, UnreadableTypeError, scalar
 
 _POINTERS = (
@@ -85,8 +86,9 @@ class DebugTypes:
             return ()
 
     def _take(self, unit: Any) -> None:
-        self._known |= _functions(unit, self._by_place)
-        self._declared |= _declarations(unit)
+        outside, inside = _subprograms(unit)
+        self._known |= _functions((*outside, *inside), self._by_place)
+        self._declared |= _declarations(outside)
 
     def _entry(self, bounds: FunctionBounds) -> Any:
         """The entry of a function that has code; None where there is none."""
@@ -111,6 +113,17 @@ class DebugTypes:
 
 
 def _units(elf: bytes) -> Iterator[Any]:
+    sections = debug_sections(elf)
+    if sections is not None and not sections:
+        return
+    try:
+        yield from Units(sections or {})
+    except (DamagedError, IndexError):
+        yield from _units_of_library(elf)
+
+
+def _units_of_library(elf: bytes) -> Iterator[Any]:
+    """Those that are not read here."""
     from elftools.elf.elffile import ELFFile
 
     file: Any = ELFFile(io.BytesIO(elf))
@@ -122,32 +135,43 @@ def _units(elf: bytes) -> Iterator[Any]:
         yield from file.get_dwarf_info(relocate_dwarf_sections=relocates, follow_links=False).iter_CUs()
 
 
-def _functions(unit: Any, by_place: bool) -> dict[int | str, Any]:
-    """The functions of a unit that have code, by address or by name."""
-    found: dict[int | str, Any] = {}
-    waiting = [unit.get_top_DIE()]
+def _subprograms(unit: Any) -> tuple[list[Any], list[Any]]:
+    """The functions that a unit describes: outside of all others, and in namespaces."""
+    found: tuple[list[Any], list[Any]] = [], []
+    waiting = [(unit.get_top_DIE(), False)]
     while waiting:
-        for entry in waiting.pop().iter_children():
-            if entry.tag in ("DW_TAG_namespace", "DW_TAG_module"):
-                waiting.append(entry)
-            if entry.tag != "DW_TAG_subprogram" or "DW_AT_low_pc" not in entry.attributes:
-                continue
-            if by_place:
-                found[entry.attributes["DW_AT_low_pc"].value] = entry
-                continue
-            for kind in ("DW_AT_name", "DW_AT_linkage_name"):
-                name = _origin(entry).attributes.get(kind)
-                if name is not None:
-                    found[name.value.decode("utf-8", "replace")] = entry
+        parent, inside = waiting.pop()
+        for entry in parent.iter_children():
+            if entry.tag == "DW_TAG_subprogram":
+                found[inside].append(entry)
+            elif entry.tag in ("DW_TAG_namespace", "DW_TAG_module"):
+                waiting.append((entry, True))
     return found
 
 
-def _declarations(unit: Any) -> dict[str, Any]:
-    """The functions that a unit declares with a prototype, by the names that the linker sees."""
+def _functions(entries: Sequence[Any], by_place: bool) -> dict[int | str, Any]:
+    """Those functions that have code, by address or by name."""
+    found: dict[int | str, Any] = {}
+    for entry in entries:
+        if "DW_AT_low_pc" not in entry.attributes:
+            continue
+        if by_place:
+            found[entry.attributes["DW_AT_low_pc"].value] = entry
+            continue
+        origin = _origin(entry).attributes
+        for kind in ("DW_AT_name", "DW_AT_linkage_name"):
+            name = origin.get(kind)
+            if name is not None:
+                found[name.value.decode("utf-8", "replace")] = entry
+    return found
+
+
+def _declarations(entries: Sequence[Any]) -> dict[str, Any]:
+    """Those functions that are declared with a prototype, by the names that the linker sees."""
     found: dict[str, Any] = {}
-    for entry in unit.get_top_DIE().iter_children():
-        wanted = ("DW_AT_external", "DW_AT_declaration", "DW_AT_prototyped")
-        if entry.tag == "DW_TAG_subprogram" and all(kind in entry.attributes for kind in wanted):
+    wanted = ("DW_AT_external", "DW_AT_declaration", "DW_AT_prototyped")
+    for entry in entries:
+        if all(kind in entry.attributes for kind in wanted):
             name = entry.attributes.get("DW_AT_linkage_name") or entry.attributes.get("DW_AT_name")
             if name is not None:
                 found[name.value.decode("utf-8", "replace")] = entry
