@@ -1,4 +1,7 @@
-"""Factorising a string of symbols (the blocks of a run) into nested repetitions; ``native/factorise.cpp`` does the work."""
+"""Factorising a string of symbols (the blocks of a run) into nested repetitions.
+
+``native/factorise.cpp`` does the work.
+"""
 
 from __future__ import annotations
 

@@ -112,10 +112,10 @@ class Factorisation:
         written = [_escaped(name, separator) for name in names]
         for rule in range(self.rules):
             body = self.body(rule)
-            text = separator.join([written[symbol] for symbol in body])
+            text = separator.join([written[symbol] for symbol in cast("list[int]", body.tolist())])
             bare = not separator and len(body) == 1
             written.append(f"{text}{self.counts[rule]}" if bare else f"({text}){self.counts[rule]}")
-        return separator.join([written[symbol] for symbol in self.sequence])
+        return separator.join([written[symbol] for symbol in cast("list[int]", self.sequence.tolist())])
 
     def to_data(self) -> dict[str, Any]:
         """The grammar as JSON data: ``alphabet``, ``sequence``, and ``rules`` with a ``body`` and a ``count`` each."""
@@ -167,7 +167,7 @@ class Factorisation:
         """What ``symbols`` stand for; ``known`` are expansions of rules that fit into a chunk."""
         at = 0
         rules = np.flatnonzero(symbols >= self.alphabet)
-        for place in cast("list[int]", rules.tolist()):
+        for place in rules.tolist():
             if place > at:
                 yield symbols[at:place]
             at = place + 1
