@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from burnish.analyze.factorise import WINDOW, exact_form, stream_form
 from burnish.core.errors import UsageError
 from burnish.core.factorisation import Factorisation
-from burnish.pipeline.results import Result
+from burnish.pipeline.results import Result, plain
 
 MAX_EXACT = 4096
 """Up to so many events the form is exact unless asked otherwise; about 0.1 s."""
@@ -38,17 +38,11 @@ class Factorized(Result):
     """What the terminals are called, in the order in which they were first seen."""
     grammar: Factorisation = field(repr=False)
 
-    def plain(self) -> dict[str, object]:
-        """The fields as JSON data."""
-        return {
-            "events": self.events,
-            "length": self.length,
-            "rules": self.rules,
-            "exact": self.exact,
-            "window": self.window,
-            "text": self.text,
-            "names": list(self.names),
-            "grammar": self.grammar.to_data(),
+    def to_data(self) -> dict[str, Any]:
+        """The fields as JSON data, ``grammar`` as ``Factorisation.to_data``."""
+        names = (each.name for each in fields(self))
+        return {name: plain(getattr(self, name)) for name in names if name != "grammar"} | {
+            "grammar": self.grammar.to_data()
         }
 
 
