@@ -60,6 +60,8 @@ def run(
     if string is not None and (file is not None or tokens):
         raise UsageError("A string on the command line goes with neither --file nor --tokens.")
     if string is not None:
+        if any("\ud800" <= letter <= "\udfff" for letter in string):
+            raise UsageError("The string is not UTF-8 text; give such events as numbers of your own.")
         events: str | list[str] = string
     else:
         events = read_events(None if file is None or str(file) == "-" else file, tokens=tokens)
