@@ -20,7 +20,7 @@ MAX_WINDOW = 1 << 15
 """Of streams: the chains of equal symbols reach twice as far."""
 MAX_ALPHABET = 1 << 31
 MAX_STEPS = 1 << 29
-"""Events times window up to which an exact form is searched for; about ten seconds."""
+"""Events times window up to which an exact form is searched for."""
 
 
 def exact_form(symbols: NDArray[np.uint32], alphabet: int, window: int | None = None) -> Factorisation:

@@ -17,7 +17,7 @@ from burnish.core.factorisation import Factorisation
 from burnish.pipeline.results import Result, plain
 
 MAX_EXACT = 4096
-"""Up to so many events the form is exact unless asked otherwise; about 0.1 s."""
+"""Up to so many events the form is exact unless asked otherwise."""
 MAX_TOKEN = 4096
 """Characters of a token."""
 
