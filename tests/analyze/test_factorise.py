@@ -131,6 +131,7 @@ def test_a_long_stream_of_nested_loops() -> None:
 def test_a_body_that_is_longer_than_what_is_kept_of_the_stream() -> None:
     body = np.concatenate([np.repeat(symbols([0, 1]), 700_000), symbols([2])])
     made = stream_form([body] * 3, 3)
+    # The third copy is not joined to the first two: two repetitions could grow at its end, and one place is kept.
     assert made.length() <= 11
     assert np.array_equal(made.expand(), np.tile(body, 3))
 
