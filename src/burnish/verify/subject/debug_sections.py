@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_RELOCATABLE = 1
-_RELA, _NO_BITS = 4, 8
+_RELA = 4
 _COMPRESSED = 0x800
 _SIZES = {1: 8, 10: 4, 11: 4}
 """Bytes that R_X86_64_64, R_X86_64_32 and R_X86_64_32S write: the symbol's value plus the addend."""
 _READ = (b".debug_info", b".debug_types", b".debug_str_offsets", b".debug_addr")
-_DESCRIBING = frozenset((*_READ, b".debug_abbrev", b".debug_str", b".debug_line_str"))
 
 
 class _Section(NamedTuple):
@@ -39,26 +37,6 @@ def relocated(elf: bytes) -> bytes | None:
     try:
         found = _relocated(elf, _table(elf))
         return None if found is None else bytes(found)
-    except (struct.error, IndexError, ValueError):
-        return None
-
-
-def debug_sections(elf: bytes) -> dict[str, bytes] | None:
-    """The sections that describe types and functions, by name, of a file (64 bits, little-endian); those of an object
-    file relocated. None where they are compressed, or more than one of a name, or damaged."""
-    try:
-        table = _table(elf)
-        (kind,) = struct.unpack_from("<H", elf, 16)
-        whole = _relocated(elf, table) if kind == _RELOCATABLE else elf
-        if whole is None:
-            return None
-        found: dict[str, bytes] = {}
-        for name, one in table:
-            if name in _DESCRIBING and one.type != _NO_BITS:
-                if one.flags & _COMPRESSED or name.decode() in found or one.offset + one.size > len(whole):
-                    return None
-                found[name.decode()] = bytes(whole[one.offset : one.offset + one.size])
-        return found
     except (struct.error, IndexError, ValueError):
         return None
 
