@@ -10,16 +10,18 @@ that has the address; of a unit, what comes before the function. Source: DWARF 5
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from burnish.core.image import FunctionBounds, Image, ImageKind
-from burnish.verify.subject.debug_sections import relocated
+from burnish.verify.subject.debug_sections import SECTIONS, debug_sections
 
 _Key = tuple[str, int]
 _DEPTH = 32
 _DECLARED = ("DW_AT_external", "DW_AT_declaration", "DW_AT_prototyped")
+
+_UNREAD = ("debug_frame_sec", "eh_frame_sec", "debug_pubtypes_sec", "debug_pubnames_sec")
 
 
 class DebugFunctions:
@@ -79,16 +81,9 @@ class DebugFunctions:
 
     def _read(self) -> Any:
         """What pyelftools makes of the file; None without debug information."""
-        from elftools.elf.elffile import ELFFile
-
         if self._info is None and self._elf:
-            file: Any = ELFFile(io.BytesIO(self._elf))
-            if file.has_dwarf_info():
-                relocates = file.header["e_type"] == "ET_REL"
-                ready = relocated(self._elf) if relocates else None
-                if ready is not None:
-                    file, relocates = ELFFile(io.BytesIO(ready)), False
-                self._info = file.get_dwarf_info(relocate_dwarf_sections=relocates, follow_links=False)
+            sections = debug_sections(self._elf, relocate=not self._by_place)
+            self._info = _from_file(self._elf) if sections is None else _from_sections(sections)
             self._elf = b""
         return self._info
 
@@ -141,6 +136,28 @@ class _Unit:
             if name is not None:
                 self._declared.setdefault(name, entry)
         return True
+
+
+def _from_file(elf: bytes) -> Any:
+    from elftools.elf.elffile import ELFFile
+
+    file: Any = ELFFile(io.BytesIO(elf))
+    if not file.has_dwarf_info():
+        return None
+    relocates = file.header["e_type"] == "ET_REL"
+    return file.get_dwarf_info(relocate_dwarf_sections=relocates, follow_links=False)
+
+
+def _from_sections(sections: Mapping[str, bytes]) -> Any:
+    """The same from its parts: pyelftools reads much of a file before it comes to them."""
+    from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+
+    if ".debug_info" not in sections:
+        return None
+    given: dict[str, Any] = dict.fromkeys((*_UNREAD, *(f"{name[1:]}_sec" for name in SECTIONS)))
+    for name, data in sections.items():
+        given[f"{name[1:]}_sec"] = DebugSectionDescriptor(io.BytesIO(data), name, 0, len(data), 0)
+    return DWARFInfo(DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8), **given)
 
 
 def origin(entry: Any) -> Any:
