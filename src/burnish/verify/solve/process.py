@@ -15,9 +15,9 @@ from burnish.core.errors import HostError
 from burnish.verify.solve.backend import Reply
 from burnish.verify.solve.flat import Flat
 
-GRACE_SECONDS = 1.0
-"""How long a solver may take to notice that it is not wanted before it is killed. Starting another takes as long on a
-busy machine."""
+GRACE_SECONDS = 0.1
+"""How long a solver may take to notice that it is not wanted before another takes its place. Once that came to pass a
+spare one is kept, since starting takes several times as long."""
 
 
 class SolverProcess:
@@ -31,6 +31,8 @@ class SolverProcess:
         worker = [sys.executable, "-P", "-m", "burnish.verify.solve.worker", name, str(memory_bytes)]
         self._command = [*command] if command else worker
         self._process: subprocess.Popen[bytes] | None = None
+        self._spare: subprocess.Popen[bytes] | None = None
+        self._was_late = False
         self._received = bytearray()
         self._greeted = False
         self._number = 0
@@ -47,8 +49,14 @@ class SolverProcess:
         if self._process is not None and self._process.poll() is None:
             return
         self.kill()
+        self._process, self._spare = self._spare, None
+        if self._process is None or self._process.poll() is not None:
+            _end(self._process)
+            self._process = self._launched()
+
+    def _launched(self) -> subprocess.Popen[bytes]:
         try:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -74,6 +82,9 @@ class SolverProcess:
         left = memoryview(len(data).to_bytes(4, "little") + data)
         while left:
             left = left[os.write(descriptor, left) :]
+        if self._was_late and self._spare is None:
+            with suppress(HostError):
+                self._spare = self._launched()
 
     def wait_until_ready(self, deadline: float) -> None:
         """Waits until the child has loaded its solver, or until the deadline (``time.monotonic``), or its end. Raises
@@ -147,6 +158,7 @@ class SolverProcess:
             left = self._cancelled_at + GRACE_SECONDS - time.monotonic()
             try:
                 if left <= 0 or not select.select([self], [], [], left)[0]:
+                    self._was_late = True
                     self.kill()
                 else:
                     self.receive()
@@ -158,14 +170,24 @@ class SolverProcess:
         process, self._process = self._process, None
         self._received.clear()
         self._greeted = self.busy = False
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        _end(process)
+
+    def close(self) -> None:
+        """Ends all children at once. Others are started when they are needed."""
+        self.kill()
+        spare, self._spare = self._spare, None
+        _end(spare)
+
+
+def _end(process: subprocess.Popen[bytes] | None) -> None:
+    if process is None:
+        return
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
 
 
 def missing(name: str) -> str:
