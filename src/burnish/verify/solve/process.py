@@ -15,9 +15,11 @@ from burnish.core.errors import HostError
 from burnish.verify.solve.backend import Reply
 from burnish.verify.solve.flat import Flat
 
-GRACE_SECONDS = 0.1
-"""How long a solver may take to notice that it is not wanted before another takes its place. Once that came to pass a
-spare one is kept, since starting takes several times as long."""
+GRACE_SECONDS = 1.0
+"""How long a solver may take to notice that it is not wanted before it is killed. Starting another takes as long on a
+busy machine."""
+_PROMPT_SECONDS = 0.1
+"""After that another is started, which takes its place as soon as it is ready."""
 
 
 class SolverProcess:
@@ -82,9 +84,8 @@ class SolverProcess:
         left = memoryview(len(data).to_bytes(4, "little") + data)
         while left:
             left = left[os.write(descriptor, left) :]
-        if self._was_late and self._spare is None:
-            with suppress(HostError):
-                self._spare = self._launched()
+        if self._was_late:
+            self._prepare_spare()
 
     def wait_until_ready(self, deadline: float) -> None:
         """Waits until the child has loaded its solver, or until the deadline (``time.monotonic``), or its end. Raises
@@ -151,19 +152,31 @@ class SolverProcess:
                 os.write(self._process.stdin.fileno(), bytes(4))
 
     def _settle(self) -> None:
-        """Waits for the reply to a query that was cancelled, and ends a child that has none in time."""
+        """Waits for the reply to a query that was cancelled, or for a spare child that can take the next: a child that
+        has no reply before that is ended."""
         self.cancel()
         while self.busy:
             assert self._cancelled_at is not None
-            left = self._cancelled_at + GRACE_SECONDS - time.monotonic()
+            waited = time.monotonic() - self._cancelled_at
+            late = waited >= _PROMPT_SECONDS
+            if late:
+                self._was_late = True
+                self._prepare_spare()
+            both = [self, *([self._spare.stdout] if late and self._spare and self._spare.stdout else [])]
+            left = (GRACE_SECONDS if late else _PROMPT_SECONDS) - waited
+            ready = select.select(both, [], [], max(0.0, left))[0]
             try:
-                if left <= 0 or not select.select([self], [], [], left)[0]:
-                    self._was_late = True
-                    self.kill()
-                else:
+                if self in ready:
                     self.receive()
+                elif ready or left <= 0:
+                    self.kill()
             except EOFError:
                 self.kill()
+
+    def _prepare_spare(self) -> None:
+        if self._spare is None:
+            with suppress(HostError):
+                self._spare = self._launched()
 
     def kill(self) -> None:
         """Ends the child at once. Another is started when it is needed."""
