@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from burnish.core.verdict import Bounded, Counterexample, Proved, Refuted, Tested, Unknown, Verdict
+from burnish.verify.collecting import seldom_collected
 from burnish.verify.engine.joint import Proof
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
@@ -190,6 +191,7 @@ class _Deciding:
         return Decision(verdict, reason, proof.provisos if holds else (), proof.callees, effort)
 
 
+@seldom_collected()
 def decide(pair: Pair, engines: Engines, timeout_s: float, invariants: Hint = None) -> Decision:
     """The verdict within about ``timeout_s`` seconds. ``Tested`` where no proof was found and the tests agree, which
     is no ``Unknown``: whoever wants a proof asks for one."""

@@ -162,7 +162,10 @@ def memories(draw: st.DrawFn, depth: int = 5) -> Term:
 
 @st.composite
 def addresses(draw: st.DrawFn) -> Term:
-    return t.add(t.var(draw(st.sampled_from(("x64", "y64"))), 64), t.const(draw(st.integers(0, 2)), 64))
+    """Of bytes beside each other, and of those of an array's elements."""
+    start = t.var(draw(st.sampled_from(("x64", "y64"))), 64)
+    number = t.mul(t.sext(t.var("i8", 8), 64), t.const(draw(st.sampled_from((0, 0, 4, 8, 24))), 64))
+    return t.add(start, number, t.const(draw(st.integers(0, 2)), 64))
 
 
 def _read(memory: Term, at: Term, unfolded: bool) -> Term:
@@ -176,8 +179,9 @@ def test_cells_are_the_memory(a: Term, b: Term, at: Term, seed: int, unfolded: b
     shown = _read(a, at, unfolded), _read(b, t.add(at, t.const(1, 64)), unfolded), t.eq(a, b)
     x64 = chance.getrandbits(64)
     y64 = (x64 + chance.randrange(-2, 3)) & (1 << 64) - 1
-    content = {(x64 + k) & (1 << 64) - 1: chance.getrandbits(8) for k in range(-8, 9)}
-    model = Model({"x64": x64, "y64": y64, "x8": chance.getrandbits(8)}, {"m": content})
+    content = {(x64 + k) & (1 << 64) - 1: chance.getrandbits(8) for k in range(-40, 40)}
+    numbers = {"x64": x64, "y64": y64, "x8": chance.getrandbits(8), "i8": chance.choice((0, 1, 0xFF))}
+    model = Model(numbers, {"m": content})
     values = evaluate(shown, model)
     query = tuple(t.eq(term, t.const(value, term.width)) for term, value in zip(shown, values, strict=True))
     cells = in_cells(query)
@@ -208,6 +212,26 @@ def test_memories_that_cells_do_not_express() -> None:
         many = t.store(many, t.var(f"a{index}", 64), t.const(index, 8))
     reads = [t.ult(t.select(many, t.var(f"b{index}", 64)), t.const(9, 8)) for index in range(50)]
     assert in_cells(reads) is None
+
+
+@pytest.mark.parametrize("size", [4, 8, 24])
+def test_the_bytes_of_an_element_are_one_place(size: int) -> None:
+    """What is written there as a word is read as one, and where it begins is compared with another place once."""
+    element = t.add(t.var("a", 64), t.mul(t.sext(t.var("i", 32), 64), t.const(size, 64)))
+    other, word = t.var("p", 64), t.var("w", 32)
+    memory = t.memory("m")
+    for k in range(4):
+        memory = t.store(memory, t.add(other, t.const(k, 64)), t.extract(word, 8 * k, 8))
+    read = t.concat(*[t.select(memory, t.add(element, t.const(k, 64))) for k in reversed(range(4))])
+    at = t.eq(other, element)
+    cells = in_cells([at, t.ne(read, word)])
+    assert cells is not None and len(cells.apart) == 1
+    with Solver(Choice.BOTH) as solver:
+        assert isinstance(solver.check(Query((at, t.ne(read, word))), 60), Unsat)
+        for apart in (1, 4):
+            query = Query((t.eq(t.add(other, t.const(apart, 64)), element), t.ne(read, word)))
+            answer = solver.check(query, 60)
+            assert isinstance(answer, Sat) and evaluate(query.assertions, answer.model) == [1, 1]
 
 
 def _stores(order: tuple[int, ...]) -> Term:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from burnish.domains.smt import build as t
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.rewrite import rebuild
+from burnish.domains.smt.sums import linear, written
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.solve.backend import CELL
 from burnish.verify.solve.query import Model
@@ -163,13 +164,13 @@ class Cells:
 
 @lru_cache(maxsize=1 << 14)
 def _parted(address: Term) -> tuple[Term | None, int]:
-    """An address as a term without a constant, and the constant."""
+    """An address as a term without a constant, and the constant. One that lies beside a multiple counts, too: those of
+    the bytes of an array's element are one term."""
     if address.is_const:
         return None, address.value
-    if address.op is Op.ADD and address.args[-1].is_const:
-        rest = address.args[:-1]
-        return (rest[0] if len(rest) == 1 else t.add(*rest)), address.args[-1].value
-    return address, 0
+    total = linear((address, 1))
+    constant, total.constant = total.constant, 0
+    return (written(total), constant) if constant else (address, 0)
 
 
 def in_cells(roots: Sequence[Term]) -> Cells | None:

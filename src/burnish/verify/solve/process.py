@@ -18,6 +18,8 @@ from burnish.verify.solve.flat import Flat
 GRACE_SECONDS = 1.0
 """How long a solver may take to notice that it is not wanted before it is killed. Starting another takes as long on a
 busy machine."""
+_PROMPT_SECONDS = 0.1
+"""After that another is started, which takes its place as soon as it is ready."""
 
 
 class SolverProcess:
@@ -31,6 +33,8 @@ class SolverProcess:
         worker = [sys.executable, "-P", "-m", "burnish.verify.solve.worker", name, str(memory_bytes)]
         self._command = [*command] if command else worker
         self._process: subprocess.Popen[bytes] | None = None
+        self._spare: subprocess.Popen[bytes] | None = None
+        self._was_late = False
         self._received = bytearray()
         self._greeted = False
         self._number = 0
@@ -47,8 +51,14 @@ class SolverProcess:
         if self._process is not None and self._process.poll() is None:
             return
         self.kill()
+        self._process, self._spare = self._spare, None
+        if self._process is None or self._process.poll() is not None:
+            _end(self._process)
+            self._process = self._launched()
+
+    def _launched(self) -> subprocess.Popen[bytes]:
         try:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -74,6 +84,8 @@ class SolverProcess:
         left = memoryview(len(data).to_bytes(4, "little") + data)
         while left:
             left = left[os.write(descriptor, left) :]
+        if self._was_late:
+            self._prepare_spare()
 
     def wait_until_ready(self, deadline: float) -> None:
         """Waits until the child has loaded its solver, or until the deadline (``time.monotonic``), or its end. Raises
@@ -140,32 +152,55 @@ class SolverProcess:
                 os.write(self._process.stdin.fileno(), bytes(4))
 
     def _settle(self) -> None:
-        """Waits for the reply to a query that was cancelled, and ends a child that has none in time."""
+        """Waits for the reply to a query that was cancelled, or for a spare child that can take the next: a child that
+        has no reply before that is ended."""
         self.cancel()
         while self.busy:
             assert self._cancelled_at is not None
-            left = self._cancelled_at + GRACE_SECONDS - time.monotonic()
+            waited = time.monotonic() - self._cancelled_at
+            late = waited >= _PROMPT_SECONDS
+            if late:
+                self._was_late = True
+                self._prepare_spare()
+            both = [self, *([self._spare.stdout] if late and self._spare and self._spare.stdout else [])]
+            left = (GRACE_SECONDS if late else _PROMPT_SECONDS) - waited
+            ready = select.select(both, [], [], max(0.0, left))[0]
             try:
-                if left <= 0 or not select.select([self], [], [], left)[0]:
-                    self.kill()
-                else:
+                if self in ready:
                     self.receive()
+                elif ready or left <= 0:
+                    self.kill()
             except EOFError:
                 self.kill()
+
+    def _prepare_spare(self) -> None:
+        if self._spare is None:
+            with suppress(HostError):
+                self._spare = self._launched()
 
     def kill(self) -> None:
         """Ends the child at once. Another is started when it is needed."""
         process, self._process = self._process, None
         self._received.clear()
         self._greeted = self.busy = False
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        _end(process)
+
+    def close(self) -> None:
+        """Ends all children at once. Others are started when they are needed."""
+        self.kill()
+        spare, self._spare = self._spare, None
+        _end(spare)
+
+
+def _end(process: subprocess.Popen[bytes] | None) -> None:
+    if process is None:
+        return
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
 
 
 def missing(name: str) -> str:

@@ -85,7 +85,7 @@ class Solver:
     def close(self) -> None:
         """Ends the children. The solver can be used again, with others."""
         for process in self._processes:
-            process.kill()
+            process.close()
 
     @property
     def pids(self) -> dict[str, int]:

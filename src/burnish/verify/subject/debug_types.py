@@ -8,14 +8,13 @@ Source: DWARF 5, sections 3.3 and 5.
 # pyright: reportMissingTypeStubs=false
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from burnish.core.image import FunctionBounds, Image, ImageKind
+from burnish.core.image import FunctionBounds, Image
 from burnish.verify.pair import Local
-from burnish.verify.subject.debug_sections import relocated
+from burnish.verify.subject.debug_functions import DebugFunctions, origin
 from burnish.verify.subject.types import Class, FunctionType, Layout, Part, UnreadableTypeError, scalar
 
 _POINTERS = (
@@ -45,11 +44,7 @@ class DebugTypes:
     once."""
 
     def __init__(self, elf: bytes, image: Image) -> None:
-        self._image = image
-        self._by_place = image.kind is not ImageKind.OBJECT
-        self._known: dict[int | str, Any] = {}
-        self._declared: dict[str, Any] = {}
-        self._units = _units(elf)
+        self._functions = DebugFunctions(elf, image)
         self._types: dict[int, FunctionType | UnreadableTypeError | None] = {}
 
     def of(self, bounds: FunctionBounds) -> FunctionType | None:
@@ -66,11 +61,8 @@ class DebugTypes:
         """The type of a function that the file only calls: compilers describe those as well. None where there is no
         prototype of it. Raises ``UnreadableTypeError`` for a type that is not understood."""
         try:
-            while name not in self._declared:
-                self._take(next(self._units))
-            return _read(self._declared[name], name)
-        except StopIteration:
-            return None
+            entry = self._functions.declared(name)
+            return None if entry is None else _read(entry, name)
         except UnreadableTypeError:
             raise
         except Exception:  # pyelftools raises anything at all for damaged tables
@@ -79,91 +71,21 @@ class DebugTypes:
     def locals(self, bounds: FunctionBounds) -> tuple[Local, ...]:
         """The variables in a function's frame, as far as the file says where they are, all the time."""
         try:
-            entry = self._entry(bounds)
+            entry = self._functions.of(bounds)
             return () if entry is None else tuple(frame_variables(entry))
         except Exception:  # pyelftools raises anything at all for damaged tables
             return ()
-
-    def _take(self, unit: Any) -> None:
-        self._known |= _functions(unit, self._by_place)
-        self._declared |= _declarations(unit)
-
-    def _entry(self, bounds: FunctionBounds) -> Any:
-        """The entry of a function that has code; None where there is none."""
-        keys = (bounds.address,) if self._by_place else (bounds.name, *bounds.aliases)
-        while not any(key in self._known for key in keys):
-            unit = next(self._units, None)
-            if unit is None:
-                return None
-            self._take(unit)
-        return next(self._known[key] for key in keys if key in self._known)
 
     def _find(self, bounds: FunctionBounds) -> FunctionType | UnreadableTypeError | None:
         if "." in bounds.name:
             return None  # a copy with its arguments changed, whose type nobody wrote down
         try:
-            entry = self._entry(bounds)
-            return None if entry is None else _read(_origin(entry), bounds.name)
+            entry = self._functions.of(bounds)
+            return None if entry is None else _read(origin(entry), bounds.name)
         except UnreadableTypeError as error:
             return error
         except Exception:  # pyelftools raises anything at all for damaged tables
             return None
-
-
-def _units(elf: bytes) -> Iterator[Any]:
-    from elftools.elf.elffile import ELFFile
-
-    file: Any = ELFFile(io.BytesIO(elf))
-    if file.has_dwarf_info():
-        relocates = file.header["e_type"] == "ET_REL"
-        ready = relocated(elf) if relocates else None
-        if ready is not None:
-            file, relocates = ELFFile(io.BytesIO(ready)), False
-        yield from file.get_dwarf_info(relocate_dwarf_sections=relocates, follow_links=False).iter_CUs()
-
-
-def _functions(unit: Any, by_place: bool) -> dict[int | str, Any]:
-    """The functions of a unit that have code, by address or by name."""
-    found: dict[int | str, Any] = {}
-    waiting = [unit.get_top_DIE()]
-    while waiting:
-        for entry in waiting.pop().iter_children():
-            if entry.tag in ("DW_TAG_namespace", "DW_TAG_module"):
-                waiting.append(entry)
-            if entry.tag != "DW_TAG_subprogram" or "DW_AT_low_pc" not in entry.attributes:
-                continue
-            if by_place:
-                found[entry.attributes["DW_AT_low_pc"].value] = entry
-                continue
-            for kind in ("DW_AT_name", "DW_AT_linkage_name"):
-                name = _origin(entry).attributes.get(kind)
-                if name is not None:
-                    found[name.value.decode("utf-8", "replace")] = entry
-    return found
-
-
-def _declarations(unit: Any) -> dict[str, Any]:
-    """The functions that a unit declares with a prototype, by the names that the linker sees."""
-    found: dict[str, Any] = {}
-    for entry in unit.get_top_DIE().iter_children():
-        wanted = ("DW_AT_external", "DW_AT_declaration", "DW_AT_prototyped")
-        if entry.tag == "DW_TAG_subprogram" and all(kind in entry.attributes for kind in wanted):
-            name = entry.attributes.get("DW_AT_linkage_name") or entry.attributes.get("DW_AT_name")
-            if name is not None:
-                found[name.value.decode("utf-8", "replace")] = entry
-    return found
-
-
-def _origin(entry: Any) -> Any:
-    """The entry that declares a function's type."""
-    for _ in range(_DEPTH):
-        for reference in ("DW_AT_abstract_origin", "DW_AT_specification"):
-            if reference in entry.attributes:
-                entry = entry.get_DIE_from_attribute(reference)
-                break
-        else:
-            return entry
-    return entry
 
 
 def _read(entry: Any, name: str) -> FunctionType:
@@ -179,10 +101,10 @@ def _read(entry: Any, name: str) -> FunctionType:
 def _type_of(entry: Any) -> Any:
     if "DW_AT_type" not in entry.attributes:
         # Only C++ declarations that were moved have their types elsewhere.
-        origin = _origin(entry)
-        if origin is entry or "DW_AT_type" not in origin.attributes:
+        first = origin(entry)
+        if first is entry or "DW_AT_type" not in first.attributes:
             raise UnreadableTypeError("a parameter without a type")
-        entry = origin
+        entry = first
     return entry.get_DIE_from_attribute("DW_AT_type")
 
 

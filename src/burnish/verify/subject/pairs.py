@@ -12,6 +12,7 @@ from burnish.core.image import FunctionBounds
 from burnish.core.pcode import OpCode, Space
 from burnish.core.verdict import Unknown
 from burnish.images.no_return import import_never_returns
+from burnish.verify.collecting import seldom_collected
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
 from burnish.verify.subject.frame_extents import widened
 from burnish.verify.subject.inputs import Input
@@ -69,6 +70,7 @@ def _no_common_name(original: Input, rewrite: Input) -> str:
     )
 
 
+@seldom_collected()
 def read_pair(
     original: Input,
     rewrite: Input,
