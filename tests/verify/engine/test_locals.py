@@ -258,8 +258,18 @@ REARRANGED = {
         EAX,
     ),
 }
-"""The same, but with another distance between two locals: what is computed from the address of one of them may be that
-of the other in one frame only, so these are not decided."""
+"""The same, with another distance between two locals."""
+
+ORDERED = {
+    "a local that may be the end of an array": (
+        "sub rsp, 40\nmov qword ptr [rsp+8], 1\nmov qword ptr [rsp+16], 2\nmov qword ptr [rsp+24], 3\n"
+        "lea rdi, [rsp+8]\nlea rsi, [rsp+24]\ncall h\nadd rsp, 40\nret",
+        "sub rsp, 56\nmov qword ptr [rsp+24], 1\nmov qword ptr [rsp+32], 2\nmov qword ptr [rsp+8], 3\n"
+        "lea rdi, [rsp+24]\nlea rsi, [rsp+8]\ncall h\nadd rsp, 56\nret",
+        (Local(-32, 16, 8), Local(-16, 8, 8)),
+        EAX,
+    ),
+}
 
 
 def _proof(
@@ -279,10 +289,15 @@ def test_where_a_local_lies_does_not_matter(
 
 
 @pytest.mark.parametrize("name", REARRANGED)
-def test_locals_with_another_distance_are_not_decided(
+def test_locals_may_have_another_distance(name: str, make_pair: Callable[..., Pair], solver: Solver) -> None:
+    assert isinstance(_proof(make_pair, solver, REARRANGED[name]).verdict, Proved)
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_what_may_be_the_end_of_an_array_stays_there(
     name: str, make_pair: Callable[..., Pair], solver: Solver
 ) -> None:
-    verdict = _proof(make_pair, solver, REARRANGED[name]).verdict
+    verdict = _proof(make_pair, solver, ORDERED[name]).verdict
     assert isinstance(verdict, Unknown)
     assert verdict.reason == "its locals lie otherwise in the other's frame"
 

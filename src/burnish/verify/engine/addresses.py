@@ -15,10 +15,9 @@ from burnish.domains.smt.terms import Op, Term, subterms
 
 ENTRY_RSP = var("rsp", 64)
 """The stack pointer at entry: at the return address."""
-OWN_RSP = var("rsp of the rewrite", 64)
-"""The same, for a rewrite whose frame is looked at apart because locals are shared (``engine.frames``)."""
-FRAME_BASES = frozenset((ENTRY_RSP, OWN_RSP))
-_WHOLE = frozenset((base, 1) for base in FRAME_BASES)
+LOCAL_BASES = tuple(var(f"address of local {k}", 64) for k in range(64))
+"""Where locals lie that are shared, which each side has at another place (``engine.frames``)."""
+FRAME_BASES = frozenset((ENTRY_RSP, *LOCAL_BASES))
 OBJECT = "&"
 """Begins the names of variables that stand for addresses of objects."""
 _MASK = (1 << 64) - 1
@@ -35,17 +34,18 @@ def object_address(name: str, offset: int = 0) -> Term:
     return add(var(OBJECT + name, 64), const(offset, 64))
 
 
-def frame_address(offset: int | Term) -> Term:
-    """The address at an offset from the stack pointer at entry."""
-    return add(ENTRY_RSP, const(offset, 64) if isinstance(offset, int) else offset)
-
-
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """``offset`` from the stack pointer at entry, ``base``: a number, or a term where it is not constant."""
+    """``offset`` from the stack pointer at entry, or from the start of a shared local (``base``): a number, or a term
+    where it is not constant."""
 
     offset: int | Term
     base: Term = ENTRY_RSP
+
+    @property
+    def address(self) -> Term:
+        """As a term."""
+        return add(self.base, const(self.offset, 64) if isinstance(self.offset, int) else self.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ def _aligned(term: Term) -> tuple[Term, int] | None:
     if inner is None or not mentions_frame(inner):
         return None
     coefficients, constant = linear(inner)
-    if len(coefficients) != 1 or next(iter(coefficients.items())) not in _WHOLE:
+    if coefficients != {ENTRY_RSP: 1}:
         return None
-    return next(iter(coefficients)), constant - (constant + 8) % 16
+    return ENTRY_RSP, constant - (constant + 8) % 16
 
 
 def _rounded(term: Term) -> Term | None:
@@ -155,7 +155,7 @@ def _is_object(term: Term) -> bool:
 
 @lru_cache(maxsize=1 << 14)
 def mentions_frame(term: Term) -> bool:
-    """True where a term depends on the stack pointer at entry."""
+    """True where a term depends on the stack pointer at entry, or on where a shared local lies."""
     return any(part in FRAME_BASES for part in subterms(term))
 
 

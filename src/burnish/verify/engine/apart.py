@@ -1,8 +1,9 @@
 """Memory in which locals lie beside what a function was given: neither is the other.
 
-No address that is made of what a function finds at entry points into its frame. So a chain of stores is kept with those
-to locals on top, and an access of one kind does not see the stores of the other: what would else be a question of
-aliases for a solver is none. Addresses that come from a callee may be those of locals, and are treated as any.
+No address that is made of what a function finds at entry points into its frame, and no local is in another. So a chain
+of stores is kept with those to locals on top, and an access of one kind does not see the stores of the other: what
+would else be a question of aliases for a solver is none. Addresses that come from a callee may be those of locals, and
+are treated as any.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from functools import lru_cache
 from burnish.domains.smt.build import add, const, extract, select, store
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.machine.registers import CELLS
-from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, OBJECT, linear, signed
+from burnish.verify.engine.addresses import FRAME_BASES, LOCAL_BASES, OBJECT, linear
 from burnish.verify.engine.cells import join_bytes
 
+_NUMBERS = {base: number for number, base in enumerate(LOCAL_BASES)}
 _GIVEN = frozenset(name for name in CELLS if name != "rsp") | {"memory", "fs_base", "gs_base"}
 
 
@@ -35,10 +37,16 @@ def _name(leaf: Term) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def is_local(address: Term) -> bool:
-    """True for an address in the frame: what lies above the return address is the caller's, to which anything given
-    may point."""
-    coefficients, constant = linear(address)
-    return coefficients.get(ENTRY_RSP) == 1 and signed(constant) < 0
+    """True for an address in a shared local."""
+    return _local(address) is not None
+
+
+def _local(address: Term) -> int | None:
+    """The number of the shared local in which an address lies: an access to one never leaves it."""
+    coefficients, _ = linear(address)
+    return next(
+        (_NUMBERS[part] for part, times in coefficients.items() if part in _NUMBERS and times == 1), None
+    )
 
 
 def read(memory: Term, address: Term, size: int) -> Term:
@@ -67,14 +75,19 @@ def _nothing(address: Term) -> bool:
 
 def _differs(one: Term, other: Term) -> bool:
     (left, first), (right, second) = linear(one), linear(other)
-    return left == right and first != second
+    if left == right:
+        return first != second
+    mine, theirs = _local(one), _local(other)
+    return mine is not None and theirs is not None and mine != theirs
 
 
 def write(memory: Term, address: Term, value: Term, size: int) -> Term:
-    """Memory with ``size`` bytes at an address changed."""
+    """Memory with ``size`` bytes at an address changed. Those of locals are kept in order, so that it does not matter
+    which was stored first."""
     above: list[tuple[Term, Term]] = []
-    if is_given(address):
-        while memory.op is Op.STORE and is_local(memory.args[1]):
+    number = -1 if is_given(address) else _local(address)
+    if number is not None:
+        while memory.op is Op.STORE and (found := _local(memory.args[1])) is not None and found > number:
             memory, where, byte = memory.args
             above.append((where, byte))
     for k in range(size):

@@ -2,19 +2,23 @@
 
 Locals that are shared (``engine.frames``) lie elsewhere in the rewrite than they are looked at. That says something of
 the rewrite as it is only where nothing but which local an address points to matters. So their addresses may be stored
-and passed whole, compared for equality, and accessed; whatever else is computed from them ends the proof.
+and passed whole, compared for equality, and accessed; whatever else is computed from them ends the proof. What a callee
+returns or stores may be such an address as well. Where locals have another distance from each other in the two frames
+it ends the proof, too, if two of these are ordered or subtracted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from burnish.domains.smt.build import add, concat, const
-from burnish.domains.smt.terms import Op, Term
-from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, OWN_RSP, linear, mentions_frame, signed
+from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, linear, mentions_frame, signed
+from burnish.verify.engine.apart import is_given
 from burnish.verify.engine.execute import UnmodelledError
-from burnish.verify.engine.frames import at, pointer
+from burnish.verify.engine.frames import inside, pointer
 from burnish.verify.pair import Shared
 
 _MINUS_ONE = (1 << 64) - 1
@@ -48,15 +52,17 @@ def leaving(roots: Iterable[Term], shared: Shared, *, ended: bool = False) -> Le
     """How addresses in the frame leave with values of 64 bits, memories and conditions, as they are seen from outside.
     Where the function has ``ended`` its locals are no more: what they held does not matter, and no address of them may
     be left."""
-    found = Leaving()
+    roots = tuple(roots)
+    rearranged = len({one.rewrite - one.original for one in shared}) > 1
+    found = Leaving(odd=rearranged and any(map(_relates, roots)))
     waiting = [(root, root.width == 64 and not ended) for root in roots if mentions_frame(root)]
     seen = set(waiting)
     while waiting:
         term, whole = waiting.pop()
+        if whole and _is_pointer(term, None, shared, found):
+            continue
         if term in FRAME_BASES:
             found.odd = True
-            continue
-        if whole and _is_pointer(term, None, shared, found):
             continue
         for part in _parts(term, whole, shared, ended, found):
             if part not in seen and mentions_frame(part[0]):
@@ -67,13 +73,15 @@ def leaving(roots: Iterable[Term], shared: Shared, *, ended: bool = False) -> Le
 
 def _is_pointer(term: Term, stored_at: Term | None, shared: Shared, found: Leaving) -> bool:
     """True for the address of a place in a frame; one that is not in a shared local is noted."""
-    for base in (ENTRY_RSP, OWN_RSP):
-        offset = pointer(term, base)
-        if offset is not None:
-            if base is OWN_RSP or at(shared, offset) is None:
-                found.pointers[stored_at] = offset
-            return True
-    return False
+    place = pointer(term)
+    if place is None:
+        return False
+    base, offset = place
+    if base is ENTRY_RSP:
+        found.pointers[stored_at] = offset
+    elif not inside(base, offset, shared):
+        found.odd = True
+    return True
 
 
 def _parts(term: Term, whole: bool, shared: Shared, ended: bool, found: Leaving) -> Iterator[_Use]:
@@ -120,7 +128,7 @@ def _word(bytes_: Mapping[Term, Term], address: Term) -> tuple[list[Term], Term]
         places = [add(address, const(k - before, 64)) for k in range(8)]
         if all(place in bytes_ for place in places):
             value = concat(*(bytes_[place] for place in reversed(places)))
-            if any(pointer(value, base) is not None for base in FRAME_BASES):
+            if pointer(value) is not None:
                 return places, value
     return None
 
@@ -129,7 +137,7 @@ def _place(address: Term, shared: Shared) -> Iterator[_Use]:
     """What of the address of an access is not simply a place in a shared local."""
     coefficients, constant = linear(address)
     for term, factor in coefficients.items():
-        if term is not ENTRY_RSP or factor != 1 or at(shared, signed(constant)) is None:
+        if factor != 1 or not inside(term, signed(constant), shared):
             yield term, False
 
 
@@ -137,14 +145,43 @@ def _equation(one: Term, other: Term, shared: Shared) -> Iterator[_Use]:
     """What of an equation does not simply ask if something is the address of a place in a shared local."""
     (left, first), (right, second) = linear(one), linear(other)
     factors = {term: left.get(term, 0) - right.get(term, 0) & _MINUS_ONE for term in (*left, *right)}
-    factor = factors.pop(ENTRY_RSP, 0)
-    constant = first - second if factor == 1 else second - first
-    if factor not in (0, 1, _MINUS_ONE) or (factor and at(shared, signed(constant & _MINUS_ONE)) is None):
-        yield ENTRY_RSP, False
-    # With an index beside it the equation may ask how far something lies from the local.
-    others = [times for times in factors.values() if times]
-    if factor and others not in ([], [-factor & _MINUS_ONE]):
-        yield ENTRY_RSP, False
+    bases = {term: times for term, times in factors.items() if times and term in FRAME_BASES}
+    others = [times for term, times in factors.items() if times and term not in FRAME_BASES]
+    for base, factor in bases.items():
+        constant = first - second if factor == 1 else second - first
+        known = factor in (1, _MINUS_ONE) and inside(base, signed(constant & _MINUS_ONE), shared)
+        # With an index beside it the equation may ask how far something lies from the local.
+        if not known or len(bases) > 1 or others not in ([], [-factor & _MINUS_ONE]):
+            yield base, False
     for term, times in factors.items():
-        if times:
+        if times and term not in bases:
             yield term, False
+
+
+@lru_cache(maxsize=1 << 14)
+def _relates(root: Term) -> bool:
+    """True where something depends on which of two addresses that came from callees is lower, or by how much."""
+    return any(_is_relation(term) for term in subterms(root))
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_relation(term: Term) -> bool:
+    match term.op:
+        case Op.ULT | Op.SLT | Op.EQ if term.args[0].width == 64:
+            (left, first), (right, second) = linear(term.args[0]), linear(term.args[1])
+            factors = {part: left.get(part, 0) - right.get(part, 0) & _MINUS_ONE for part in (*left, *right)}
+            plain = term.op is Op.EQ and first == second and sum(times != 0 for times in factors.values()) < 3
+        case Op.ADD if term.width == 64:
+            factors, plain = linear(term)[0], False
+        case _:
+            return False
+    if plain:
+        return False
+    signs = {times >> 63 for part, times in factors.items() if times and _may_be_local(part)}
+    return len(signs) > 1
+
+
+def _may_be_local(part: Term) -> bool:
+    """True for what may be an address of a local: a whole word that did not come with the function's arguments."""
+    narrow = part.op in (Op.ZEXT, Op.SEXT) or (part.op is Op.CONCAT and part.args[0].is_const)
+    return not narrow and part not in FRAME_BASES and not is_given(part)

@@ -95,7 +95,7 @@ class Executor:
         else:
             self._separate(interpreter, state, start, cuts, exits)
         found = Region(tuple(_merged(exits) if self.joining else exits), log)
-        if self.view.moved and leaving(_decisions(found), self.view.shared):
+        if self.view.shared and leaving(_decisions(found), self.view.shared):
             raise UndecidedAccessError("what it does depends on where its frame lies")
         return found
 
