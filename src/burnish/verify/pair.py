@@ -60,7 +60,7 @@ class Local:
     offset: int
     size: int
     alignment: int = 1
-    named: int = 0
+    named: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if not self.named:

@@ -106,6 +106,47 @@ def test_what_depends_on_the_frame_is_not_proved(
     assert isinstance(_verdict(make_pair, solver, *ATTACKS[name], LOCALS), Unknown)
 
 
+_SUBTRACTED = _AGAIN.replace("cmp rbx, rax\nsetb al\nmovzx eax, al", "{0}")
+_DIFFERENCES = {
+    "subtracted": "sub rax, rbx",
+    "ordered as signed numbers": "cmp rbx, rax\nsetl al\nmovzx eax, al",
+    "a number apart": "add rbx, 4\ncmp rbx, rax\nsete al\nmovzx eax, al",
+    "not ordered, branch": "cmp rbx, rax\nmov eax, 1\nja 1f\nxor eax, eax\n1:",
+}
+
+
+@pytest.mark.parametrize("name", _DIFFERENCES)
+def test_two_that_callees_returned_are_not_related(
+    name: str, make_pair: Callable[..., Pair], solver: Solver
+) -> None:
+    rest = _SUBTRACTED.format(_DIFFERENCES[name])
+    assert isinstance(_verdict(make_pair, solver, _original(rest), _rewrite(rest), LOCALS), Unknown)
+
+
+_ONE_FOR_ANOTHER = {
+    "stored in another": (
+        "mov dword ptr [rsp+12], 7\nmov eax, [rsp+16]",
+        "mov dword ptr [rsp+36], 7\nmov eax, [rsp+36]",
+    ),
+    "loaded from another": ("mov eax, [rsp+12]", "mov eax, [rsp+16]"),
+    "another is passed": ("lea rdi, [rsp+12]\ncall s", "lea rdi, [rsp+16]\ncall s"),
+    "the place that another has in the original": ("mov eax, [rsp+36]", "mov eax, [rsp+36]"),
+    "two of them at once": ("mov rax, [rsp+12]", "mov rax, [rsp+12]"),
+    "the order of two": (
+        "lea rcx, [rsp+12]\nlea rdx, [rsp+36]\nmov [rbx], rcx\nmov [rbx+8], rdx\nmov rcx, [rbx]\n"
+        "cmp rcx, [rbx+8]\nsetb al\nmovzx eax, al\n" + _CLEAR,
+        "lea rcx, [rsp+12]\nlea rdx, [rsp+16]\nmov [rbx], rcx\nmov [rbx+8], rdx\nmov rcx, [rbx]\n"
+        "cmp rcx, [rbx+8]\nsetb al\nmovzx eax, al\n" + _CLEAR,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _ONE_FOR_ANOTHER)
+def test_one_local_is_not_another(name: str, make_pair: Callable[..., Pair], solver: Solver) -> None:
+    original, rewrite = _ONE_FOR_ANOTHER[name]
+    assert isinstance(_verdict(make_pair, solver, _original(original), _rewrite(rewrite), LOCALS), Unknown)
+
+
 _ONE = (
     "push rbx\nsub rsp, {size}\nmov rbx, rdi\nmov dword ptr [rsp+12], 1\nlea rdi, [rsp+12]\n"
     "mov rsi, rdi\nmov rdx, rdi\ncall k\nlea rcx, [rsp+12+rbx]\ncmp rax, rcx\n"
