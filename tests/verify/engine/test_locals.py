@@ -242,11 +242,11 @@ OTHER = {
 
 REARRANGED = {
     "two, the other way round": (
-        "sub rsp, 40\nmov [rsp+12], edi\nmov qword ptr [rsp+16], 5\nlea rdi, [rsp+12]\nlea rsi, [rsp+16]\ncall h\n"
-        "mov eax, [rsp+12]\nadd eax, [rsp+16]\nadd rsp, 40\nret",
+        "sub rsp, 40\nmov [rsp+8], edi\nmov qword ptr [rsp+16], 5\nlea rdi, [rsp+8]\nlea rsi, [rsp+16]\ncall h\n"
+        "mov eax, [rsp+8]\nadd eax, [rsp+16]\nadd rsp, 40\nret",
         "sub rsp, 40\nmov [rsp+28], edi\nmov qword ptr [rsp+8], 5\nlea rsi, [rsp+8]\nlea rdi, [rsp+28]\ncall h\n"
         "mov eax, [rsp+8]\nadd eax, [rsp+28]\nadd rsp, 40\nret",
-        (Local(-28, 4, 4), Local(-24, 8, 8)),
+        (Local(-32, 4, 4), Local(-24, 8, 8)),
         EAX,
     ),
     "one that points to the other": (
@@ -267,6 +267,14 @@ ORDERED = {
         "sub rsp, 56\nmov qword ptr [rsp+24], 1\nmov qword ptr [rsp+32], 2\nmov qword ptr [rsp+8], 3\n"
         "lea rdi, [rsp+24]\nlea rsi, [rsp+8]\ncall h\nadd rsp, 56\nret",
         (Local(-32, 16, 8), Local(-16, 8, 8)),
+        EAX,
+    ),
+    "a local that may be the end of a variable": (
+        "sub rsp, 24\nmov dword ptr [rsp+8], 1\nmov dword ptr [rsp+12], 2\nlea rdi, [rsp+8]\nlea rsi, [rsp+12]\n"
+        "call h\nadd rsp, 24\nret",
+        "sub rsp, 24\nmov dword ptr [rsp+12], 1\nmov dword ptr [rsp+8], 2\nlea rdi, [rsp+12]\nlea rsi, [rsp+8]\n"
+        "call h\nadd rsp, 24\nret",
+        (Local(-16, 4, 4), Local(-12, 4, 4)),
         EAX,
     ),
 }
@@ -294,7 +302,7 @@ def test_locals_may_have_another_distance(name: str, make_pair: Callable[..., Pa
 
 
 @pytest.mark.parametrize("name", ORDERED)
-def test_what_may_be_the_end_of_an_array_stays_there(
+def test_what_may_be_the_end_of_another_stays_there(
     name: str, make_pair: Callable[..., Pair], solver: Solver
 ) -> None:
     verdict = _proof(make_pair, solver, ORDERED[name]).verdict

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from burnish.domains.smt.build import add, const, extract, select, store
+from burnish.domains.smt.build import add, const, extract, ite, select, store
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.machine.registers import CELLS
 from burnish.verify.engine.addresses import FRAME_BASES, LOCAL_BASES, OBJECT, linear
 from burnish.verify.engine.cells import join_bytes
+from burnish.verify.engine.state import ENTRY_MEMORY
 
 _NUMBERS = {base: number for number, base in enumerate(LOCAL_BASES)}
 _GIVEN = frozenset(name for name in CELLS if name != "rsp") | {"memory", "fs_base", "gs_base"}
@@ -49,13 +50,15 @@ def _local(address: Term) -> int | None:
     )
 
 
-def read(memory: Term, address: Term, size: int) -> Term:
-    """``size`` bytes at an address."""
+def read(memory: Term, address: Term, size: int, unwritten: Term = ENTRY_MEMORY) -> Term:
+    """``size`` bytes at an address. Those that nobody has written since the function was entered are those of
+    ``unwritten``."""
     hidden = is_local if is_given(address) else is_given if is_local(address) else _nothing
-    return join_bytes(_byte(memory, add(address, const(k, 64)), hidden) for k in range(size))
+    return join_bytes(_byte(memory, add(address, const(k, 64)), hidden, unwritten) for k in range(size))
 
 
-def _byte(memory: Term, address: Term, hidden: Callable[[Term], bool]) -> Term:
+@lru_cache(maxsize=1 << 14)
+def _byte(memory: Term, address: Term, hidden: Callable[[Term], bool], unwritten: Term) -> Term:
     """The byte at an address, past stores at addresses that are ``hidden`` from it."""
     beneath = memory
     while beneath.op is Op.STORE:
@@ -65,7 +68,10 @@ def _byte(memory: Term, address: Term, hidden: Callable[[Term], bool]) -> Term:
         if not hidden(where) and not _differs(where, address):
             break
         beneath = under
-    return select(beneath, address)
+    if beneath.op is Op.ITE and unwritten is not ENTRY_MEMORY:
+        condition, *ways = beneath.args
+        return ite(condition, *(_byte(way, address, hidden, unwritten) for way in ways))
+    return select(unwritten if beneath is ENTRY_MEMORY else beneath, address)
 
 
 def _nothing(address: Term) -> bool:

@@ -17,7 +17,7 @@ from burnish.domains.smt.build import add, concat, const
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, linear, mentions_frame, signed
 from burnish.verify.engine.apart import is_given
-from burnish.verify.engine.execute import UnmodelledError
+from burnish.verify.engine.execute import Access, UnmodelledError
 from burnish.verify.engine.frames import inside, pointer
 from burnish.verify.pair import Shared
 
@@ -158,6 +158,13 @@ def _equation(one: Term, other: Term, shared: Shared) -> Iterator[_Use]:
             yield term, False
 
 
+def needs_alignment(accesses: Iterable[Access], shared: Shared) -> bool:
+    """True where an address that a callee returned or stored has to be a multiple of 16, and the locals that it may
+    point to are not in both frames, or not in neither."""
+    moved = any((one.rewrite - one.original) % 16 for one in shared)
+    return moved and any(one.aligned and not is_given(one.address) for one in accesses)
+
+
 @lru_cache(maxsize=1 << 14)
 def _relates(root: Term) -> bool:
     """True where something depends on which of two addresses that came from callees is lower, or by how much."""
@@ -167,21 +174,26 @@ def _relates(root: Term) -> bool:
 @lru_cache(maxsize=1 << 14)
 def _is_relation(term: Term) -> bool:
     match term.op:
-        case Op.ULT | Op.SLT | Op.EQ if term.args[0].width == 64:
+        case Op.ULT | Op.SLT | Op.EQ:
             (left, first), (right, second) = linear(term.args[0]), linear(term.args[1])
-            factors = {part: left.get(part, 0) - right.get(part, 0) & _MINUS_ONE for part in (*left, *right)}
+            factors = {part: left.get(part, 0) - right.get(part, 0) for part in (*left, *right)}
             plain = term.op is Op.EQ and first == second and sum(times != 0 for times in factors.values()) < 3
-        case Op.ADD if term.width == 64:
+        case Op.ADD:
             factors, plain = linear(term)[0], False
         case _:
             return False
     if plain:
         return False
-    signs = {times >> 63 for part, times in factors.items() if times and _may_be_local(part)}
+    sign = term.args[0].width - 1
+    signs = {times >> sign & 1 for part, times in factors.items() if times and _may_be_local(part)}
     return len(signs) > 1
 
 
 def _may_be_local(part: Term) -> bool:
-    """True for what may be an address of a local: a whole word that did not come with the function's arguments."""
-    narrow = part.op in (Op.ZEXT, Op.SEXT) or (part.op is Op.CONCAT and part.args[0].is_const)
-    return not narrow and part not in FRAME_BASES and not is_given(part)
+    """True for what may be an address of a local, or the low part of one: it did not come with the function's
+    arguments."""
+    if part.op is Op.EXTRACT and part.payload == 0:
+        part = part.args[0]
+    narrow = part.op in (Op.ZEXT, Op.SEXT) and part.args[0].width <= 32
+    narrow = narrow or (part.op is Op.CONCAT and part.args[0].is_const and part.args[0].width >= 32)
+    return part.width == 64 and not narrow and part not in FRAME_BASES and not is_given(part)

@@ -15,6 +15,7 @@ from burnish.domains.smt.build import (
     extract,
     ite,
     memory,
+    ne,
     not_,
     or_,
     select,
@@ -297,18 +298,26 @@ class Interpreter:
             raise UndecidedAccessError("an access to its own and its caller's frame at once")
         return True
 
-    def _check_frame(self, offset: int, size: int) -> None:
+    def _check_frame(self, offset: int) -> None:
+        """Notes that bytes from this offset of the frame on are used."""
         top = depth(self.state)
         if offset < top - RED_ZONE:
             raise UndecidedAccessError("an access below the red zone, which a signal may overwrite")
         self.log.lowest = min(self.log.lowest, offset, top)
-        if size == 16 and not is_alignment_free(self.raw) and offset % 16 != 8:
+
+    def _check_aligned(self, offset: Term, size: int) -> None:
+        """Notes the fault of an access to the frame that has to be aligned, and is not."""
+        if size == 16 and not is_alignment_free(self.raw):
             # The stack pointer at entry is a multiple of 16, plus 8.
-            self.log.faults.append(self.condition)
+            fault = and_(self.condition, ne(extract(offset, 0, 4), const(8, 4)))
+            if fault is not FALSE:
+                self.log.faults.append(fault)
 
     def _load_frame(self, where: Frame, size: int) -> Term:
         if self._is_local(where, size):
-            return read(self.state.memory, where.address, size)
+            # What a frame holds at first is each side's own.
+            unwritten = memory(f"{self.names.prefix}.unwritten")
+            return read(self.state.memory, where.address, size, unwritten)
         offset = where.offset
         if isinstance(offset, int):
             self._meet_garbage(offset, size)
@@ -322,10 +331,13 @@ class Interpreter:
         local, offset = self._view.local(where, size), where.offset
         start = 0 if local is None else self._view.starts[local]
         if isinstance(offset, int):
-            self._check_frame(start + offset, size)
+            self._check_frame(start + offset)
+            self._check_aligned(const(start + offset, 64), size)
         elif local is not None:
+            self._check_frame(start)
             inside = ule(offset, const(self._view.shared[local].size - size, 64))
             self.log.demands.append((or_(not_(self.condition), inside), "an index into a local may leave it"))
+            self._check_aligned(add(offset, const(start, 64)), size)
         return local is not None
 
     def _meet_garbage(self, offset: int, size: int) -> None:
@@ -353,6 +365,7 @@ class Interpreter:
     def _spill(self, offset: Term, size: int) -> None:
         """Before an access at an offset that is not constant: all known bytes go into the frame's memory, and the
         access is demanded to stay inside the part of the frame that is below the return address."""
+        self._check_aligned(offset, size)
         low = depth(self.state) - RED_ZONE
         if self.state.garbage_below is not None:
             low = max(low, self.state.garbage_below)

@@ -183,15 +183,13 @@ def sharing(
 
 
 def _together(one: SharedLocal, other: SharedLocal, locals_: Sequence[Local]) -> bool:
-    """False where what seems to be the address of one may be the end of the other, an array, in the original, and is
-    not in the rewrite."""
+    """False where what seems to be the address of one may be the end of the other in the original, and is not in the
+    rewrite."""
     if one.rewrite - one.original == other.rewrite - other.original:
         return True
     lower, upper = sorted((one, other), key=lambda local: local.original)
     return not any(
-        lower.original <= local.offset and local.offset + local.named == upper.original
-        for local in locals_
-        if local.named > local.alignment
+        lower.original <= local.offset and local.offset + local.named == upper.original for local in locals_
     )
 
 

@@ -290,7 +290,7 @@ class Prover(Asking):
         self._calls += 1
         results = {name: self._result(callee, name, size, first[1]) for name, size in callee.results}
         if callee.returned:
-            results["rax"] = first[1].register(callee.returned)
+            results["rax"] = self.views[0].outward(first[1].register(callee.returned))
         keeps = callee.pure or callee.reads_only
         after = memory(f"memory after call {self._calls}")
         if not keeps:
@@ -323,9 +323,10 @@ class Prover(Asking):
         self.provisos[f"{first[0].callee.name} takes no arguments on the stack"] = None
 
     def _result(self, callee: Callee, name: str, size: int, before: State) -> Term:
-
+        """What is in a result register, the same for both sides. ``before`` is the original's state."""
         if callee.pure and callee.arguments is not None:
-            arguments = [before.register(*argument) for argument in callee.arguments]
+            outward = self.views[0].outward
+            arguments = [outward(before.register(*argument)) for argument in callee.arguments]
             return apply(f"{callee.name} in {name}", 8 * size, *arguments)
         return var(f"{callee.name} in {name}, call {self._calls}", 8 * size)
 
