@@ -22,8 +22,9 @@ CALLEES = {
     "m": Callee("m", (("rdi", 8),), (("rax", 8),), stack_bytes=0, returned="rdi"),
     "s": Callee("s", (("rdi", 8),), (("rax", 4),), stack_bytes=0),
 }
-LOCALS = (Local(-20, 4, 4), Local(-44, 4, 4), Local(-40, 4, 4))
-"""A, B and C: B and C lie beside each other in the original, B and A in the rewrite."""
+LOCALS = (Local(-20, 4, 4), Local(-44, 4, 4, 3), Local(-40, 4, 4))
+"""A, B and C: B and C lie beside each other in the original, B and A in the rewrite. That B has padding lets C be none
+of its end."""
 
 
 def _frame(a: int, b: int, c: int, rest: str) -> str:

@@ -15,11 +15,11 @@ from burnish.domains.smt.terms import Op, Term, subterms
 
 ENTRY_RSP = var("rsp", 64)
 """The stack pointer at entry: at the return address."""
-LOCAL_BASES = tuple(var(f"address of local {k}", 64) for k in range(64))
-"""Where locals lie that are shared, which each side has at another place (``engine.frames``)."""
-FRAME_BASES = frozenset((ENTRY_RSP, *LOCAL_BASES))
 OBJECT = "&"
 """Begins the names of variables that stand for addresses of objects."""
+LOCAL_BASES = tuple(var(f"{OBJECT}local {k} of the frame", 64) for k in range(64))
+"""Where locals lie that are shared, which each side has at another place (``engine.frames``)."""
+FRAME_BASES = frozenset((ENTRY_RSP, *LOCAL_BASES))
 _MASK = (1 << 64) - 1
 _ALTERNATIVES = 16
 """Addresses that one access may have, depending on the path, before it is taken as it is."""

@@ -113,7 +113,7 @@ def at_call(
             raise UnmodelledError(
                 "a jump to another function with a stack pointer that is not the one at entry"
             )
-    _escape(before.memory, after.memory, shared)
+    escaping(before.memory, after.memory, shared)
     left = _left(bottoms, shared)
     if left is not None and leaving((before.memory, after.memory), shared, ended=True):
         raise UnmodelledError(_DEAD)
@@ -149,13 +149,13 @@ def _left(bottoms: list[int], shared: Shared) -> Shared | None:
 def _passed(where: str, first: Term, second: Term, views: Views) -> list[Difference]:
     """How two values that are given to a callee may differ."""
     first, second = views[0].outward(first), views[1].outward(second)
-    _escape(first, second, views[0].shared)
+    escaping(first, second, views[0].shared)
     return _differ(where, first, second)
 
 
-def _escape(first: Term, second: Term, shared: Shared) -> None:
-    """Addresses in the frame go to a callee only where they are those of locals that are shared. Raises
-    ``UnmodelledError`` and ``EscapeError``."""
+def escaping(first: Term, second: Term, shared: Shared) -> None:
+    """Addresses in the frame go to a callee, or to memory that callees see, only where they are those of locals that
+    are shared. Raises ``UnmodelledError`` and ``EscapeError``."""
     mine, theirs = leaving([first], shared), leaving([second], shared)
     if mine.odd or theirs.odd:
         raise UnmodelledError("something computed from an address in its frame is passed to a function")

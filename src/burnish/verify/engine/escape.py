@@ -22,8 +22,10 @@ from burnish.verify.engine.frames import inside, pointer
 from burnish.verify.pair import Shared
 
 _MINUS_ONE = (1 << 64) - 1
-_Use = tuple[Term, bool]
-"""A term, and whether it is a word that is passed or stored whole."""
+_NOWHERE = const(0, 64)
+_Use = tuple[Term, Term | None]
+"""A term, and for a word that is passed or stored whole the address at which it is stored, ``_NOWHERE`` for what is no
+part of a memory; None for anything else."""
 
 
 class EscapeError(UnmodelledError):
@@ -38,11 +40,17 @@ class EscapeError(UnmodelledError):
 @dataclass(slots=True)
 class Leaving:
     """How addresses in the frame leave: ``pointers`` are those to places that are not shared, as offsets, each by the
-    address at which it is stored (None for one that is no part of a memory); ``odd`` where something else depends on
-    where the frame is."""
+    address at which it is stored, and its number among those that may be there; ``odd`` where something else depends
+    on where the frame is."""
 
-    pointers: dict[Term | None, int] = field(default_factory=dict[Term | None, int])
+    pointers: dict[tuple[Term, int], int] = field(default_factory=dict[tuple[Term, int], int])
     odd: bool = False
+
+    def note(self, stored_at: Term, offset: int) -> None:
+        """One more pointer."""
+        number = 0
+        while self.pointers.setdefault((stored_at, number), offset) != offset:
+            number += 1
 
     def __bool__(self) -> bool:
         return self.odd or bool(self.pointers)
@@ -55,80 +63,81 @@ def leaving(roots: Iterable[Term], shared: Shared, *, ended: bool = False) -> Le
     roots = tuple(roots)
     rearranged = len({one.rewrite - one.original for one in shared}) > 1
     found = Leaving(odd=rearranged and any(map(_relates, roots)))
-    waiting = [(root, root.width == 64 and not ended) for root in roots if mentions_frame(root)]
+    whole_roots = [_NOWHERE if root.width == 64 and not ended else None for root in roots]
+    waiting = [use for use in zip(roots, whole_roots, strict=True) if mentions_frame(use[0])]
     seen = set(waiting)
     while waiting:
         term, whole = waiting.pop()
-        if whole and _is_pointer(term, None, shared, found):
+        if whole is not None and _is_pointer(term, whole, shared, found):
             continue
         if term in FRAME_BASES:
             found.odd = True
             continue
-        for part in _parts(term, whole, shared, ended, found):
+        for part in _parts(term, whole, shared, ended):
             if part not in seen and mentions_frame(part[0]):
                 seen.add(part)
                 waiting.append(part)
     return found
 
 
-def _is_pointer(term: Term, stored_at: Term | None, shared: Shared, found: Leaving) -> bool:
+def _is_pointer(term: Term, stored_at: Term, shared: Shared, found: Leaving) -> bool:
     """True for the address of a place in a frame; one that is not in a shared local is noted."""
     place = pointer(term)
     if place is None:
         return False
     base, offset = place
     if base is ENTRY_RSP:
-        found.pointers[stored_at] = offset
+        found.note(stored_at, offset)
     elif not inside(base, offset, shared):
         found.odd = True
     return True
 
 
-def _parts(term: Term, whole: bool, shared: Shared, ended: bool, found: Leaving) -> Iterator[_Use]:
+def _parts(term: Term, whole: Term | None, shared: Shared, ended: bool) -> Iterator[_Use]:
     """The operands and what they are used as, as far as they matter."""
     match term.op:
         case Op.ITE:
             condition, then, other = term.args
-            yield from ((condition, False), (then, whole), (other, whole))
+            yield from ((condition, None), (then, whole), (other, whole))
         case Op.SELECT:
-            yield term.args[0], False
+            yield term.args[0], None
             yield from _place(term.args[1], shared)
         case Op.STORE:
-            yield from _stores(term, shared, ended, found)
+            yield from _stores(term, shared, ended)
         case Op.EQ if term.args[0].width == 64:
             yield from _equation(term.args[0], term.args[1], shared)
         case _:
-            yield from ((arg, False) for arg in term.args)
+            yield from ((arg, None) for arg in term.args)
 
 
-def _stores(term: Term, shared: Shared, ended: bool, found: Leaving) -> Iterator[_Use]:
-    """What a chain of stores stores, where, and what is beneath. Eight bytes beside each other that are an address are
+def _stores(term: Term, shared: Shared, ended: bool) -> Iterator[_Use]:
+    """What a chain of stores stores, where, and what is beneath. Eight bytes beside each other that are one word are
     that."""
     bytes_: dict[Term, Term] = {}
     while term.op is Op.STORE:
         term, address, byte = term.args
         bytes_.setdefault(address, byte)
         yield from _place(address, shared)
-    yield term, False
+    yield term, None
     done: set[Term] = set()
     for address, byte in bytes_.items():
         if address in done or not mentions_frame(byte) or (ended and mentions_frame(address)):
             continue
         word = None if ended else _word(bytes_, address)
         if word is None:
-            yield byte, False
+            yield byte, None
         else:
             done |= set(word[0])
-            _is_pointer(word[1], word[0][0], shared, found)
+            yield word[1], word[0][0]
 
 
 def _word(bytes_: Mapping[Term, Term], address: Term) -> tuple[list[Term], Term] | None:
-    """The addresses and the value of the word that is an address in the frame and has a byte at ``address``."""
+    """The addresses and the value of the word that has a byte at ``address``."""
     for before in range(8):
         places = [add(address, const(k - before, 64)) for k in range(8)]
         if all(place in bytes_ for place in places):
             value = concat(*(bytes_[place] for place in reversed(places)))
-            if pointer(value) is not None:
+            if value.op is not Op.CONCAT:
                 return places, value
     return None
 
@@ -138,7 +147,7 @@ def _place(address: Term, shared: Shared) -> Iterator[_Use]:
     coefficients, constant = linear(address)
     for term, factor in coefficients.items():
         if factor != 1 or not inside(term, signed(constant), shared):
-            yield term, False
+            yield term, None
 
 
 def _equation(one: Term, other: Term, shared: Shared) -> Iterator[_Use]:
@@ -152,10 +161,10 @@ def _equation(one: Term, other: Term, shared: Shared) -> Iterator[_Use]:
         known = factor in (1, _MINUS_ONE) and inside(base, signed(constant & _MINUS_ONE), shared)
         # With an index beside it the equation may ask how far something lies from the local.
         if not known or len(bases) > 1 or others not in ([], [-factor & _MINUS_ONE]):
-            yield base, False
+            yield base, None
     for term, times in factors.items():
         if times and term not in bases:
-            yield term, False
+            yield term, None
 
 
 def needs_alignment(accesses: Iterable[Access], shared: Shared) -> bool:

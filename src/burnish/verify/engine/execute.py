@@ -315,9 +315,7 @@ class Interpreter:
 
     def _load_frame(self, where: Frame, size: int) -> Term:
         if self._is_local(where, size):
-            # What a frame holds at first is each side's own.
-            unwritten = memory(f"{self.names.prefix}.unwritten")
-            return read(self.state.memory, where.address, size, unwritten)
+            return read(self.state.memory, where.address, size, unwritten(self.names.prefix))
         offset = where.offset
         if isinstance(offset, int):
             self._meet_garbage(offset, size)
@@ -381,6 +379,11 @@ class Interpreter:
         for at, value in sorted(self.state.cells.items(), key=lambda item: item[0]):
             for k in range(value.width // 8):
                 self.state.frame = store(self.state.frame, const(at + k, 64), extract(value, 8 * k, 8))
+
+
+def unwritten(side: str) -> Term:
+    """What the frame of a side, ``a`` or ``b``, holds at first, where locals are shared: it is each side's own."""
+    return memory(f"{side}.unwritten")
 
 
 def constant_memory(name: str) -> Term:

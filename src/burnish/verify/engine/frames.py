@@ -62,6 +62,16 @@ class View:
             raise UndecidedAccessError(_ACROSS)
         return number
 
+    def place(self, offset: int, size: int) -> Term | None:
+        """The place in a shared local at an offset of the frame, None for what is in none. Raises
+        ``UndecidedAccessError`` for what is partly in one."""
+        if not self._meets(offset, size):
+            return None
+        for base, start, one in zip(LOCAL_BASES, self.starts, self.shared, strict=False):
+            if start <= offset and offset + size <= start + one.size:
+                return add(base, const(offset - start, 64))
+        raise UndecidedAccessError(_ACROSS)
+
     def _meets(self, offset: int, size: int) -> bool:
         places = zip(self.starts, self.shared, strict=True)
         return any(start < offset + size and offset < start + one.size for start, one in places)
@@ -180,6 +190,19 @@ def sharing(
             return "more locals are passed by address than are told apart"
         found = (*found, one)
     return _OTHERWISE if found == shared else found
+
+
+def common(shared: Shared, locals_: Sequence[Local]) -> Shared | str:
+    """The shared locals of a proof that somebody gives; a phrase where they are none of the original's."""
+    found: Shared = ()
+    for one in shared:
+        more = sharing(found, [(one.original, one.rewrite)], locals_)
+        if isinstance(more, str):
+            return more
+        if more[-1] != one:
+            return "what is shared is no local of the original"
+        found = more
+    return found
 
 
 def _together(one: SharedLocal, other: SharedLocal, locals_: Sequence[Local]) -> bool:

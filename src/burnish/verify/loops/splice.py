@@ -81,10 +81,10 @@ def spliced(pair: Pair, names: Names) -> Pair:
     """The pair with the callees of those names in line. Calls that are too deep, or too many, stay."""
     if not any(names):
         return pair
-    return Pair(
-        _Splicer(pair.original, names[0], "original").side(),
-        _Splicer(pair.rewrite, names[1], "rewrite").side(),
-        pair.specification,
+    return replace(
+        pair,
+        original=_Splicer(pair.original, names[0], "original").side(),
+        rewrite=_Splicer(pair.rewrite, names[1], "rewrite").side(),
     )
 
 
