@@ -52,6 +52,13 @@ _BY_SIZE = (
     + "mov [rbx+8], rax\nmov rax, [rbx+8]\nsub rax, [rbx]\nsar rax, 4\n"
     + _CLEAR
 )
+_PRIVATE = (
+    "mov dword ptr [rsp+24], 1\nlea rcx, [rsp+24]\nmov [rbx], rcx\nmov rdx, [rax]\nmov dword ptr [rdx], 5\n"
+)
+_CHOSEN = (
+    "lea rcx, [rsp+12]\nlea rdx, [rsp+{}]\ntest ebx, ebx\ncmove rcx, rdx\nadd rcx, 4\ncmp rax, rcx\n"
+    "sete al\nmovzx eax, al"
+)
 _INDEXED = "lea rcx, [rsp+12+rbx]\ncmp rax, rcx\nsete al\nmovzx eax, al"
 _AGAIN = "mov rbx, rax\nlea rdi, [rsp+12]\nmov rsi, rdi\nmov rdx, rdi\ncall k\ncmp rbx, rax\nsetb al\nmovzx eax, al"
 
@@ -93,6 +100,20 @@ ATTACKS = {
     "an address that a callee returned has to be aligned": (
         _original("movaps xmm0, [rax]\nmovd eax, xmm0"),
         _rewrite("movaps xmm0, [rax]\nmovd eax, xmm0"),
+    ),
+    "a store to what is not shared, by an address that was stored and loaded": (
+        _original(_PRIVATE + "mov eax, [rsp+24]\n" + _CLEAR),
+        _rewrite(_PRIVATE + "mov eax, 1\n" + _CLEAR),
+    ),
+    "a store to a local, by an address that was stored and loaded": (
+        _original(_STORE_B + "mov rdx, [rax]\nmov dword ptr [rdx], 5\nmov eax, [rsp+12]\n" + _CLEAR),
+        _rewrite(
+            _STORE_B + "mov rdx, [rax]\nmov ecx, [rsp+12]\nmov dword ptr [rdx], 5\nmov eax, ecx\n" + _CLEAR
+        ),
+    ),
+    "a distance that is chosen": (
+        _original(_CHOSEN.format(36)),
+        _rewrite(_CHOSEN.format(16)),
     ),
     "half of an address that was loaded": (
         _original(_STORE_B + "mov eax, [rbx]\n" + _CLEAR),

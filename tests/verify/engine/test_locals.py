@@ -87,6 +87,22 @@ SAME = {
         (INT,),
         EAX,
     ),
+    "through a pointer that a callee stored there": (
+        "sub rsp, 24\nmov qword ptr [rsp+8], 0\nlea rdi, [rsp+8]\ncall s\nmov rax, [rsp+8]\nmov eax, [rax+4]\n"
+        "add rsp, 24\nret",
+        "sub rsp, 40\nmov qword ptr [rsp+16], 0\nlea rdi, [rsp+16]\ncall s\nmov rcx, [rsp+16]\nmov eax, [rcx+4]\n"
+        "add rsp, 40\nret",
+        (Local(-16, 8, 8),),
+        EAX,
+    ),
+    "one of two that is chosen, stored and compared": (
+        "push rbx\nsub rsp, 32\nmov rbx, rsi\nmov dword ptr [rsp+8], 1\nlea rax, [rsp+8]\ntest edi, edi\n"
+        "cmovne rax, rsi\nmov [rsp+16], rax\nlea rdi, [rsp+16]\ncall s\nmov eax, [rsp+8]\nadd rsp, 32\npop rbx\nret",
+        "push rbx\nsub rsp, 48\nmov rbx, rsi\nmov dword ptr [rsp+24], 1\nlea rax, [rsp+24]\ntest edi, edi\nje 1f\n"
+        "mov rax, rbx\n1: mov [rsp+32], rax\nlea rdi, [rsp+32]\ncall s\nmov eax, [rsp+24]\nadd rsp, 48\npop rbx\nret",
+        (Local(-32, 8, 8, 4), Local(-24, 8, 8)),
+        EAX,
+    ),
     "on one path, after a comparison": (
         "push rbx\nsub rsp, 16\nmov ebx, edi\nmov [rsp+12], esi\nlea rdi, [rsp+12]\nxor esi, esi\ncall h\n"
         "lea rcx, [rsp+12]\ncmp rax, rcx\nje 1f\nmov eax, ebx\njmp 2f\n1: mov eax, [rsp+12]\n"

@@ -14,11 +14,10 @@ from functools import lru_cache
 from burnish.domains.smt.build import add, const, extract, ite, select, store
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.machine.registers import CELLS
-from burnish.verify.engine.addresses import FRAME_BASES, LOCAL_BASES, OBJECT, linear
+from burnish.verify.engine.addresses import FRAME_BASES, OBJECT, differ, local_of
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.state import ENTRY_MEMORY
 
-_NUMBERS = {base: number for number, base in enumerate(LOCAL_BASES)}
 _GIVEN = frozenset(name for name in CELLS if name != "rsp") | {"memory", "fs_base", "gs_base"}
 
 
@@ -39,15 +38,7 @@ def _name(leaf: Term) -> str:
 @lru_cache(maxsize=1 << 14)
 def is_local(address: Term) -> bool:
     """True for an address in a shared local."""
-    return _local(address) is not None
-
-
-def _local(address: Term) -> int | None:
-    """The number of the shared local in which an address lies: an access to one never leaves it."""
-    coefficients, _ = linear(address)
-    return next(
-        (_NUMBERS[part] for part, times in coefficients.items() if part in _NUMBERS and times == 1), None
-    )
+    return local_of(address) is not None
 
 
 def read(memory: Term, address: Term, size: int, unwritten: Term = ENTRY_MEMORY) -> Term:
@@ -65,7 +56,7 @@ def _byte(memory: Term, address: Term, hidden: Callable[[Term], bool], unwritten
         under, where, byte = beneath.args
         if where is address:
             return byte
-        if not hidden(where) and not _differs(where, address):
+        if not hidden(where) and not differ(where, address):
             break
         beneath = under
     if beneath.op is Op.ITE and unwritten is not ENTRY_MEMORY:
@@ -79,21 +70,13 @@ def _nothing(address: Term) -> bool:
     return False
 
 
-def _differs(one: Term, other: Term) -> bool:
-    (left, first), (right, second) = linear(one), linear(other)
-    if left == right:
-        return first != second
-    mine, theirs = _local(one), _local(other)
-    return mine is not None and theirs is not None and mine != theirs
-
-
 def write(memory: Term, address: Term, value: Term, size: int) -> Term:
     """Memory with ``size`` bytes at an address changed. Those of locals are kept in order, so that it does not matter
     which was stored first."""
     above: list[tuple[Term, Term]] = []
-    number = -1 if is_given(address) else _local(address)
+    number = -1 if is_given(address) else local_of(address)
     if number is not None:
-        while memory.op is Op.STORE and (found := _local(memory.args[1])) is not None and found > number:
+        while memory.op is Op.STORE and (found := local_of(memory.args[1])) is not None and found > number:
             memory, where, byte = memory.args
             above.append((where, byte))
     for k in range(size):

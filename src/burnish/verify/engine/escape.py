@@ -15,7 +15,14 @@ from functools import lru_cache
 
 from burnish.domains.smt.build import add, concat, const
 from burnish.domains.smt.terms import Op, Term, subterms
-from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, linear, mentions_frame, signed
+from burnish.verify.engine.addresses import (
+    ENTRY_RSP,
+    FRAME_BASES,
+    linear,
+    made_of_frame,
+    mentions_frame,
+    signed,
+)
 from burnish.verify.engine.apart import is_given
 from burnish.verify.engine.execute import Access, UnmodelledError
 from burnish.verify.engine.frames import inside, pointer
@@ -132,12 +139,12 @@ def _stores(term: Term, shared: Shared, ended: bool) -> Iterator[_Use]:
 
 
 def _word(bytes_: Mapping[Term, Term], address: Term) -> tuple[list[Term], Term] | None:
-    """The addresses and the value of the word that has a byte at ``address``."""
+    """The addresses and the value of the word that may be an address, and has a byte at ``address``."""
     for before in range(8):
         places = [add(address, const(k - before, 64)) for k in range(8)]
         if all(place in bytes_ for place in places):
             value = concat(*(bytes_[place] for place in reversed(places)))
-            if value.op is not Op.CONCAT:
+            if value.op in (Op.VAR, Op.ADD, Op.ITE):
                 return places, value
     return None
 
@@ -152,6 +159,13 @@ def _place(address: Term, shared: Shared) -> Iterator[_Use]:
 
 def _equation(one: Term, other: Term, shared: Shared) -> Iterator[_Use]:
     """What of an equation does not simply ask if something is the address of a place in a shared local."""
+    for chosen, rest in ((one, other), (other, one)):
+        if chosen.op is Op.ITE and made_of_frame(chosen):
+            condition, then, otherwise = chosen.args
+            yield condition, None
+            yield from _equation(then, rest, shared)
+            yield from _equation(otherwise, rest, shared)
+            return
     (left, first), (right, second) = linear(one), linear(other)
     factors = {term: left.get(term, 0) - right.get(term, 0) & _MINUS_ONE for term in (*left, *right)}
     bases = {term: times for term, times in factors.items() if times and term in FRAME_BASES}

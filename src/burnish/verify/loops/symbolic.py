@@ -27,9 +27,10 @@ from burnish.domains.smt.build import (
 from burnish.domains.smt.rewrite import substitute, variables
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CELLS, FLAG_CELLS, GPR_CELLS, VECTOR_CELLS
-from burnish.verify.engine.addresses import UndecidedAccessError, mentions_frame
+from burnish.verify.engine.addresses import UndecidedAccessError, made_of_frame, mentions_frame
 from burnish.verify.engine.apart import read
 from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
+from burnish.verify.engine.escape import leaving
 from burnish.verify.engine.execute import unwritten
 from burnish.verify.engine.frames import View
 from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value
@@ -82,7 +83,11 @@ def _frame(state: State, side: Side, offset: int, size: int, view: View) -> Term
         k < mark and state.cells.byte(k) is None for k in range(offset, offset + size)
     ):
         return var(f"{side}:garbage at {offset}", 8 * size)
-    return view.outward(state.frame_value(offset, size))
+    word = offset - offset % 8
+    if not view.shared or offset + size > word + 8:
+        return view.outward(state.frame_value(offset, size))
+    # Of half an address it is not seen of what it is one.
+    return extract(view.outward(state.frame_value(word, 8)), 8 * (offset - word), 8 * size)
 
 
 def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIEWS) -> Term:
@@ -116,9 +121,11 @@ def hiding(
         return []
 
     def is_hidden(value: Value) -> bool:
-        return mentions_frame(value_term(value, *now, views)) and not mentions_frame(
-            value_term(value, *node, views)
-        )
+        term = value_term(value, *now, views)
+        if not mentions_frame(term) or not (made_of_frame(term) or leaving([term], views[0].shared)):
+            return False
+        # Half of an address is of no use, and what is made of it would be taken for a number.
+        return value.width < 64 or not mentions_frame(value_term(value, *node, views))
 
     return [relation for relation in relations if any(map(is_hidden, values_of(relation)))]
 

@@ -130,8 +130,7 @@ def trace(
     ``time.monotonic``). ``number`` is 0 for the original, 1 for the rewrite; ``names`` are those of objects whose
     addresses are noted, ``shared`` the locals that both sides have in common."""
     memory = _Watched(surroundings, side, number)
-    locals_ = Placed(shared, surroundings, number)
-    calls = Calls(side, surroundings, memory, number, locals_)
+    calls = Calls(side, surroundings, memory, number, locals_ := Placed(shared, surroundings, number))
     visits: list[Visit] = []
     path: list[Label] = []
     placed = {OBJECT + name: surroundings.address_of(name) for name in names} | locals_.names
