@@ -16,6 +16,8 @@ from burnish.verify.pair import Callee, Local, Pair
 from burnish.verify.prove import prove
 from burnish.verify.solve import Solver
 
+_WRONG_S = 3.0
+"""A proof of something wrong, if there were one, would be found by then."""
 EAX = Specification((LiveOut("rax", 4),), source="option")
 CALLEES = {
     "n": Callee("n", (), (("rax", 4),), stack_bytes=0),
@@ -86,11 +88,15 @@ DISTANT = {
 
 
 def _proof(
-    make_pair: Callable[..., Pair], solver: Solver, texts: tuple[str, str], locals_: tuple[Local, ...]
+    make_pair: Callable[..., Pair],
+    solver: Solver,
+    texts: tuple[str, str],
+    locals_: tuple[Local, ...],
+    seconds: float = 20.0,
 ) -> Proof:
     pair = make_pair(*texts, EAX, CALLEES)
     pair = replace(pair, original=replace(pair.original, locals=locals_))
-    return prove(pair, solver, timeout_s=4, bound=0)
+    return prove(pair, solver, timeout_s=seconds, bound=0)
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -100,14 +106,14 @@ def test_where_it_lies_does_not_matter(name: str, make_pair: Callable[..., Pair]
 
 @pytest.mark.parametrize("name", OTHER)
 def test_what_it_holds_does(name: str, make_pair: Callable[..., Pair], solver: Solver) -> None:
-    assert isinstance(_proof(make_pair, solver, OTHER[name], INT).verdict, Unknown)
+    assert isinstance(_proof(make_pair, solver, OTHER[name], INT, _WRONG_S).verdict, Unknown)
 
 
 @pytest.mark.parametrize("name", DEPENDENT)
 def test_what_depends_on_the_frame_is_seen_after_a_loop(
     name: str, make_pair: Callable[..., Pair], solver: Solver
 ) -> None:
-    assert isinstance(_proof(make_pair, solver, DEPENDENT[name], INT).verdict, Unknown)
+    assert isinstance(_proof(make_pair, solver, DEPENDENT[name], INT, _WRONG_S).verdict, Unknown)
 
 
 @pytest.mark.parametrize("name", DISTANT)
@@ -116,7 +122,7 @@ def test_how_far_two_lie_apart_is_seen_after_a_loop(
 ) -> None:
     each, last, more = DISTANT[name]
     texts = _loop(32, 16, _TWO + more, each, last), _loop(48, 24, _TWO + more, each, last)
-    assert isinstance(_proof(make_pair, solver, texts, TWO).verdict, Unknown)
+    assert isinstance(_proof(make_pair, solver, texts, TWO, _WRONG_S).verdict, Unknown)
 
 
 def test_an_address_that_is_left_in_memory_before_a_loop_is_not_forgotten(
@@ -126,7 +132,7 @@ def test_an_address_that_is_left_in_memory_before_a_loop_is_not_forgotten(
     original = _loop(16, 12, _STASH, "", "call n\nmov eax, [rsp+12]")
     rewrite = _loop(16, 12, _STASH, "", "call n\nmov eax, 1")
     for locals_ in (INT, ()):
-        assert isinstance(_proof(make_pair, solver, (original, rewrite), locals_).verdict, Unknown)
+        assert isinstance(_proof(make_pair, solver, (original, rewrite), locals_, _WRONG_S).verdict, Unknown)
     assert isinstance(_proof(make_pair, solver, (original, original), INT).verdict, Proved)
 
 

@@ -88,10 +88,11 @@ def check(
 ) -> Proof:
     """``Proved`` if the invariants are a proof, else ``Unknown`` with the reason. Needs no search, and believes nothing
     of what it is given. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
+    pair = spliced(pair, invariants.inline)
     shared = common(invariants.shared, pair.original.locals)
     if isinstance(shared, str):
         return Proof(Unknown(shared))
-    pair = spliced(replace(pair, shared=shared), invariants.inline)
+    pair = replace(pair, shared=shared)
     prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
     prover.nodes |= {pairing.node for pairing in invariants.pairings}
     try:

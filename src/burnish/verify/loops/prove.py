@@ -62,7 +62,7 @@ def prove_loops(
     proof = induction.prove()
     if isinstance(proof.verdict, Proved) or not bound:
         return proof
-    unrolled = prove_unrolled(spliced(induction.pair, induction.inline), solver, deadline, bound, assumed)
+    unrolled = prove_unrolled(spliced(pair, induction.inline), solver, deadline, bound, assumed)
     total = proof.queries + unrolled.queries
     if isinstance(unrolled.verdict, Unknown):
         # A model counts as a suspicion only where it is one of the entry state.
@@ -106,7 +106,8 @@ class _Induction:
         while not isinstance(proof.verdict, Proved) and time.monotonic() < self.deadline:
             more = self._more()
             if proof.escapes:
-                shared = sharing(self.pair.shared, proof.escapes, self.pair.original.locals)
+                locals_ = spliced(self.pair, self.inline).original.locals
+                shared = sharing(self.pair.shared, proof.escapes, locals_)
                 if isinstance(shared, str):
                     proof = Proof(Unknown(shared))
                     break
