@@ -54,11 +54,17 @@ class Callee:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A variable in a frame: its ``offset`` from the stack pointer at entry, its size and alignment, in bytes."""
+    """A variable in a frame: its ``offset`` from the stack pointer at entry, its size and alignment, in bytes.
+    ``named`` is what its own type takes, where ``size`` has more."""
 
     offset: int
     size: int
     alignment: int = 1
+    named: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.named:
+            object.__setattr__(self, "named", self.size)
 
     @property
     def end(self) -> int:
@@ -68,7 +74,7 @@ class Local:
 @dataclass(frozen=True, slots=True)
 class SharedLocal:
     """A local whose address is given away: one object for both sides, that lies at ``original`` and at ``rewrite`` in
-    their frames."""
+    their frames. What knows several of them numbers them in their order."""
 
     original: int
     rewrite: int

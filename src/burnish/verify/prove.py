@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from burnish.core.state import MachineState
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.frames import sharing
+from burnish.verify.engine.frames import common, sharing
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.region import CyclicError
 from burnish.verify.loops.heads import loops_of
@@ -46,9 +46,11 @@ class _Search:
             prover.hasty = hasty
             proof = prover.prove()
             self.queries += proof.queries
-            if not proof.escapes:
-                return proof
             locals_ = _locals(self.pair.original, prover.executors[0].entered)
+            if not proof.escapes:
+                # A callee in line that was met later may have another object at the same place.
+                known = common(self.pair.shared, locals_)
+                return replace(proof, verdict=Unknown(known)) if isinstance(known, str) else proof
             shared = sharing(self.pair.shared, proof.escapes, locals_)
             if isinstance(shared, str):
                 return replace(proof, verdict=Unknown(shared))

@@ -14,6 +14,7 @@ from burnish.domains.smt.build import FALSE, const, extract, ne, var
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.joint import Proof, Prover
 from burnish.verify.pair import Callee, Pair
+from burnish.verify.prove import prove as prove_pair
 from burnish.verify.solve import Solver
 
 EAX = Specification((LiveOut("rax", 4),), source="option")
@@ -266,3 +267,19 @@ def test_an_assumption_can_make_them_equal(prove: Proving) -> None:
 
 def test_an_assumption_that_never_holds_proves_nothing(prove: Proving) -> None:
     assert isinstance(prove(*EQUAL["add and lea"], assumed=(FALSE,)).verdict, Unknown)
+
+
+_INDEXED = (
+    "sub rsp, 72\nmov [rsp], rdi\nmov [rsp+8], rdi\nmov [rsp+16], rdi\nmov [rsp+24], rdi\nand esi, {}\n"
+    "{} xmm0, [rsp+4*rsi]\nmovd eax, xmm0\nadd rsp, 72\nret"
+)
+
+
+@pytest.mark.parametrize(("mask", "verdict"), [(4, Proved), (5, Unknown), (1, Unknown)])
+def test_what_has_to_be_aligned_in_the_frame_is(
+    mask: int, verdict: type, make_pair: Callable[..., Pair], solver: Solver
+) -> None:
+    """At an index the rewrite faults unless it is a multiple of four words."""
+    original, rewrite = (_INDEXED.format(mask, name) for name in ("movups", "movaps"))
+    pair = make_pair(original, rewrite, Specification((LiveOut("rax", 4),), source="option"), {})
+    assert isinstance(prove_pair(pair, solver, timeout_s=20).verdict, verdict)

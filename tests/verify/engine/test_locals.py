@@ -87,6 +87,22 @@ SAME = {
         (INT,),
         EAX,
     ),
+    "through a pointer that a callee stored there": (
+        "sub rsp, 24\nmov qword ptr [rsp+8], 0\nlea rdi, [rsp+8]\ncall s\nmov rax, [rsp+8]\nmov eax, [rax+4]\n"
+        "add rsp, 24\nret",
+        "sub rsp, 40\nmov qword ptr [rsp+16], 0\nlea rdi, [rsp+16]\ncall s\nmov rcx, [rsp+16]\nmov eax, [rcx+4]\n"
+        "add rsp, 40\nret",
+        (Local(-16, 8, 8),),
+        EAX,
+    ),
+    "one of two that is chosen, stored and compared": (
+        "push rbx\nsub rsp, 32\nmov rbx, rsi\nmov dword ptr [rsp+8], 1\nlea rax, [rsp+8]\ntest edi, edi\n"
+        "cmovne rax, rsi\nmov [rsp+16], rax\nlea rdi, [rsp+16]\ncall s\nmov eax, [rsp+8]\nadd rsp, 32\npop rbx\nret",
+        "push rbx\nsub rsp, 48\nmov rbx, rsi\nmov dword ptr [rsp+24], 1\nlea rax, [rsp+24]\ntest edi, edi\nje 1f\n"
+        "mov rax, rbx\n1: mov [rsp+32], rax\nlea rdi, [rsp+32]\ncall s\nmov eax, [rsp+24]\nadd rsp, 48\npop rbx\nret",
+        (Local(-32, 8, 8, 4), Local(-24, 8, 8)),
+        EAX,
+    ),
     "on one path, after a comparison": (
         "push rbx\nsub rsp, 16\nmov ebx, edi\nmov [rsp+12], esi\nlea rdi, [rsp+12]\nxor esi, esi\ncall h\n"
         "lea rcx, [rsp+12]\ncmp rax, rcx\nje 1f\nmov eax, ebx\njmp 2f\n1: mov eax, [rsp+12]\n"
@@ -242,11 +258,11 @@ OTHER = {
 
 REARRANGED = {
     "two, the other way round": (
-        "sub rsp, 40\nmov [rsp+12], edi\nmov qword ptr [rsp+16], 5\nlea rdi, [rsp+12]\nlea rsi, [rsp+16]\ncall h\n"
-        "mov eax, [rsp+12]\nadd eax, [rsp+16]\nadd rsp, 40\nret",
+        "sub rsp, 40\nmov [rsp+8], edi\nmov qword ptr [rsp+16], 5\nlea rdi, [rsp+8]\nlea rsi, [rsp+16]\ncall h\n"
+        "mov eax, [rsp+8]\nadd eax, [rsp+16]\nadd rsp, 40\nret",
         "sub rsp, 40\nmov [rsp+28], edi\nmov qword ptr [rsp+8], 5\nlea rsi, [rsp+8]\nlea rdi, [rsp+28]\ncall h\n"
         "mov eax, [rsp+8]\nadd eax, [rsp+28]\nadd rsp, 40\nret",
-        (Local(-28, 4, 4), Local(-24, 8, 8)),
+        (Local(-32, 4, 4), Local(-24, 8, 8)),
         EAX,
     ),
     "one that points to the other": (
@@ -258,8 +274,26 @@ REARRANGED = {
         EAX,
     ),
 }
-"""The same, but with another distance between two locals: what is computed from the address of one of them may be that
-of the other in one frame only, so these are not decided."""
+"""The same, with another distance between two locals."""
+
+ORDERED = {
+    "a local that may be the end of an array": (
+        "sub rsp, 40\nmov qword ptr [rsp+8], 1\nmov qword ptr [rsp+16], 2\nmov qword ptr [rsp+24], 3\n"
+        "lea rdi, [rsp+8]\nlea rsi, [rsp+24]\ncall h\nadd rsp, 40\nret",
+        "sub rsp, 56\nmov qword ptr [rsp+24], 1\nmov qword ptr [rsp+32], 2\nmov qword ptr [rsp+8], 3\n"
+        "lea rdi, [rsp+24]\nlea rsi, [rsp+8]\ncall h\nadd rsp, 56\nret",
+        (Local(-32, 16, 8), Local(-16, 8, 8)),
+        EAX,
+    ),
+    "a local that may be the end of a variable": (
+        "sub rsp, 24\nmov dword ptr [rsp+8], 1\nmov dword ptr [rsp+12], 2\nlea rdi, [rsp+8]\nlea rsi, [rsp+12]\n"
+        "call h\nadd rsp, 24\nret",
+        "sub rsp, 24\nmov dword ptr [rsp+12], 1\nmov dword ptr [rsp+8], 2\nlea rdi, [rsp+12]\nlea rsi, [rsp+8]\n"
+        "call h\nadd rsp, 24\nret",
+        (Local(-16, 4, 4), Local(-12, 4, 4)),
+        EAX,
+    ),
+}
 
 
 def _proof(
@@ -279,10 +313,15 @@ def test_where_a_local_lies_does_not_matter(
 
 
 @pytest.mark.parametrize("name", REARRANGED)
-def test_locals_with_another_distance_are_not_decided(
+def test_locals_may_have_another_distance(name: str, make_pair: Callable[..., Pair], solver: Solver) -> None:
+    assert isinstance(_proof(make_pair, solver, REARRANGED[name]).verdict, Proved)
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_what_may_be_the_end_of_another_stays_there(
     name: str, make_pair: Callable[..., Pair], solver: Solver
 ) -> None:
-    verdict = _proof(make_pair, solver, REARRANGED[name]).verdict
+    verdict = _proof(make_pair, solver, ORDERED[name]).verdict
     assert isinstance(verdict, Unknown)
     assert verdict.reason == "its locals lie otherwise in the other's frame"
 

@@ -114,9 +114,11 @@ def test_conditions_hold_of_every_input(assembled: Callable[..., Pair], bench: B
 
 def test_a_model_is_replayed(assembled: Callable[..., Pair], bench: Bench) -> None:
     pair = assembled("mov eax, [rdi]\nret", "mov eax, [rdi]\nand eax, 0x7fffffff\nret", EAX)
-    model = Model({"rdi": 0x50000, "rsp": STACK}, {"memory": {0x50000 + k: 0x80 for k in range(4)}})
+    values = {"rdi": 0x50000, "rsp": STACK, "&local 0 of the frame": 0x7000_0000_0000}
+    model = Model(values, {"memory": {0x50000 + k: 0x80 for k in range(4)}})
     found = replay_model(pair, model, bench)
     assert isinstance(found, Counterexample)
+    assert not found.places
     assert replay(pair, found, bench)
     model = Model({"rdi": 0x50000, "rsp": STACK}, {"memory": {0x50000 + k: 1 for k in range(4)}})
     assert "both do the same" in str(replay_model(pair, model, bench))

@@ -15,12 +15,12 @@ from burnish.domains.smt.terms import Op, Term, subterms
 
 ENTRY_RSP = var("rsp", 64)
 """The stack pointer at entry: at the return address."""
-OWN_RSP = var("rsp of the rewrite", 64)
-"""The same, for a rewrite whose frame is looked at apart because locals are shared (``engine.frames``)."""
-FRAME_BASES = frozenset((ENTRY_RSP, OWN_RSP))
-_WHOLE = frozenset((base, 1) for base in FRAME_BASES)
 OBJECT = "&"
 """Begins the names of variables that stand for addresses of objects."""
+LOCAL_BASES = tuple(var(f"{OBJECT}local {k} of the frame", 64) for k in range(64))
+"""Where locals lie that are shared, which each side has at another place (``engine.frames``)."""
+FRAME_BASES = frozenset((ENTRY_RSP, *LOCAL_BASES))
+_NUMBERS = {base: number for number, base in enumerate(LOCAL_BASES)}
 _MASK = (1 << 64) - 1
 _ALTERNATIVES = 16
 """Addresses that one access may have, depending on the path, before it is taken as it is."""
@@ -35,17 +35,18 @@ def object_address(name: str, offset: int = 0) -> Term:
     return add(var(OBJECT + name, 64), const(offset, 64))
 
 
-def frame_address(offset: int | Term) -> Term:
-    """The address at an offset from the stack pointer at entry."""
-    return add(ENTRY_RSP, const(offset, 64) if isinstance(offset, int) else offset)
-
-
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """``offset`` from the stack pointer at entry, ``base``: a number, or a term where it is not constant."""
+    """``offset`` from the stack pointer at entry, or from the start of a shared local (``base``): a number, or a term
+    where it is not constant."""
 
     offset: int | Term
     base: Term = ENTRY_RSP
+
+    @property
+    def address(self) -> Term:
+        """As a term."""
+        return add(self.base, const(self.offset, 64) if isinstance(self.offset, int) else self.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,9 @@ def _aligned(term: Term) -> tuple[Term, int] | None:
     if inner is None or not mentions_frame(inner):
         return None
     coefficients, constant = linear(inner)
-    if len(coefficients) != 1 or next(iter(coefficients.items())) not in _WHOLE:
+    if coefficients != {ENTRY_RSP: 1}:
         return None
-    return next(iter(coefficients)), constant - (constant + 8) % 16
+    return ENTRY_RSP, constant - (constant + 8) % 16
 
 
 def _rounded(term: Term) -> Term | None:
@@ -125,6 +126,23 @@ def _rounded(term: Term) -> Term | None:
     return None
 
 
+def local_of(address: Term) -> int | None:
+    """The number of the shared local in which an address lies: an access to one never leaves it. None for others."""
+    coefficients, _ = linear(address)
+    return next(
+        (_NUMBERS[part] for part, times in coefficients.items() if part in _NUMBERS and times == 1), None
+    )
+
+
+def differ(one: Term, other: Term) -> bool:
+    """True where two addresses of accesses are seen never to be one."""
+    (left, first), (right, second) = linear(one), linear(other)
+    if left == right:
+        return first != second
+    mine, theirs = local_of(one), local_of(other)
+    return mine is not None and theirs is not None and mine != theirs
+
+
 def signed(value: int) -> int:
     """A 64-bit number read as two's complement."""
     return value - (1 << 64) if value >> 63 else value
@@ -136,7 +154,7 @@ def target(address: Term) -> Target:
     coefficients, constant = linear(address)
     bases = [t for t in coefficients if t in FRAME_BASES or _is_object(t)]
     rest = {t: c for t, c in coefficients.items() if t not in bases}
-    if any(mentions_frame(t) for t in rest):
+    if any(made_of_frame(t) for t in rest):
         raise UndecidedAccessError("an address is computed from the stack pointer in an unusual way")
     if not bases or any(coefficients[t] != 1 for t in bases) or len(bases) > 1:
         if FRAME_BASES & set(bases):
@@ -155,8 +173,41 @@ def _is_object(term: Term) -> bool:
 
 @lru_cache(maxsize=1 << 14)
 def mentions_frame(term: Term) -> bool:
-    """True where a term depends on the stack pointer at entry."""
+    """True where a term depends on the stack pointer at entry, or on where a shared local lies."""
     return any(part in FRAME_BASES for part in subterms(term))
+
+
+@lru_cache(maxsize=1 << 14)
+def made_of_frame(term: Term) -> bool:
+    """True where a term may be an address in the frame, or computed from one. What is chosen by a comparison of
+    addresses is none, nor what was loaded, unless an address of what is not shared was stored: shared locals are
+    memory."""
+    if not mentions_frame(term):
+        return False
+    seen: set[tuple[Term, bool]] = set()
+    waiting = [(term, False)]
+    while waiting:
+        part, loaded = use = waiting.pop()
+        if use in seen:
+            continue
+        seen.add(use)
+        if part is ENTRY_RSP or (part in FRAME_BASES and not loaded):
+            return True
+        match part.op:
+            case Op.SELECT:
+                memory, place = part.args
+                while memory.op is Op.STORE:
+                    memory, where, byte = memory.args
+                    if not differ(where, place):
+                        waiting.append((byte, True))
+                waiting.append((memory, True))
+            case Op.STORE:
+                waiting += [(part.args[0], True), (part.args[2], True)]
+            case Op.ITE:
+                waiting += [(way, loaded) for way in part.args[1:]]
+            case _:
+                waiting += [(arg, loaded) for arg in part.args]
+    return False
 
 
 @lru_cache(maxsize=1 << 12)

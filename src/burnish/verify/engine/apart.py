@@ -1,8 +1,9 @@
 """Memory in which locals lie beside what a function was given: neither is the other.
 
-No address that is made of what a function finds at entry points into its frame. So a chain of stores is kept with those
-to locals on top, and an access of one kind does not see the stores of the other: what would else be a question of
-aliases for a solver is none. Addresses that come from a callee may be those of locals, and are treated as any.
+No address that is made of what a function finds at entry points into its frame, and no local is in another. So a chain
+of stores is kept with those to locals on top, and an access of one kind does not see the stores of the other: what
+would else be a question of aliases for a solver is none. Addresses that come from a callee may be those of locals, and
+are treated as any.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from burnish.domains.smt.build import add, const, extract, select, store
+from burnish.domains.smt.build import add, const, extract, ite, select, store
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.machine.registers import CELLS
-from burnish.verify.engine.addresses import ENTRY_RSP, FRAME_BASES, OBJECT, linear, signed
+from burnish.verify.engine.addresses import FRAME_BASES, OBJECT, differ, local_of
 from burnish.verify.engine.cells import join_bytes
+from burnish.verify.engine.state import ENTRY_MEMORY
 
 _GIVEN = frozenset(name for name in CELLS if name != "rsp") | {"memory", "fs_base", "gs_base"}
 
@@ -35,29 +37,32 @@ def _name(leaf: Term) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def is_local(address: Term) -> bool:
-    """True for an address in the frame: what lies above the return address is the caller's, to which anything given
-    may point."""
-    coefficients, constant = linear(address)
-    return coefficients.get(ENTRY_RSP) == 1 and signed(constant) < 0
+    """True for an address in a shared local."""
+    return local_of(address) is not None
 
 
-def read(memory: Term, address: Term, size: int) -> Term:
-    """``size`` bytes at an address."""
+def read(memory: Term, address: Term, size: int, unwritten: Term = ENTRY_MEMORY) -> Term:
+    """``size`` bytes at an address. Those that nobody has written since the function was entered are those of
+    ``unwritten``."""
     hidden = is_local if is_given(address) else is_given if is_local(address) else _nothing
-    return join_bytes(_byte(memory, add(address, const(k, 64)), hidden) for k in range(size))
+    return join_bytes(_byte(memory, add(address, const(k, 64)), hidden, unwritten) for k in range(size))
 
 
-def _byte(memory: Term, address: Term, hidden: Callable[[Term], bool]) -> Term:
+@lru_cache(maxsize=1 << 14)
+def _byte(memory: Term, address: Term, hidden: Callable[[Term], bool], unwritten: Term) -> Term:
     """The byte at an address, past stores at addresses that are ``hidden`` from it."""
     beneath = memory
     while beneath.op is Op.STORE:
         under, where, byte = beneath.args
         if where is address:
             return byte
-        if not hidden(where) and not _differs(where, address):
+        if not hidden(where) and not differ(where, address):
             break
         beneath = under
-    return select(beneath, address)
+    if beneath.op is Op.ITE and unwritten is not ENTRY_MEMORY:
+        condition, *ways = beneath.args
+        return ite(condition, *(_byte(way, address, hidden, unwritten) for way in ways))
+    return select(unwritten if beneath is ENTRY_MEMORY else beneath, address)
 
 
 def _nothing(address: Term) -> bool:
@@ -65,16 +70,13 @@ def _nothing(address: Term) -> bool:
     return False
 
 
-def _differs(one: Term, other: Term) -> bool:
-    (left, first), (right, second) = linear(one), linear(other)
-    return left == right and first != second
-
-
 def write(memory: Term, address: Term, value: Term, size: int) -> Term:
-    """Memory with ``size`` bytes at an address changed."""
+    """Memory with ``size`` bytes at an address changed. Those of locals are kept in order, so that it does not matter
+    which was stored first."""
     above: list[tuple[Term, Term]] = []
-    if is_given(address):
-        while memory.op is Op.STORE and is_local(memory.args[1]):
+    number = -1 if is_given(address) else local_of(address)
+    if number is not None:
+        while memory.op is Op.STORE and (found := local_of(memory.args[1])) is not None and found > number:
             memory, where, byte = memory.args
             above.append((where, byte))
     for k in range(size):

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from burnish.domains.smt.build import add, const, eq, extract, or_, select, ule, ult
 from burnish.domains.smt.terms import Op, Term, subterms
-from burnish.verify.engine.addresses import ENTRY_RSP, OBJECT, object_address
+from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES, OBJECT, object_address
 from burnish.verify.engine.execute import constant_memory
 from burnish.verify.pair import Pair
 
@@ -35,7 +35,7 @@ def _alignments(pair: Pair) -> dict[str, int]:
 
 def axioms(pair: Pair, roots: Sequence[Term]) -> list[Term]:
     """As far as it is about variables that occur in ``roots``: the stack pointer is aligned and in the address space,
-    objects lie in it and apart, constants have their contents."""
+    objects and shared locals lie in it and apart, constants have their contents."""
     found = [
         eq(extract(ENTRY_RSP, 0, 4), const(8, 4)),
         ule(const(_STACK_LOW, 64), ENTRY_RSP),
@@ -61,12 +61,22 @@ def axioms(pair: Pair, roots: Sequence[Term]) -> list[Term]:
             found.append(eq(extract(object_address(name), 0, bits), const(0, bits)))
         room = const(_STACK_TOP - 2 * 4096 - sizes[name], 64)
         found.append(ule(add(object_address(name), const(-4096, 64)), room))
-    for one, other in combinations(placed, 2):
-        first, second = object_address(one), object_address(other)
-        found.append(
-            or_(
-                ule(add(first, const(sizes[one], 64)), second),
-                ule(add(second, const(sizes[other], 64)), first),
-            )
-        )
-    return found
+    spans = [(object_address(name), sizes[name]) for name in placed]
+    return [*found, *map(_apart, combinations([*spans, *_locals(pair, roots, found)], 2))]
+
+
+def _locals(pair: Pair, roots: Sequence[Term], found: list[Term]) -> list[tuple[Term, int]]:
+    """Where shared locals lie that occur in ``roots``, and their sizes. ``found`` gets that they are in the address
+    space."""
+    known = set(subterms(*roots))
+    sizes = zip(LOCAL_BASES, (one.size for one in pair.shared), strict=False)
+    spans = [(base, size) for base, size in sizes if base in known]
+    found += [ule(const(_STACK_LOW, 64), base) for base, _ in spans]
+    found += [ult(base, const(_STACK_TOP - size, 64)) for base, size in spans]
+    return spans
+
+
+def _apart(pair: tuple[tuple[Term, int], tuple[Term, int]]) -> Term:
+    """That two objects do not overlap."""
+    (first, one), (second, other) = pair
+    return or_(ule(add(first, const(one, 64)), second), ule(add(second, const(other, 64)), first))

@@ -8,19 +8,23 @@ from burnish.core.specification import Specification
 from burnish.domains.smt.build import and_, const, ne, select, sub, ule, var, zext
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
-from burnish.verify.engine.addresses import ENTRY_RSP, frame_address
+from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES
 from burnish.verify.engine.escape import EscapeError, leaving
 from burnish.verify.engine.execute import Names, UnmodelledError
-from burnish.verify.engine.frames import OWN_VIEW, View, keeps_locals
+from burnish.verify.engine.frames import View, keeps_locals
 from burnish.verify.engine.points import AtCall
 from burnish.verify.engine.state import RETURN_ADDRESS, State, depth
-from burnish.verify.pair import Callee, Shared
+from burnish.verify.pair import Callee, Shared, SharedLocal
 
 PROBE = var("probe", 64)
 """Any address: memory is equal where it is equal there."""
 _STACK_ARGUMENTS = 48
 """Bytes of stack arguments that are looked at where their extent is not known."""
 
+
+Views = tuple[View, View]
+"""How each side looks at its frame."""
+OWN_VIEWS: Views = (View(), View(second=True))
 
 _DEAD = "an address of a local that is no more is passed to a function"
 
@@ -46,33 +50,37 @@ def _memory(original: State, rewrite: State, ended: Shared = ()) -> list[Differe
     if original.memory is rewrite.memory:
         return []
     found = _differ("memory", select(original.memory, PROBE), select(rewrite.memory, PROBE))
-    outside = [ule(const(one.size, 64), sub(PROBE, frame_address(one.original))) for one in ended]
+    outside = [
+        ule(const(one.size, 64), sub(PROBE, base)) for base, one in zip(LOCAL_BASES, ended, strict=False)
+    ]
     return [Difference(one.where, and_(one.condition, *outside)) for one in found]
 
 
 def at_return(
-    original: State, rewrite: State, specification: Specification, view: View = OWN_VIEW
+    original: State, rewrite: State, specification: Specification, views: Views = OWN_VIEWS
 ) -> list[Difference]:
-    """What a caller may see after the return; ``view`` is the rewrite's. Raises ``MismatchError`` and
-    ``UnmodelledError``."""
-    for state, base, error in ((original, ENTRY_RSP, UnmodelledError), (rewrite, view.base, MismatchError)):
-        if state.register("rsp") is not base:
+    """What a caller may see after the return. Raises ``MismatchError`` and ``UnmodelledError``."""
+    shared = views[0].shared
+    for state, view, error in ((original, views[0], UnmodelledError), (rewrite, views[1], MismatchError)):
+        if state.register("rsp") is not ENTRY_RSP:
             raise error("a return with a stack pointer that is not the one at entry")
         if state.frame_value(0, 8) is not RETURN_ADDRESS:
             raise error("a return to another address than the caller's")
-        if view.moved and leaving(map(view.outward, _leaves(state, specification)), view.shared, ended=True):
+        if shared and leaving(map(view.outward, _leaves(state, specification)), shared, ended=True):
             raise UnmodelledError("an address in its frame is returned, or left in memory")
     found: list[Difference] = []
     for part in specification.live_outs:
         found += _differ(
             part.register,
-            original.register(part.register, part.size),
-            view.outward(rewrite.register(part.register, part.size)),
+            views[0].outward(original.register(part.register, part.size)),
+            views[1].outward(rewrite.register(part.register, part.size)),
         )
     for name in (*CALLEE_SAVED, "df"):
-        found += _differ(name, original.register(name), view.outward(rewrite.register(name)))
+        found += _differ(
+            name, views[0].outward(original.register(name)), views[1].outward(rewrite.register(name))
+        )
     if specification.memory:
-        found += _memory(original, rewrite, view.shared)
+        found += _memory(original, rewrite, shared)
     return found
 
 
@@ -86,69 +94,68 @@ def at_call(
     original: tuple[AtCall, State],
     rewrite: tuple[AtCall, State],
     specification: Specification,
-    view: View = OWN_VIEW,
+    views: Views = OWN_VIEWS,
 ) -> list[Difference]:
-    """What a callee, the same for both, may see; ``view`` is the rewrite's. Raises ``MismatchError``,
-    ``UnmodelledError``, ``UndecidedAccessError`` and ``EscapeError``."""
+    """What a callee, the same for both, may see. Raises ``MismatchError``, ``UnmodelledError``,
+    ``UndecidedAccessError`` and ``EscapeError``."""
     (call, before), (other, after) = original, rewrite
+    shared = views[0].shared
     callee = call.callee
     depths = depth(before), depth(after)
     bottoms = [d if c.resume is not None else 8 for d, c in zip(depths, (call, other), strict=True)]
     # The callee finds the return address below its arguments; 16 divides the address of those.
     if bottoms[1] % 16 != 8 and bottoms[1] % 16 != bottoms[0] % 16:
         raise MismatchError("a call with a stack that is not aligned")
-    if not keeps_locals(bottoms[0], bottoms[1], view.shared):
+    if not keeps_locals(bottoms[0], bottoms[1], shared):
         raise MismatchError("a local that lies below the stack pointer at a call")
     for state, at, one in ((before, depths[0], call), (after, depths[1], other)):
         if one.resume is None and (at != 0 or state.frame_value(0, 8) is not RETURN_ADDRESS):
             raise UnmodelledError(
                 "a jump to another function with a stack pointer that is not the one at entry"
             )
-    _escape(before.memory, after.memory, view.shared)
-    lost = _lost(bottoms, view.shared)
-    if lost and (_gives((before.memory,), view, ()) or _gives((after.memory,), view, ())):
+    escaping(before.memory, after.memory, shared)
+    left = _left(bottoms, shared)
+    if left is not None and leaving((before.memory, after.memory), shared, ended=True):
         raise UnmodelledError(_DEAD)
     found: list[Difference] = []
     if call.target is not None or other.target is not None:
         assert call.target is not None and other.target is not None
-        found += _passed("the called address", call.target, other.target, view)
+        found += _passed("the called address", call.target, other.target, views)
     for register, size in _arguments(callee, before):
         values = before.register(register, size), after.register(register, size)
-        if lost and _gives(values, view, lost):
+        seen = [view.outward(value) for view, value in zip(views, values, strict=True)]
+        if left is not None and leaving(seen, left):
             raise UnmodelledError(_DEAD)
-        found += _passed(f"{register} at the call of {callee.name}", *values, view)
+        found += _passed(f"{register} at the call of {callee.name}", *values, views)
     for k in range(0, callee.stack_bytes or 0, 8):
-        found += _stack_argument(callee, (before, bottoms[0]), (after, bottoms[1]), k, view)
+        found += _stack_argument(callee, (before, bottoms[0]), (after, bottoms[1]), k, views)
     if not callee.pure and specification.memory:
         found += _memory(before, after)
     return found
 
 
-def _lost(bottoms: list[int], shared: Shared) -> Shared:
-    """The locals that lie below the stack pointer at a call, in either frame: a callee's own frame may
-    take their place."""
-    return tuple(one for one in shared if one.original < bottoms[0] or one.rewrite < bottoms[1])
+def _left(bottoms: list[int], shared: Shared) -> Shared | None:
+    """The locals that a callee may be given: nothing of those that lie below the stack pointer at the call, in either
+    frame, for its own frame may take their place. None where there are no such."""
+    lost = [one.original < bottoms[0] or one.rewrite < bottoms[1] for one in shared]
+    if not any(lost):
+        return None
+    return tuple(
+        SharedLocal(one.original, one.rewrite, 0) if gone else one
+        for one, gone in zip(shared, lost, strict=True)
+    )
 
 
-def _gives(values: tuple[Term, ...], view: View, lost: Shared) -> bool:
-    """True where an address of what is ``lost`` is among values that are given to a callee; with nothing lost, where
-    one of any local is left in memory."""
-    seen = [view.outward(value) for value in values]
-    if not lost:
-        return bool(leaving(seen, view.shared, ended=True))
-    return bool(leaving(seen, tuple(one for one in view.shared if one not in lost)))
-
-
-def _passed(where: str, first: Term, second: Term, view: View) -> list[Difference]:
+def _passed(where: str, first: Term, second: Term, views: Views) -> list[Difference]:
     """How two values that are given to a callee may differ."""
-    second = view.outward(second)
-    _escape(first, second, view.shared)
+    first, second = views[0].outward(first), views[1].outward(second)
+    escaping(first, second, views[0].shared)
     return _differ(where, first, second)
 
 
-def _escape(first: Term, second: Term, shared: Shared) -> None:
-    """Addresses in the frame go to a callee only where they are those of locals that are shared. Raises
-    ``UnmodelledError`` and ``EscapeError``."""
+def escaping(first: Term, second: Term, shared: Shared) -> None:
+    """Addresses in the frame go to a callee, or to memory that callees see, only where they are those of locals that
+    are shared. Raises ``UnmodelledError`` and ``EscapeError``."""
     mine, theirs = leaving([first], shared), leaving([second], shared)
     if mine.odd or theirs.odd:
         raise UnmodelledError("something computed from an address in its frame is passed to a function")
@@ -173,7 +180,7 @@ def _is_garbage(value: Term) -> bool:
 
 
 def perhaps_on_stack(
-    original: tuple[AtCall, State], rewrite: tuple[AtCall, State], view: View = OWN_VIEW
+    original: tuple[AtCall, State], rewrite: tuple[AtCall, State], views: Views = OWN_VIEWS
 ) -> list[Difference] | None:
     """How arguments on the stack may differ, for a callee of which it is not known whether it has any: as far as either
     side has written what lies there. None where that cannot be compared."""
@@ -187,25 +194,25 @@ def perhaps_on_stack(
         if all(state.cells.byte(bottom + k) is None for state, bottom in places):
             break
         try:
-            found += _stack_argument(callee, *places, k, view)
+            found += _stack_argument(callee, *places, k, views)
         except UnmodelledError:
             return None
     return found
 
 
 def _stack_argument(
-    callee: Callee, original: tuple[State, int], rewrite: tuple[State, int], offset: int, view: View
+    callee: Callee, original: tuple[State, int], rewrite: tuple[State, int], offset: int, views: Views
 ) -> list[Difference]:
     starts = [
         (bottom + offset, start)
-        for one in view.shared
+        for one in views[0].shared
         for bottom, start in ((original[1], one.original), (rewrite[1], one.rewrite))
         if start < bottom + offset + 8 and bottom + offset < start + one.size
     ]
     if starts:
         raise UnmodelledError("a local whose address is passed lies where arguments are")
     values = [state.frame_value(bottom + offset, 8) for state, bottom in (original, rewrite)]
-    return _passed(f"stack argument {offset // 8} of {callee.name}", values[0], values[1], view)
+    return _passed(f"stack argument {offset // 8} of {callee.name}", values[0], values[1], views)
 
 
 def after_call(

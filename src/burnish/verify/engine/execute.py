@@ -15,6 +15,7 @@ from burnish.domains.smt.build import (
     extract,
     ite,
     memory,
+    ne,
     not_,
     or_,
     select,
@@ -28,12 +29,12 @@ from burnish.domains.walker import Walker
 from burnish.machine.encoding import Map, decode
 from burnish.machine.registers import CELLS, Cell
 from burnish.verify.engine.addresses import (
+    ENTRY_RSP,
     Frame,
     Named,
     Outer,
     UndecidedAccessError,
     alternatives,
-    frame_address,
     object_address,
     target,
 )
@@ -41,7 +42,7 @@ from burnish.verify.engine.apart import read, write
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.repeat import fixed_count
-from burnish.verify.engine.state import State, entry_value, join_states
+from burnish.verify.engine.state import State, depth, entry_value, join_states
 from burnish.verify.pair import Side
 
 RED_ZONE = 128
@@ -287,31 +288,34 @@ class Interpreter:
     def _in_frame(self, where: Frame, size: int) -> bool:
         """True for the callee's own part of the stack; what lies above is the caller's memory."""
         offset = where.offset
-        if not isinstance(offset, int):
+        if not isinstance(offset, int) or where.base is not ENTRY_RSP:
             return True
         if offset >= self._above:
-            if self._view.moved:
+            if self._view.shared:
                 raise UndecidedAccessError("an access to its caller's frame, beside locals that are shared")
             return False
         if offset + size > self._above:
             raise UndecidedAccessError("an access to its own and its caller's frame at once")
         return True
 
-    def _check_frame(self, offset: int, size: int) -> None:
-        pointer = self.state.register("rsp")
-        where = target(pointer)
-        if not isinstance(where, Frame) or not isinstance(where.offset, int):
-            raise UndecidedAccessError("a stack pointer that is not at a known depth")
-        if offset < where.offset - RED_ZONE:
+    def _check_frame(self, offset: int) -> None:
+        """Notes that bytes from this offset of the frame on are used."""
+        top = depth(self.state)
+        if offset < top - RED_ZONE:
             raise UndecidedAccessError("an access below the red zone, which a signal may overwrite")
-        self.log.lowest = min(self.log.lowest, offset, where.offset)
-        if size == 16 and not is_alignment_free(self.raw) and offset % 16 != 8:
+        self.log.lowest = min(self.log.lowest, offset, top)
+
+    def _check_aligned(self, offset: Term, size: int) -> None:
+        """Notes the fault of an access to the frame that has to be aligned, and is not."""
+        if size == 16 and not is_alignment_free(self.raw):
             # The stack pointer at entry is a multiple of 16, plus 8.
-            self.log.faults.append(self.condition)
+            fault = and_(self.condition, ne(extract(offset, 0, 4), const(8, 4)))
+            if fault is not FALSE:
+                self.log.faults.append(fault)
 
     def _load_frame(self, where: Frame, size: int) -> Term:
         if self._is_local(where, size):
-            return read(self.state.memory, frame_address(where.offset), size)
+            return read(self.state.memory, where.address, size, unwritten(self.names.prefix))
         offset = where.offset
         if isinstance(offset, int):
             self._meet_garbage(offset, size)
@@ -323,13 +327,15 @@ class Interpreter:
         """True for an access to a local that is shared, which lies in memory. That one at an offset that is not
         constant stays inside is demanded."""
         local, offset = self._view.local(where, size), where.offset
+        start = 0 if local is None else self._view.starts[local]
         if isinstance(offset, int):
-            self._check_frame(
-                offset if local is None else offset - local.original + self._view.start(local), size
-            )
+            self._check_frame(start + offset)
+            self._check_aligned(const(start + offset, 64), size)
         elif local is not None:
-            inside = ule(add(offset, const(-local.original, 64)), const(local.size - size, 64))
+            self._check_frame(start)
+            inside = ule(offset, const(self._view.shared[local].size - size, 64))
             self.log.demands.append((or_(not_(self.condition), inside), "an index into a local may leave it"))
+            self._check_aligned(add(offset, const(start, 64)), size)
         return local is not None
 
     def _meet_garbage(self, offset: int, size: int) -> None:
@@ -342,7 +348,7 @@ class Interpreter:
 
     def _store_frame(self, where: Frame, value: Term, size: int) -> None:
         if self._is_local(where, size):
-            self._store_memory(frame_address(where.offset), value, size)
+            self._store_memory(where.address, value, size)
             return
         offset = where.offset
         if isinstance(offset, int):
@@ -357,21 +363,27 @@ class Interpreter:
     def _spill(self, offset: Term, size: int) -> None:
         """Before an access at an offset that is not constant: all known bytes go into the frame's memory, and the
         access is demanded to stay inside the part of the frame that is below the return address."""
-        where = target(self.state.register("rsp"))
-        if not isinstance(where, Frame) or not isinstance(where.offset, int):
-            raise UndecidedAccessError("a stack pointer that is not at a known depth")
-        low = where.offset - RED_ZONE
+        self._check_aligned(offset, size)
+        low = depth(self.state) - RED_ZONE
         if self.state.garbage_below is not None:
             low = max(low, self.state.garbage_below)
         inside = ule(add(offset, const(-low, 64)), const(-low - size, 64))
-        starts = ((self._view.start(one), one.size) for one in self._view.shared)
-        apart = (ule(const(n + size - 1, 64), add(offset, const(size - 1 - at, 64))) for at, n in starts)
+        places = zip(self._view.starts, self._view.shared, strict=True)
+        apart = (
+            ule(const(one.size + size - 1, 64), add(offset, const(size - 1 - start, 64)))
+            for start, one in places
+        )
         demand = or_(not_(self.condition), and_(inside, *apart))
         self.log.demands.append((demand, "an index into the frame may leave it"))
         self.log.lowest = min(self.log.lowest, low)
         for at, value in sorted(self.state.cells.items(), key=lambda item: item[0]):
             for k in range(value.width // 8):
                 self.state.frame = store(self.state.frame, const(at + k, 64), extract(value, 8 * k, 8))
+
+
+def unwritten(side: str) -> Term:
+    """What the frame of a side, ``a`` or ``b``, holds at first, where locals are shared: it is each side's own."""
+    return memory(f"{side}.unwritten")
 
 
 def constant_memory(name: str) -> Term:

@@ -1,10 +1,12 @@
 """Frames of two sides that have locals in common.
 
 A local whose address is given to a callee is memory that both sides must agree on, though each has it at another place
-in its frame. Where there are such locals (``pair.Shared``), they lie in memory, at their addresses in the original; the
-rewrite's own frame has a base of its own (``OWN_RSP``), of which nothing is known, and an address of a local that
-leaves the rewrite, in an argument, a store or a comparison, is put as what it is in the original (``View.outward``).
-That is right as long as only which local an address points to matters: ``engine.escape`` sees to that.
+in its frame. Where there are such locals (``pair.Shared``), they lie in memory, each at an address of its own of which
+nothing is known (``LOCAL_BASES``), the same for both sides; an address of a local that leaves a side's frame, in an
+argument, a store or a comparison, is put as a place in that local (``View.outward``).
+
+So both do the same wherever these locals lie: the original with its locals where the rewrite has them. That it is the
+original with its own holds as long as only which local an address points to matters: ``engine.escape`` sees to that.
 """
 
 from __future__ import annotations
@@ -13,15 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from burnish.domains.smt.build import add, const, eq, mul
+from burnish.domains.smt.build import FALSE, add, const, eq, mul
 from burnish.domains.smt.rewrite import rebuild
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.addresses import (
     ENTRY_RSP,
-    OWN_RSP,
+    FRAME_BASES,
+    LOCAL_BASES,
     Frame,
     UndecidedAccessError,
-    frame_address,
     linear,
     signed,
 )
@@ -32,44 +34,47 @@ _MINUS_ONE = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How one side looks at its frame. ``moved`` for a rewrite whose frame has a base of its own."""
+    """How one side looks at its frame; ``second`` for the rewrite."""
 
     shared: Shared = ()
-    moved: bool = False
-
-    @property
-    def base(self) -> Term:
-        """The stack pointer at entry."""
-        return OWN_RSP if self.moved else ENTRY_RSP
+    second: bool = False
 
     def outward(self, term: Term) -> Term:
         """A term as it is seen from outside of the frame."""
-        return outward(term, self.shared) if self.moved else term
+        return _outward(term, self.starts, self.shared) if self.shared else term
 
-    def start(self, local: SharedLocal) -> int:
-        """Where a local lies in this side's frame."""
-        return local.rewrite if self.moved else local.original
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where the shared locals lie in this side's frame."""
+        return tuple(one.rewrite if self.second else one.original for one in self.shared)
 
-    def local(self, where: Frame, size: int) -> SharedLocal | None:
-        """The shared local that an access (of an address as seen from outside) goes to. Raises
+    def local(self, where: Frame, size: int) -> int | None:
+        """The number of the shared local that an access (of an address as seen from outside) goes to. Raises
         ``UndecidedAccessError`` for one that is not wholly inside, as far as its offset is known."""
-        if self.moved and where.base is OWN_RSP:
-            if isinstance(where.offset, int) and self._meets(where.offset, size):
+        offset = where.offset
+        if where.base is ENTRY_RSP:
+            if isinstance(offset, int) and self._meets(offset, size):
                 raise UndecidedAccessError(_ACROSS)
             return None
-        offset = where.offset if isinstance(where.offset, int) else signed(linear(where.offset)[1])
-        found = at(self.shared, offset, size if isinstance(where.offset, int) else 1)
-        crossing = isinstance(where.offset, int) and any(
-            one.original < offset + size and offset < one.original + one.size for one in self.shared
-        )
-        if found is None and (crossing or self.moved):
+        number = LOCAL_BASES.index(where.base)
+        low, high = (offset, offset + size) if isinstance(offset, int) else (0, size)
+        if low < 0 or high > self.shared[number].size:
             raise UndecidedAccessError(_ACROSS)
-        if found is not None and found.size < size:
-            raise UndecidedAccessError(_ACROSS)
-        return found
+        return number
+
+    def place(self, offset: int, size: int) -> Term | None:
+        """The place in a shared local at an offset of the frame, None for what is in none. Raises
+        ``UndecidedAccessError`` for what is partly in one."""
+        if not self._meets(offset, size):
+            return None
+        for base, start, one in zip(LOCAL_BASES, self.starts, self.shared, strict=False):
+            if start <= offset and offset + size <= start + one.size:
+                return add(base, const(offset - start, 64))
+        raise UndecidedAccessError(_ACROSS)
 
     def _meets(self, offset: int, size: int) -> bool:
-        return any(one.rewrite < offset + size and offset < one.rewrite + one.size for one in self.shared)
+        places = zip(self.starts, self.shared, strict=True)
+        return any(start < offset + size and offset < start + one.size for start, one in places)
 
 
 OWN_VIEW = View()
@@ -78,70 +83,75 @@ _ACROSS = "an access across the end of a local"
 _OTHERWISE = "its locals lie otherwise in the other's frame"
 
 
-def at(shared: Shared, offset: int, size: int = 1) -> SharedLocal | None:
-    """The local that has all of these bytes of the original's frame."""
-    for one in shared:
-        if one.original <= offset and offset + size <= one.original + one.size:
-            return one
-    return None
+def inside(base: Term, offset: int, shared: Shared) -> bool:
+    """True for a place in a shared local."""
+    return base in LOCAL_BASES and 0 <= offset < shared[LOCAL_BASES.index(base)].size
 
 
-def pointer(term: Term, base: Term = ENTRY_RSP) -> int | None:
-    """The offset of an address in a frame at a constant offset; None for anything else."""
+def pointer(term: Term) -> tuple[Term, int] | None:
+    """The base and the offset of an address in a frame at a constant offset; None for anything else."""
     if term.width != 64:
         return None
     coefficients, constant = linear(term)
-    return signed(constant) if coefficients == {base: 1} else None
+    base = next(iter(coefficients), None)
+    return (base, signed(constant)) if base in FRAME_BASES and coefficients == {base: 1} else None
 
 
 @lru_cache(maxsize=1 << 12)
-def outward(term: Term, shared: Shared) -> Term:
-    """A term of the rewrite with the addresses of locals as they are in the original."""
+def _outward(term: Term, starts: tuple[int, ...], shared: Shared) -> Term:
+    """A term of a side with the addresses of locals as places in them."""
     done: dict[Term, Term] = {}
-    touched: set[Term] = {OWN_RSP}
+    touched: set[Term] = set(FRAME_BASES)
     for part in subterms(term):
-        if part is OWN_RSP or not any(arg in touched for arg in part.args):
+        if part in FRAME_BASES or not any(arg in touched for arg in part.args):
             done[part] = part
             continue
         touched.add(part)
         if part.op is Op.EQ and part.args[0].width == 64:
-            done[part] = _equation(part, shared, done)
-        elif (moved := _moved(part, shared)) is not None:
+            done[part] = _equation(part, starts, shared, done)
+        elif (moved := _moved(part, starts, shared)) is not None:
             done[part] = moved
         else:
             done[part] = rebuild(part, [done[arg] for arg in part.args])
     return done[term]
 
 
-def _moved(term: Term, shared: Shared) -> Term | None:
-    """The address of a place in a local, as it is in the original."""
+def _moved(term: Term, starts: tuple[int, ...], shared: Shared) -> Term | None:
+    """The address of a place in a local, as that."""
     if term.op is not Op.ADD or term.width != 64:
         return None
     coefficients, constant = linear(term)
-    if coefficients.get(OWN_RSP) != 1:
+    if coefficients.get(ENTRY_RSP) != 1:
         return None
     offset = signed(constant)
-    rest = [mul(part, const(factor, 64)) for part, factor in coefficients.items() if part is not OWN_RSP]
-    for one in shared:
-        if one.rewrite <= offset < one.rewrite + one.size:
-            return add(frame_address(offset - one.rewrite + one.original), *rest)
+    rest = [mul(part, const(factor, 64)) for part, factor in coefficients.items() if part is not ENTRY_RSP]
+    for base, start, one in zip(LOCAL_BASES, starts, shared, strict=False):
+        if start <= offset < start + one.size:
+            return add(base, const(offset - start, 64), *rest)
     return None
 
 
-def _equation(term: Term, shared: Shared, done: dict[Term, Term]) -> Term:
-    """An equation between an address of a local and something else."""
+def _equation(term: Term, starts: tuple[int, ...], shared: Shared, done: dict[Term, Term]) -> Term:
+    """An equation between an address of a local and something else. Places in two locals are never one."""
     (left, first), (right, second) = linear(term.args[0]), linear(term.args[1])
     factors = {part: left.get(part, 0) - right.get(part, 0) & _MINUS_ONE for part in (*left, *right)}
-    factor = factors.pop(OWN_RSP, 0)
+    factor = factors.pop(ENTRY_RSP, 0)
     constant = first - second & _MINUS_ONE
     if factor == _MINUS_ONE:
         factors = {part: -times & _MINUS_ONE for part, times in factors.items()}
         constant = -constant & _MINUS_ONE
     rest = [mul(done.get(part, part), const(-times, 64)) for part, times in factors.items() if times]
-    address = _moved(add(OWN_RSP, const(constant, 64)), shared) if factor in (1, _MINUS_ONE) else None
+    address = None
+    if factor in (1, _MINUS_ONE):
+        address = _moved(add(ENTRY_RSP, const(constant, 64)), starts, shared)
     if address is None:
-        return rebuild(term, [done[arg] for arg in term.args])
-    return eq(address, add(*rest) if rest else const(0, 64))
+        one, other = (done[arg] for arg in term.args)
+    else:
+        one, other = address, add(*rest) if rest else const(0, 64)
+    places = [place for place in map(pointer, (one, other)) if place and inside(*place, shared)]
+    if len({base for base, _ in places}) == 2:
+        return FALSE
+    return eq(one, other) if address is not None else rebuild(term, [one, other])
 
 
 def keeps_locals(original: int, rewrite: int, shared: Shared) -> bool:
@@ -172,14 +182,38 @@ def sharing(
         ) and all(
             one.rewrite + one.size <= was.rewrite or was.rewrite + was.size <= one.rewrite for was in found
         )
-        # Elsewhere one local plus a number would be another in one frame only, whoever adds: to an address that was
-        # loaded, or that a callee returned, as well.
-        together = all(was.rewrite - was.original == other - local.offset for was in found)
+        together = all(_together(one, was, locals_) for was in found)
         aligned = (other - 8) % min(local.alignment, 16) == 0 and local.alignment <= 16
         if not apart or not together or not aligned or max(one.original, one.rewrite) + one.size > 0:
             return _OTHERWISE
+        if len(found) == len(LOCAL_BASES):
+            return "more locals are passed by address than are told apart"
         found = (*found, one)
     return _OTHERWISE if found == shared else found
+
+
+def common(shared: Shared, locals_: Sequence[Local]) -> Shared | str:
+    """The shared locals of a proof that somebody gives; a phrase where they are none of the original's."""
+    found: Shared = ()
+    for one in shared:
+        more = sharing(found, [(one.original, one.rewrite)], locals_)
+        if isinstance(more, str):
+            return more
+        if more[-1] != one:
+            return "what is shared is no local of the original"
+        found = more
+    return found
+
+
+def _together(one: SharedLocal, other: SharedLocal, locals_: Sequence[Local]) -> bool:
+    """False where what seems to be the address of one may be the end of the other in the original, and is not in the
+    rewrite."""
+    if one.rewrite - one.original == other.rewrite - other.original:
+        return True
+    lower, upper = sorted((one, other), key=lambda local: local.original)
+    return not any(
+        lower.original <= local.offset and local.offset + local.named == upper.original for local in locals_
+    )
 
 
 def _whole(offset: int, locals_: Sequence[Local]) -> Local | None:

@@ -80,7 +80,7 @@ class Prover(Asking):
 
     def __post_init__(self) -> None:
         stack, shared = self.pair.specification.stack_bytes, self.pair.shared
-        views = View(shared), View(shared, moved=bool(shared))
+        views = View(shared), View(shared, second=True)
         self.executors = (
             Executor(self.pair.original, Names("a"), stack, self.joining, self.inline[0], views[0]),
             Executor(self.pair.rewrite, Names("b"), stack, self.joining, self.inline[1], views[1]),
@@ -92,6 +92,11 @@ class Prover(Asking):
     @property
     def specification(self) -> Specification:
         return self.pair.specification
+
+    @property
+    def views(self) -> tuple[View, View]:
+        """How each side looks at its frame."""
+        return self.executors[0].view, self.executors[1].view
 
     def prove(self) -> Proof:
         """The verdict for functions without loops. Raises ``CyclicError`` for those with some; for what cannot be
@@ -120,8 +125,7 @@ class Prover(Asking):
 
     def entry_state(self, side: str) -> State:
         """What a side, ``a`` or ``b``, finds at its entry."""
-        base = self.executors[side == "b"].view.base
-        return entry_state(side, self.specification.stack_bytes, base)
+        return entry_state(side, self.specification.stack_bytes)
 
     def explore(self, start: Joint) -> None:
         """All joint steps from ``start``. Raises ``NotProvedError`` where something does not hold."""
@@ -258,7 +262,7 @@ class Prover(Asking):
 
     def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
         try:
-            found = at_return(first.state, second.state, self.specification, self.executors[1].view)
+            found = at_return(first.state, second.state, self.specification, self.views)
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return
@@ -269,7 +273,7 @@ class Prover(Asking):
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
         try:
-            found = at_call(first, second, self.specification, self.executors[1].view)
+            found = at_call(first, second, self.specification, self.views)
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return []
@@ -286,7 +290,7 @@ class Prover(Asking):
         self._calls += 1
         results = {name: self._result(callee, name, size, first[1]) for name, size in callee.results}
         if callee.returned:
-            results["rax"] = first[1].register(callee.returned)
+            results["rax"] = self.views[0].outward(first[1].register(callee.returned))
         keeps = callee.pure or callee.reads_only
         after = memory(f"memory after call {self._calls}")
         if not keeps:
@@ -311,7 +315,7 @@ class Prover(Asking):
     ) -> None:
         """Where it is not known whether a callee has arguments on the stack: they are equal, or it is assumed that it
         has none, which the verdict then says."""
-        found = perhaps_on_stack(first, second, self.executors[1].view)
+        found = perhaps_on_stack(first, second, self.views)
         if found is not None:
             wrong = or_(FALSE, *(one.condition for one in found))
             if wrong is FALSE or isinstance(self.ask((*here.conditions, wrong)), Unsat):
@@ -319,9 +323,10 @@ class Prover(Asking):
         self.provisos[f"{first[0].callee.name} takes no arguments on the stack"] = None
 
     def _result(self, callee: Callee, name: str, size: int, before: State) -> Term:
-
+        """What is in a result register, the same for both sides. ``before`` is the original's state."""
         if callee.pure and callee.arguments is not None:
-            arguments = [before.register(*argument) for argument in callee.arguments]
+            outward = self.views[0].outward
+            arguments = [outward(before.register(*argument)) for argument in callee.arguments]
             return apply(f"{callee.name} in {name}", 8 * size, *arguments)
         return var(f"{callee.name} in {name}, call {self._calls}", 8 * size)
 

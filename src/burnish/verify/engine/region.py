@@ -30,7 +30,7 @@ from burnish.domains.walker import Walker
 from burnish.machine.flags import ALWAYS, UndefinedResult, undefined_flags, undefined_results
 from burnish.machine.registers import CELLS, gpr
 from burnish.verify.engine.addresses import OBJECT, Frame, UndecidedAccessError, target
-from burnish.verify.engine.escape import leaving
+from burnish.verify.engine.escape import leaving, needs_alignment
 from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledError
 from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, AtTrap, Exit, Point, Region, Where
@@ -95,7 +95,8 @@ class Executor:
         else:
             self._separate(interpreter, state, start, cuts, exits)
         found = Region(tuple(_merged(exits) if self.joining else exits), log)
-        if self.view.moved and leaving(_decisions(found), self.view.shared):
+        shared = self.view.shared
+        if shared and (leaving(_decisions(found), shared) or needs_alignment(log.accesses, shared)):
             raise UndecidedAccessError("what it does depends on where its frame lies")
         return found
 

@@ -112,12 +112,10 @@ def read_register(registers: dict[Cell, list[Piece[Term]]], cell: Cell, offset: 
     return concat(*reversed(parts))
 
 
-def entry_state(side: str, stack_bytes: int, base: Term = ENTRY_RSP) -> State:
-    """What a function finds that is entered with the stack pointer ``base``: its frame is unknown, and the side's own;
-    return address and arguments on the stack are shared."""
+def entry_state(side: str, stack_bytes: int) -> State:
+    """What a function finds at its entry: its frame is unknown, and the side's own; return address and arguments on the
+    stack are shared."""
     state = State(memory(f"{side}.frame"))
-    if base is not ENTRY_RSP:
-        state.set_register("rsp", base)
     state.cells.put(0, RETURN_ADDRESS)
     for offset in range(8, 8 + stack_bytes, 8):
         state.cells.put(offset, var(f"stack {offset}", 64))
@@ -127,7 +125,7 @@ def entry_state(side: str, stack_bytes: int, base: Term = ENTRY_RSP) -> State:
 def depth(state: State) -> int:
     """The stack pointer as an offset from the one at entry. Raises ``UndecidedAccessError`` where it is none."""
     where = target(state.register("rsp"))
-    if not isinstance(where, Frame) or not isinstance(where.offset, int):
+    if not isinstance(where, Frame) or where.base is not ENTRY_RSP or not isinstance(where.offset, int):
         raise UndecidedAccessError("a stack pointer that is not at a known depth")
     return where.offset
 

@@ -9,7 +9,8 @@ from zlib import crc32
 
 from burnish.domains.concrete import ConcreteDomain
 from burnish.domains.walker import Walker
-from burnish.machine.registers import CALLER_SAVED, CELLS
+from burnish.machine.registers import CALLER_SAVED, CELLS, INTEGER_ARGUMENTS
+from burnish.verify.loops.placed import Placed
 from burnish.verify.loops.surroundings import FilledMemory, Surroundings, names_of, word
 from burnish.verify.pair import Callee, Side
 
@@ -108,6 +109,7 @@ class Calls:
     surroundings: Surroundings
     memory: FilledMemory
     number: int
+    locals: Placed
     ledger: int = 0
     _count: int = 0
     _names: Mapping[int, str] = field(default_factory=dict[int, str])
@@ -147,11 +149,18 @@ class Calls:
 
     def _argument(self, name: str, size: int, walker: Walker[int]) -> int:
         value = walker.read_cell(CELLS[name], 0, CELLS[name].size) & (1 << 8 * size) - 1
+        if size == 8:
+            value = self.locals.outward(value)
         return _IN_FRAME if size == 8 and self.memory.in_frame(value) else value
 
     def _results(self, callee: Callee, mark: int, walker: Walker[int]) -> dict[str, tuple[int, int]]:
         """The size and the value of what is returned, by register."""
         real = _REAL.get(callee.name)
+        if real is None and not callee.pure and not callee.reads_only:
+            wide = [name for name, size in callee.arguments or () if size == 8]
+            names = INTEGER_ARGUMENTS if callee.arguments is None else wide
+            pointers = [walker.read_cell(CELLS[name], 0, 8) for name in names if name in INTEGER_ARGUMENTS]
+            self.locals.fill(pointers, mark, self.memory)
         if real is not None:
             first, second, third = (walker.read_cell(CELLS[name], 0, 8) for name in ("rdi", "rsi", "rdx"))
             value = real(self.memory, first, second, third)

@@ -9,7 +9,7 @@ original moves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from burnish.core.code import Label
@@ -18,8 +18,10 @@ from burnish.domains.smt.build import FALSE, const, ne, not_, or_, select
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
-from burnish.verify.engine.compare import PROBE
+from burnish.verify.engine.compare import PROBE, Views, escaping
+from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
+from burnish.verify.engine.frames import common
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
 from burnish.verify.engine.state import RETURN_ADDRESS, State
 from burnish.verify.loops.align import START, Node, Step
@@ -27,9 +29,9 @@ from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.relations import Relation, relation_from_json, relation_to_json
 from burnish.verify.loops.splice import NONE, Names, spliced
-from burnish.verify.loops.symbolic import related_states, relation_term
+from burnish.verify.loops.symbolic import hiding, related_states, relation_term
 from burnish.verify.loops.values import FRAME, Value, value_from_text
-from burnish.verify.pair import Pair
+from burnish.verify.pair import Pair, Shared, SharedLocal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,12 @@ class Pairing:
 @dataclass(frozen=True, slots=True)
 class Invariants:
     """All pairings but that of the entries, and the steps between them. ``inline`` names the callees of each side whose
-    code is taken in line first."""
+    code is taken in line first; ``shared`` are the locals that both sides have in common."""
 
     pairings: tuple[Pairing, ...]
     steps: tuple[Step, ...]
     inline: Names = NONE
+    shared: Shared = ()
 
 
 def cuts_of(pair: Pair) -> tuple[frozenset[Label], frozenset[Label]]:
@@ -60,17 +63,19 @@ def cuts_of(pair: Pair) -> tuple[frozenset[Label], frozenset[Label]]:
     return first, second
 
 
-def node_states(pairing: Pairing) -> tuple[State, State, tuple[Term, ...]]:
+def node_states(pairing: Pairing, views: Views) -> tuple[State, State, tuple[Term, ...]]:
     """Any two states at a pairing's cuts, and what is to be assumed of them."""
     slots = [
         [slot for slot in pairing.slots if slot.side == side and slot.cell == FRAME] for side in ("a", "b")
     ]
-    return related_states(pairing.relations, (slots[0], slots[1]))
+    return related_states(pairing.relations, (slots[0], slots[1]), views)
 
 
-def structure(a: State, b: State) -> list[Term]:
+def structure(a: State, b: State, shared: Shared) -> list[Term]:
     """Conditions under each of which two states are not such as every pairing demands: memory is the same, the frames
-    hold the return address, the direction flag is clear."""
+    hold the return address, the direction flag is clear. Raises what ``escaping`` does, for what memory holds is not
+    known any more."""
+    escaping(a.memory, b.memory, shared)
     wrong = [] if a.memory is b.memory else [ne(select(a.memory, PROBE), select(b.memory, PROBE))]
     for state in (a, b):
         wrong.append(ne(state.frame_value(0, 8), RETURN_ADDRESS))
@@ -84,12 +89,18 @@ def check(
     """``Proved`` if the invariants are a proof, else ``Unknown`` with the reason. Needs no search, and believes nothing
     of what it is given. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
     pair = spliced(pair, invariants.inline)
+    shared = common(invariants.shared, pair.original.locals)
+    if isinstance(shared, str):
+        return Proof(Unknown(shared))
+    pair = replace(pair, shared=shared)
     prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
     prover.nodes |= {pairing.node for pairing in invariants.pairings}
     try:
         reason = _reason_against(prover, invariants)
     except NotProvedError as error:
         return Proof(Unknown(str(error)), None, prover.queries, apart=error.apart)
+    except EscapeError as error:
+        return Proof(Unknown(str(error)), None, prover.queries, escapes=error.places)
     except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
         reason = str(error)
     if reason:
@@ -121,7 +132,7 @@ def _reason_against(prover: RoundProver, invariants: Invariants) -> str:
         return "relations are given at a place that is no loop head"
     prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
     for pairing in invariants.pairings:
-        a, b, more = node_states(pairing)
+        a, b, more = node_states(pairing, prover.views)
         prover.round(pairing.node, (a, b), (*assumed, *more))
     if _has_cycle(moves):
         return "the rewrite may run on for ever while the original stands still"
@@ -143,8 +154,13 @@ class _Arrivals:
             raise NotProvedError(f"nothing is known at {arrival.target}")
         if not arrival.here.passed[0]:
             self.moves.add((arrival.here.source, arrival.target))
-        wrong = structure(arrival.a, arrival.b)
-        wrong += [not_(relation_term(relation, arrival.a, arrival.b)) for relation in pairing.relations]
+        views = self.prover.views
+        wrong = structure(arrival.a, arrival.b, views[0].shared)
+        hidden = hiding(pairing.relations, node_states(pairing, views)[:2], (arrival.a, arrival.b), views)
+        if hidden:
+            raise NotProvedError(f"where a local lies would not be seen any more in {hidden[0]}")
+        terms = (relation_term(relation, arrival.a, arrival.b, views) for relation in pairing.relations)
+        wrong += [not_(term) for term in terms]
         self.prover.require(
             arrival.here, or_(FALSE, *wrong), f"relations do not hold again at {arrival.target}"
         )
@@ -190,19 +206,26 @@ def to_json(invariants: Invariants) -> tuple[Any, ...]:
         "original": sorted(invariants.inline[0]),
         "rewrite": sorted(invariants.inline[1]),
     }
-    return (*pairings, *steps, *([inline] if any(invariants.inline) else ()))
+    shared = {
+        "kind": "shared",
+        "locals": [[one.original, one.rewrite, one.size] for one in invariants.shared],
+    }
+    more = [inline] if any(invariants.inline) else []
+    return (*pairings, *steps, *more, *([shared] if invariants.shared else ()))
 
 
 def from_json(data: Sequence[dict[str, Any]]) -> Invariants:
     """The invariants that ``to_json`` gave; raises ``ValueError`` for anything else."""
     pairings: list[Pairing] = []
     steps: list[Step] = []
-    inline = NONE
+    inline, shared = NONE, ()
     try:
         for item in data:
             match item["kind"]:
                 case "in line":
                     inline = frozenset(map(str, item["original"])), frozenset(map(str, item["rewrite"]))
+                case "shared":
+                    shared = tuple(SharedLocal(*map(int, one)) for one in item["locals"])
                 case "pairing":
                     node = _node([item["original"], item["rewrite"]])
                     relations = tuple(relation_from_json(relation) for relation in item["relations"])
@@ -218,7 +241,7 @@ def from_json(data: Sequence[dict[str, Any]]) -> Invariants:
                     raise ValueError(f"{kind!r} is no part of a proof of loops")
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"invariants lack {error}") from None
-    return Invariants(tuple(pairings), tuple(steps), inline)
+    return Invariants(tuple(pairings), tuple(steps), inline, shared)
 
 
 def _label_to_json(label: Label | None) -> str | None:

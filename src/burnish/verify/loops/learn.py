@@ -12,6 +12,7 @@ from burnish.machine.registers import CELLS, INTEGER_ARGUMENTS, INTEGER_RETURNS
 from burnish.recompile.bits import CLOBBERED, cell_mask, cells_mask, varnode_mask
 from burnish.recompile.calls import UNKNOWN, CallSummary
 from burnish.recompile.liveness import Summarise, carried_temporaries, liveness, without_dead
+from burnish.verify.engine.addresses import LOCAL_BASES, OBJECT
 from burnish.verify.loops.align import Aligner, Alignment, Node
 from burnish.verify.loops.candidates import (
     PRESERVED,
@@ -61,6 +62,7 @@ def alignments(
     live = [_live(side)[side.function.blocks[0].label] for side in sides]
     entry = (
         *object_values(object_names(pair)[:_MOST_OBJECTS]),
+        *object_values(base.name.removeprefix(OBJECT) for base in LOCAL_BASES[: len(pair.shared)]),
         *entry_values((live[0] | live[1]) & ~cells_mask(PRESERVED), written),
     )
     aligner = Aligner(runs, loops_of(functions[0]), loops_of(functions[1]), at_a, at_b, entry)

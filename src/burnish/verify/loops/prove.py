@@ -13,7 +13,9 @@ from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import OBJECT, UndecidedAccessError
+from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
+from burnish.verify.engine.frames import sharing
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
 from burnish.verify.loops.align import Alignment, Node
 from burnish.verify.loops.invariants import check, cuts_of
@@ -100,11 +102,21 @@ class _Induction:
         """``Proved``, or ``Unknown`` with the reason of the likeliest attempt."""
         self.inline = only_one_side(self.pair)
         proof = self._attempts()
-        for _ in range(_ROUNDS):
+        rounds = 0
+        while not isinstance(proof.verdict, Proved) and time.monotonic() < self.deadline:
             more = self._more()
-            if isinstance(proof.verdict, Proved) or more == self.inline or time.monotonic() > self.deadline:
+            if proof.escapes:
+                locals_ = spliced(self.pair, self.inline).original.locals
+                shared = sharing(self.pair.shared, proof.escapes, locals_)
+                if isinstance(shared, str):
+                    proof = Proof(Unknown(shared))
+                    break
+                self.pair = replace(self.pair, shared=shared)
+            elif more != self.inline and rounds < _ROUNDS:
+                self.inline = more
+                rounds += 1
+            else:
                 break
-            self.inline = more
             proof = self._attempts()
         return replace(proof, queries=self.queries)
 
@@ -125,6 +137,8 @@ class _Induction:
             for ordered in (False, True):
                 proof = self._attempt(pair, alignment, values, cuts, ordered=ordered)
                 if isinstance(proof.verdict, Proved):
+                    return proof
+                if proof.escapes:
                     return proof
                 first = first or replace(proof, model=None)
                 if self._more() != self.inline:
@@ -147,6 +161,8 @@ class _Induction:
         except NotProvedError as error:
             self._apart.add(error.apart)
             return Proof(Unknown(str(error)))
+        except EscapeError as error:
+            return Proof(Unknown(str(error)), escapes=error.places)
         except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
             return Proof(Unknown(str(error)))
         finally:

@@ -15,7 +15,8 @@ from burnish.domains.smt.build import FALSE, TRUE, eq, not_, or_, select
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.evaluate_many import Array
 from burnish.domains.smt.terms import Op, Term, subterms
-from burnish.verify.engine.compare import PROBE
+from burnish.machine.registers import CELLS
+from burnish.verify.engine.compare import PROBE, escaping
 from burnish.verify.engine.joint import NotProvedError
 from burnish.verify.engine.state import ENTRY_MEMORY, State, depth
 from burnish.verify.loops.align import START, Alignment, Node
@@ -24,7 +25,7 @@ from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.relations import Affine, Computed, Order, OuterKept, Relation, holds
-from burnish.verify.loops.symbolic import relation_term, value_term
+from burnish.verify.loops.symbolic import hiding, relation_term, value_term
 from burnish.verify.loops.term_text import is_of_entry
 from burnish.verify.loops.values import FRAME, Sample, Side, Value, Visit
 from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
@@ -64,6 +65,7 @@ class Search:
         self._stale: set[Node] = set()
         """Nodes of which more relations are guessed now than the states of this round were made with."""
         self._proposed: set[tuple[Node, Relation]] = set()
+        self._settled = False
         for node in alignment.nodes:
             if node != START:
                 self._relations[node] = self._first(node)
@@ -85,9 +87,13 @@ class Search:
         self._prover.arrive = self._arrive
         waiting = dict.fromkeys(self._alignment.nodes)
         for _ in range(_MOST_ROUNDS):
+            if not waiting and self._prover.pair.shared and not self._settled:
+                # What is not seen any more depends on the relations of the place that is come to.
+                self._settled = True
+                waiting = dict.fromkeys(self._alignment.nodes)
             if not waiting:
                 pairings = tuple(self._pairing(node) for node in self._relations)
-                return Invariants(pairings, self._alignment.steps)
+                return Invariants(pairings, self._alignment.steps, shared=self._prover.pair.shared)
             node = next(iter(waiting))
             del waiting[node]
             self._changed.clear()
@@ -105,7 +111,7 @@ class Search:
         if node == START:
             prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), prover.assumed)
         else:
-            a, b, assumed = node_states(self._pairing(node))
+            a, b, assumed = node_states(self._pairing(node), prover.views)
             prover.round(node, (a, b), (*prover.assumed, *assumed))
 
     def _arrive(self, arrival: Arrival) -> None:
@@ -113,6 +119,7 @@ class Search:
         node = arrival.target
         if node not in self._relations:
             self._begin(arrival)
+        escaping(arrival.a.memory, arrival.b.memory, self._prover.pair.shared)
         self._propose(arrival)
         near = self._near(arrival)
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
@@ -134,6 +141,17 @@ class Search:
                     case Undecided():
                         self._single(arrival, terms)
                         break
+        self._show(arrival)
+
+    def _show(self, arrival: Arrival) -> None:
+        """Drops what would hide where locals lie."""
+        views, now, node = self._prover.views, (arrival.a, arrival.b), arrival.target
+        while True:
+            relations = self._relations[node]
+            hidden = hiding(relations, node_states(self._pairing(node), views)[:2], now, views)
+            if not hidden:
+                return
+            self._drop(node, set(hidden), ())
 
     def _is_stale(self, arrival: Arrival) -> bool:
         """True where the round began without relations that were guessed since, so that it cannot show that they are
@@ -171,10 +189,13 @@ class Search:
             for v in self._values(arrival.target)
             for k in range(0, v.size, 8)
         ]
-        return halves, [value_term(value, arrival.a, arrival.b) for value in halves]
+        return halves, [self._term(value, arrival) for value in halves]
 
     def _open(self, arrival: Arrival) -> list[tuple[Relation, Term]]:
-        pairs = [(r, relation_term(r, arrival.a, arrival.b)) for r in self._relations[arrival.target]]
+        pairs = [
+            (r, relation_term(r, arrival.a, arrival.b, self._prover.views))
+            for r in self._relations[arrival.target]
+        ]
         return [(relation, term) for relation, term in pairs if term is not TRUE]
 
     def _ask(self, arrival: Arrival, wrong: Term, seconds: float) -> Answer:
@@ -197,7 +218,7 @@ class Search:
         for value in self._values(node):
             if value.side == "e" or value.size < 4:
                 continue
-            term = value_term(value, arrival.a, arrival.b)
+            term = self._term(value, arrival)
             if term.is_const or not is_of_entry(term):
                 continue
             if not first and any(part.op is Op.MEMORY for part in subterms(term)):
@@ -267,6 +288,7 @@ class Search:
     def _drop(self, node: Node, refuted: set[Relation], samples: Sequence[Sample]) -> None:
         """Takes relations away; linear ones are made anew with more samples."""
         self._changed[node] = None
+        self._settled = False
         left = [relation for relation in self._relations[node] if relation not in refuted]
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
@@ -286,33 +308,39 @@ class Search:
             if not isinstance(self._ask(arrival, not_(term), _ONE_S), Unsat):
                 self._relations[node].remove(relation)
                 self._changed[node] = None
+                self._settled = False
 
     def _sample(self, arrival: Arrival, model: Model) -> Sample:
         """A solver's model as a sample of the arrival's states."""
         own = [v for v in self._values(arrival.target) if v.side == "e"]
         entry = Visit(
             None,
-            {v.cell: self._number(value_term(v, arrival.a, arrival.b), model) for v in own},
+            {v.cell: self._number(self._term(v, arrival), model) for v in own},
             {},
             0,
         )
         return Sample(
             entry,
-            self._visit("a", arrival.a, arrival.target, model),
-            self._visit("b", arrival.b, arrival.target, model),
+            self._visit("a", arrival, model),
+            self._visit("b", arrival, model),
             model,
         )
 
-    def _visit(self, side: Side, state: State, node: Node, model: Model) -> Visit:
-        values = [value for value in self._values(node) if value.side == side]
-        cells = {v.cell: self._number(state.register(v.cell), model) for v in values if v.cell != FRAME}
+    def _visit(self, side: Side, arrival: Arrival, model: Model) -> Visit:
+        values = [value for value in self._values(arrival.target) if value.side == side]
+        state = arrival.a if side == "a" else arrival.b
+        wholes = {v.cell: Value(side, v.cell, 0, CELLS[v.cell].size) for v in values if v.cell != FRAME}
+        cells = {cell: self._number(self._term(whole, arrival), model) for cell, whole in wholes.items()}
         frame: dict[int, int] = {}
         for value in values:
             if value.cell == FRAME:
-                number = self._number(value_term(value, state, state), model)
+                number = self._number(self._term(value, arrival), model)
                 frame |= {value.offset + k: number >> 8 * k & 0xFF for k in range(value.size)}
         same = eq(select(state.memory, PROBE), select(ENTRY_MEMORY, PROBE))
         return Visit(None, cells, frame, 1 - self._number(same, model))
+
+    def _term(self, value: Value, arrival: Arrival) -> Term:
+        return value_term(value, arrival.a, arrival.b, self._prover.views)
 
     def _number(self, term: Term, model: Model) -> int:
         return evaluate([term], model)[0]

@@ -81,10 +81,10 @@ def spliced(pair: Pair, names: Names) -> Pair:
     """The pair with the callees of those names in line. Calls that are too deep, or too many, stay."""
     if not any(names):
         return pair
-    return Pair(
-        _Splicer(pair.original, names[0], "original").side(),
-        _Splicer(pair.rewrite, names[1], "rewrite").side(),
-        pair.specification,
+    return replace(
+        pair,
+        original=_Splicer(pair.original, names[0], "original").side(),
+        rewrite=_Splicer(pair.rewrite, names[1], "rewrite").side(),
     )
 
 
@@ -117,7 +117,10 @@ class _Splicer:
         instructions = tuple(self._instructions[address] for address in sorted(self._instructions))
         whole = replace(function, blocks=tuple(self._blocks), instructions=instructions)
         places: Mapping[int, Place] = {**self.source.places, **self._tokens}
-        return replace(self.source, function=whole, places=places)
+        # Where a callee's own locals lie then is not known: perhaps where the function has others, at another time.
+        hidden = any(self.source.body_locals.get(address) for address in self._copies)
+        locals_ = () if hidden else self.source.locals
+        return replace(self.source, function=whole, places=places, locals=locals_)
 
     def _copy(self, function: Function, frame: _Frame) -> None:
         self._left -= len(function.blocks)

@@ -27,7 +27,12 @@ from burnish.domains.smt.build import (
 from burnish.domains.smt.rewrite import substitute, variables
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CELLS, FLAG_CELLS, GPR_CELLS, VECTOR_CELLS
-from burnish.verify.engine.compare import PROBE
+from burnish.verify.engine.addresses import UndecidedAccessError, made_of_frame, mentions_frame
+from burnish.verify.engine.apart import read
+from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
+from burnish.verify.engine.escape import leaving
+from burnish.verify.engine.execute import unwritten
+from burnish.verify.engine.frames import View
 from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value
 from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation
 from burnish.verify.loops.values import FRAME, Side, Value
@@ -41,16 +46,19 @@ _COMPARE = {
 }
 
 
-def value_term(value: Value, a: State, b: State) -> Term:
-    """A value as a term of the variables that two states are made of."""
+def value_term(value: Value, a: State, b: State, views: Views = OWN_VIEWS) -> Term:
+    """A value as a term of the variables that two states are made of. An address of a shared local is a place in that,
+    but for the stack pointer's."""
     if value.side == "e":
         raw = _entry(value)
     else:
-        state = a if value.side == "a" else b
+        state, view = (a, views[0]) if value.side == "a" else (b, views[1])
         if value.cell == FRAME:
-            raw = _frame(state, value.side, value.offset, value.size)
-        else:
+            raw = _frame(state, value.side, value.offset, value.size, view)
+        elif value.cell == "rsp":
             raw = extract(state.register(value.cell), 8 * value.offset, 8 * value.size)
+        else:
+            raw = extract(view.outward(state.register(value.cell)), 8 * value.offset, 8 * value.size)
     if value.extended:
         return zext(raw, 64) if value.extended == "zext" else sext(raw, 64)
     return raw
@@ -62,41 +70,86 @@ def _entry(value: Value) -> Term:
     return entry_value(CELLS[value.cell], value.offset, value.size)
 
 
-def _frame(state: State, side: Side, offset: int, size: int) -> Term:
-    """Bytes of the frame; unknown where a call may have changed them."""
+def _frame(state: State, side: Side, offset: int, size: int, view: View) -> Term:
+    """Bytes of the frame; unknown where a call may have changed them. Those of shared locals are memory."""
+    try:
+        place = view.place(offset, size)
+    except UndecidedAccessError:
+        return var(f"{side}:beside a local at {offset}", 8 * size)
+    if place is not None:
+        return read(state.memory, place, size, unwritten(side))
     mark = state.garbage_below
     if mark is not None and any(
         k < mark and state.cells.byte(k) is None for k in range(offset, offset + size)
     ):
         return var(f"{side}:garbage at {offset}", 8 * size)
-    return state.frame_value(offset, size)
+    word = offset - offset % 8
+    if not view.shared or offset + size > word + 8:
+        return view.outward(state.frame_value(offset, size))
+    # Of half an address it is not seen of what it is one.
+    return extract(view.outward(state.frame_value(word, 8)), 8 * (offset - word), 8 * size)
 
 
-def relation_term(relation: Relation, a: State, b: State) -> Term:
+def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIEWS) -> Term:
     """The condition (width 1) that a relation holds between two states."""
     match relation:
         case Affine(terms, constant, width):
             *rest, (coefficient, lead) = terms
-            right = add(
-                const(-constant, width), *(mul(const(-c, width), value_term(v, a, b)) for c, v in rest)
-            )
-            return eq(mul(const(coefficient, width), value_term(lead, a, b)), right)
+            others = (mul(const(-c, width), value_term(v, a, b, views)) for c, v in rest)
+            right = add(const(-constant, width), *others)
+            return eq(mul(const(coefficient, width), value_term(lead, a, b, views)), right)
         case Order(left, comparison, right):
-            first = value_term(left, a, b)
-            second = const(right, left.width) if isinstance(right, int) else value_term(right, a, b)
+            first = value_term(left, a, b, views)
+            second = const(right, left.width) if isinstance(right, int) else value_term(right, a, b, views)
             return _COMPARE[comparison](first, second)
         case OuterKept():
             if a.memory is ENTRY_MEMORY:
                 return TRUE
             return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
         case Computed(value, term):
-            return eq(value_term(value, a, b), term)
+            return eq(value_term(value, a, b, views), term)
         case _:
             assert_never(relation)
 
 
+def hiding(
+    relations: Sequence[Relation], node: tuple[State, State], now: tuple[State, State], views: Views
+) -> list[Relation]:
+    """Of relations that hold ``now``, those that speak of what depends on where a local lies, and is not known to at a
+    ``node`` of which nothing is known but the relations: from there on nobody would see what is done with it."""
+    if not views[0].shared:
+        return []
+
+    def is_hidden(value: Value) -> bool:
+        term = value_term(value, *now, views)
+        if not mentions_frame(term) or not (made_of_frame(term) or leaving([term], views[0].shared)):
+            return False
+        # Half of an address is of no use, and what is made of it would be taken for a number.
+        return value.width < 64 or not mentions_frame(value_term(value, *node, views))
+
+    return [relation for relation in relations if any(map(is_hidden, values_of(relation)))]
+
+
+def values_of(relation: Relation) -> tuple[Value, ...]:
+    """The values of both sides that a relation speaks of."""
+    match relation:
+        case Affine(terms):
+            found: Sequence[Value | int] = [value for _, value in terms]
+        case Order(left, _, right):
+            found = (left, right)
+        case Computed(value):
+            found = (value,)
+        case OuterKept():
+            found = ()
+        case _:
+            assert_never(relation)
+    return tuple(value for value in found if not isinstance(value, int) and value.side != "e")
+
+
 def related_states(
-    relations: Sequence[Relation], slots: tuple[Iterable[Value], Iterable[Value]]
+    relations: Sequence[Relation],
+    slots: tuple[Iterable[Value], Iterable[Value]],
+    views: Views = OWN_VIEWS,
 ) -> tuple[State, State, tuple[Term, ...]]:
     """Any states of both sides between which the relations hold: two states, and what must be assumed beside.
 
@@ -110,27 +163,28 @@ def related_states(
     solved = _Solved(own)
     for relation in relations:
         if isinstance(relation, Computed):
-            solved.define(value_term(relation.value, a, b), relation.term, relation.value.extended != "")
+            solved.define(
+                value_term(relation.value, a, b, views), relation.term, relation.value.extended != ""
+            )
     for relation in relations:
         if isinstance(relation, Affine) and relation.defines and relation.lead.side != "e":
-            solved.define(
-                value_term(relation.lead, a, b), _definition(relation, a, b), relation.lead.extended != ""
-            )
+            lead = value_term(relation.lead, a, b, views)
+            solved.define(lead, _definition(relation, a, b, views), relation.lead.extended != "")
     for relation in relations:
         if isinstance(relation, Affine) and len(relation.terms) == 1 and relation.lead.side != "e":
             power = relation.terms[0][0].bit_length() - 1
             known = relation.width - power  # so many low bits
-            low = extract(value_term(relation.lead, a, b), 0, known)
+            low = extract(value_term(relation.lead, a, b, views), 0, known)
             solved.define(low, const(-relation.constant >> power, known), extended=False)
     for state in (a, b):
         _substitute(state, solved.mapping)
-    assumed = dict.fromkeys(relation_term(relation, a, b) for relation in relations)
+    assumed = dict.fromkeys(relation_term(relation, a, b, views) for relation in relations)
     return a, b, tuple(term for term in assumed if term is not TRUE)
 
 
-def _definition(relation: Affine, a: State, b: State) -> Term:
+def _definition(relation: Affine, a: State, b: State, views: Views) -> Term:
     width = relation.width
-    rest = (mul(const(-c, width), value_term(v, a, b)) for c, v in relation.terms[:-1])
+    rest = (mul(const(-c, width), value_term(v, a, b, views)) for c, v in relation.terms[:-1])
     return add(const(-relation.constant, width), *rest)
 
 

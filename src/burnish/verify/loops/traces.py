@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
 from burnish.core.code import Function, Label
@@ -18,9 +19,10 @@ from burnish.machine.registers import CELLS, GPR_NAMES, VECTOR_COUNT
 from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.execute import RED_ZONE
 from burnish.verify.loops.called import Calls, StoppedError
+from burnish.verify.loops.placed import Placed
 from burnish.verify.loops.surroundings import FilledMemory, Start, Surroundings, addresses_of, telling
 from burnish.verify.loops.values import Visit
-from burnish.verify.pair import Pair, Side
+from burnish.verify.pair import Pair, Shared, Side
 
 _SAMPLED = (*GPR_NAMES, *(f"xmm{k}" for k in range(VECTOR_COUNT)), "df")
 _MASK = (1 << 64) - 1
@@ -120,17 +122,18 @@ def trace(
     number: int,
     *,
     names: Iterable[str] = (),
+    shared: Shared = (),
     max_steps: int = 20_000,
     deadline: float = inf,
 ) -> Trace | None:
     """The run of one side, as ``function``; None where it does not end soon, or before ``deadline`` (on
     ``time.monotonic``). ``number`` is 0 for the original, 1 for the rewrite; ``names`` are those of objects whose
-    addresses are noted."""
+    addresses are noted, ``shared`` the locals that both sides have in common."""
     memory = _Watched(surroundings, side, number)
-    calls = Calls(side, surroundings, memory, number)
+    calls = Calls(side, surroundings, memory, number, locals_ := Placed(shared, surroundings, number))
     visits: list[Visit] = []
     path: list[Label] = []
-    placed = {OBJECT + name: surroundings.address_of(name) for name in names}
+    placed = {OBJECT + name: surroundings.address_of(name) for name in names} | locals_.names
 
     def note(where: Label | None, walker: Walker[int]) -> None:
         if len(visits) > MAX_VISITS:
@@ -139,7 +142,8 @@ def trace(
         if not visits:
             values |= placed
         outer = hash((memory.outer(), calls.ledger))
-        visits.append(Visit(where, values, memory.frame(values["rsp"]), outer, tuple(path)))
+        frame = locals_.frame(memory.frame(values["rsp"]))
+        visits.append(Visit(where, locals_.registers(values), frame, outer, tuple(path)))
         path.clear()
 
     last: list[Walker[int]] = []
@@ -193,7 +197,8 @@ def both_traces(
     found: list[tuple[Trace, Trace]] = []
     visits: Counter[Label | None] = Counter()
     names = object_names(pair)
-    numbers = telling([pair.original, pair.rewrite])
+    sides = pair.original, pair.rewrite
+    numbers = telling(sides)
     heads = [*cuts[0], *cuts[1]]
     runs: Counter[Label | None] = Counter()
     again: Counter[Label | None] = Counter()
@@ -205,12 +210,14 @@ def both_traces(
         if covered and visits.total() > _ENOUGH_VISITS and len(found) >= _FEWEST_RUNS:
             break
         surroundings = Surroundings(start, objects, numbers)
-        original = trace(
-            pair.original, functions[0], cuts[0], surroundings, 0, names=names, deadline=hopeless
+        first, second = (
+            partial(trace, side, function, cut, surroundings, number)
+            for number, (side, function, cut) in enumerate(zip(sides, functions, cuts, strict=True))
         )
+        original = first(names=names, shared=pair.shared, deadline=hopeless)
         if original is None:
             continue
-        rewrite = trace(pair.rewrite, functions[1], cuts[1], surroundings, 1, names=names, deadline=hopeless)
+        rewrite = second(names=names, shared=pair.shared, deadline=hopeless)
         if rewrite is not None:
             found.append((original, rewrite))
             passed = [visit.where for side in (original, rewrite) for visit in side.visits]

@@ -9,7 +9,9 @@ from burnish.core.verdict import Bounded, Proved, Unknown
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
+from burnish.verify.engine.frames import sharing
 from burnish.verify.engine.joint import Joint, NotProvedError, Proof, Prover, Solves
 from burnish.verify.engine.points import AtCut, Exit, Point, Where
 from burnish.verify.loops.align import START
@@ -69,6 +71,11 @@ def prove_unrolled(
             prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
         finally:
             queries = prover.queries
+    except EscapeError as error:
+        shared = sharing(pair.shared, error.places, pair.original.locals)
+        if isinstance(shared, str):
+            return Proof(Unknown(shared), None, queries)
+        return prove_unrolled(replace(pair, shared=shared), solver, deadline, bound, assumed)
     except NotProvedError as error:
         return Proof(Unknown(str(error)), error.model, queries, apart=error.apart)
     except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:

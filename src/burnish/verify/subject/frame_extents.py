@@ -29,7 +29,7 @@ def widened(locals_: Sequence[Local], function: Function) -> tuple[Local, ...]:
     for one in locals_:
         above = (start for start in starts if start > one.offset)
         end = min(next(above, top), top)
-        found.append(replace(one, size=max(one.size, end - one.offset)))
+        found.append(replace(one, size=max(one.size, end - one.offset), named=one.size))
     return tuple(found)
 
 

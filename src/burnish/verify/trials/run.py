@@ -24,7 +24,7 @@ from burnish.verify.trials.prepared import PreparedOriginal, Trials
 from burnish.verify.trials.single import GivenTest
 from burnish.verify.trials.store import TestStore
 
-_OBJECT, _STACK, _MEMORY = "&", "stack ", "memory"
+_OBJECT, _STACK, _MEMORY, _IN_FRAME = "&", "stack ", "memory", " of the frame"
 _RSP = 0x7FFD_0000_F008
 
 _TURNS = 2
@@ -150,7 +150,9 @@ def _of_model(pair: Pair, model: Model, honoured: bool, turn: int) -> GivenInput
     octets = {**later_memory(model), **model.memories.get(_MEMORY, {})}
     octets = {a: v for a, v in octets.items() if _LOWEST <= a < _HIGHEST}
     octets.update(returned_words(pair, model, turn))
-    places = {name.removeprefix(_OBJECT): value for name, value in values.items() if name.startswith(_OBJECT)}
+    named = {name.removeprefix(_OBJECT): value for name, value in values.items() if name.startswith(_OBJECT)}
+    # Locals lie in the frame, wherever each side has them.
+    places = {name: value for name, value in named.items() if not name.endswith(_IN_FRAME)}
     rsp = registers["rsp"]
     for offset in range(8, 8 + pair.specification.stack_bytes, 8):
         word = values.get(f"{_STACK}{offset}", 0)
