@@ -124,3 +124,49 @@ def time_pairs(
     first: int, second: int, arguments: Sequence[int], calls: int, samples: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """As ``time_calls`` for two functions, sample by sample in turn; which goes first alternates."""
+
+class NestProgram:
+    """What blocks, loops and sites are. See ``native/nest.h`` and ``burnish.analyze.program``."""
+
+    function: list[int]
+    loop: list[int]
+    header: list[int]
+    entry: list[int]
+    ending: list[int]
+    calls: list[int]
+    instructions: list[int]
+    first_successor: list[int]
+    successors: list[int]
+    parent: list[int]
+    site_block: list[int]
+    site_kind: list[int]
+    site_size: list[int]
+    functions: int
+
+class Nest:
+    """The structure of an execution, fed with blocks (uint32; the largest number: a gap) or with records of 8 bytes."""
+
+    def __init__(
+        self,
+        program: NestProgram,
+        ignored: Sequence[tuple[int, int, int]],
+        most_paths: int,
+        most_items: int,
+        kept_rounds: int,
+        most_pages: int,
+    ) -> None: ...
+    def begin_thread(self) -> None: ...
+    def blocks(self, numbers: NDArray[np.uint32]) -> None: ...
+    def records(self, words: NDArray[np.uint64]) -> None: ...
+    def finish(self) -> None: ...
+    def regions(self) -> dict[str, NDArray[np.uint64]]: ...
+    def trips(self, region: int) -> list[tuple[int, int]]: ...
+    def paths(self, region: int) -> list[tuple[int, list[int]]]: ...
+    def rounds(self, region: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]: ...
+    def dependences(self) -> dict[str, NDArray[np.uint64]]: ...
+    @property
+    def left_out(self) -> int: ...
+    @property
+    def time(self) -> int: ...
+    @property
+    def gaps(self) -> int: ...
