@@ -65,6 +65,7 @@ JOBS = (
     Job("optimize_programs", "Programs made faster"),
     Job("recording_cost", "Recording"),
     Job("recording_exact", "Recording is exact"),
+    Job("factorise", "Strings as nested repetitions"),
     Job("solver_encodings", "Hard arithmetic in the solvers"),
     Job("verify_hackers_delight", "Proofs: Hacker's Delight"),
     Job("verify_functions", "Proofs: functions of real programs"),

@@ -5,6 +5,10 @@ namespace burnish::executor {
 void register_executor(nanobind::module_& module);
 }
 
+namespace burnish::factorise {
+void register_factorise(nanobind::module_& module);
+}
+
 namespace burnish::nest {
 void register_nest(nanobind::module_& module);
 }
@@ -20,6 +24,7 @@ void register_timing(nanobind::module_& module);
 NB_MODULE(_native, module) {
     module.doc() = "Burnish's native core.";
     burnish::executor::register_executor(module);
+    burnish::factorise::register_factorise(module);
     burnish::nest::register_nest(module);
     burnish::observer::register_observer(module);
     burnish::timing::register_timing(module);

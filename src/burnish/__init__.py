@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from burnish.pipeline.face import optimize as optimize
     from burnish.pipeline.face import record as record
     from burnish.pipeline.face import verify as verify
+    from burnish.pipeline.factorize import factorize as factorize
     from burnish.pipeline.importing import import_profile as import_profile
     from burnish.pipeline.profile import profile as profile
     from burnish.pipeline.revert import revert as revert
@@ -36,6 +37,7 @@ _HOME = {
     "diff": "burnish.pipeline.compare",
     "doctor": "burnish.pipeline.doctor",
     "export": "burnish.pipeline.export",
+    "factorize": "burnish.pipeline.factorize",
     "import_profile": "burnish.pipeline.importing",
     "load": "burnish.pipeline.session",
     "merge": "burnish.pipeline.face",
@@ -55,6 +57,7 @@ __all__ = [
     "diff",
     "doctor",
     "export",
+    "factorize",
     "import_profile",
     "load",
     "merge",

@@ -125,6 +125,23 @@ def time_pairs(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """As ``time_calls`` for two functions, sample by sample in turn; which goes first alternates."""
 
+_Grammar = tuple[
+    NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]
+]
+
+def factorise_exactly(symbols: NDArray[np.uint32], alphabet: int, window: int) -> _Grammar:
+    """The minimal form: the arrays of ``burnish.core.factorisation.Factorisation``, in the order of its fields."""
+
+class Factoriser:
+    """Takes a string chunk by chunk (``burnish.analyze.factorise``)."""
+
+    def __init__(self, alphabet: int, window: int) -> None: ...
+    def feed(self, symbols: NDArray[np.uint32]) -> None:
+        """Raises ``ValueError`` for a symbol that is not below the alphabet, and after ``finish``."""
+
+    def finish(self) -> _Grammar:
+        """As ``factorise_exactly``; may be called once."""
+
 class NestProgram:
     """What blocks, loops and sites are. See ``native/nest.h`` and ``burnish.analyze.program``."""
 

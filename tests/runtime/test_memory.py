@@ -107,7 +107,8 @@ def test_cycles_grow_with_the_work(assemble: Assemble) -> None:
     with allocate_near(0x1234_5678_9000, 4096) as memory:
         chain = memory.write(0, assemble("1:\n .rept 100\n add rax, rdx\n .endr\n dec rdi\n jnz 1b\n ret"))
         rounds = [
-            (_native.time_calls(chain, [100], 10, 20), _native.time_calls(chain, [1000], 10, 20)) for _ in range(21)
+            (_native.time_calls(chain, [100], 10, 20), _native.time_calls(chain, [1000], 10, 20))
+            for _ in range(21)
         ]
         assert all(short.shape == long.shape == (20,) for short, long in rounds)
         assert rounds[0][0].dtype == np.float64

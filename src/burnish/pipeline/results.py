@@ -27,7 +27,11 @@ class Result:
         from burnish import __version__
 
         head = {"schema_version": SCHEMA_VERSION, "burnish": __version__, "verb": self.verb}
-        return json.dumps(head | plain(self), indent=2, allow_nan=False)
+        return json.dumps(head | self.to_data(), indent=2, allow_nan=False)
+
+    def to_data(self) -> dict[str, Any]:
+        """The fields as JSON data. Raises ``TypeError`` where one has no JSON form (``plain``)."""
+        return plain(self)
 
 
 def plain(value: object) -> Any:

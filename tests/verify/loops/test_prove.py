@@ -132,3 +132,31 @@ def test_a_wrong_loop_that_is_entered_in_two_places(solver: Solver, change: tupl
     pair = Pair(assembled(IRREDUCIBLE), assembled(IRREDUCIBLE.replace(*change)), RESULT)
     proof = prove_loops(pair, solver, time.monotonic() + 10, states("c"))
     assert isinstance(proof.verdict, Unknown)
+
+
+GATED = (
+    "struct s{int magic;unsigned n;const int*a;};"
+    "int f(const struct s*p){if(p->magic!=0x5A17)return -1;int t=0;for(unsigned i=0;i<p->n;i++)t+=p->a[i];return t;}"
+)
+WRONG_GATED = {
+    "another gate": ("0x5A17", "0x5A16"),
+    "one magic number more": ("p->magic!=0x5A17", "p->magic!=0x5A17&&p->magic!=0x7171"),
+    "another sum behind the gate": ("t+=p->a[i]", "t+=p->a[i]+(p->magic==0x5A17)"),
+    "one round more": ("i<p->n", "i<=p->n"),
+    "differs in one case only": ("i<p->n", "i<p->n-(p->n==77)"),
+}
+
+
+def test_a_loop_that_no_run_reaches_is_proved(make_pair: MakePair, solver: Solver) -> None:
+    """The memory that opens the way is a solver's; what holds behind it is found near that."""
+    proof = prove_loops(make_pair(GATED, "-O1", "-O2"), solver, time.monotonic() + 60, ())
+    assert isinstance(proof.verdict, Proved), proof.verdict
+
+
+@pytest.mark.parametrize("change", WRONG_GATED.values(), ids=WRONG_GATED)
+def test_wrong_loops_that_no_run_reaches_are_not_proved(
+    make_pair: MakePair, solver: Solver, change: tuple[str, str]
+) -> None:
+    pair = make_pair(GATED, "-O1", "-O2", other=GATED.replace(*change))
+    proof = prove_loops(pair, solver, time.monotonic() + 5, ())
+    assert isinstance(proof.verdict, Unknown)

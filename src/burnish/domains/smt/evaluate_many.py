@@ -1,7 +1,7 @@
 """What terms are worth on many inputs at once: random tests that tell terms apart before a solver is asked.
 
-Bit-vectors of up to 64 bits are arrays of uint64. Memories, and uninterpreted functions, are fixed pseudo-random
-functions of address and operands: one of the things that they may be.
+Bit-vectors of up to 64 bits are arrays of uint64. Memories, and uninterpreted functions, are what the caller says, or
+else fixed pseudo-random functions of address and operands: one of the things that they may be.
 """
 
 from __future__ import annotations
@@ -16,23 +16,40 @@ from burnish.domains.smt.evaluate import number
 from burnish.domains.smt.terms import Op, Term, subterms
 
 Array = NDArray[np.uint64]
-_Layers = tuple[int, tuple[tuple[Array, Array], ...]]
-"""A memory: its seed, and ``(addresses, bytes)`` written, the oldest first."""
+Function = Callable[[Sequence[Array]], Array]
+"""An uninterpreted function, of arrays of operands; or what a memory holds, of one array of addresses."""
+_Layers = tuple[Function, tuple[tuple[Array, Array], ...]]
+"""A memory: what lies beneath, and ``(addresses, bytes)`` written, the oldest first."""
 
 _U = np.uint64
 
 
 class TooWideError(Exception):
-    """A term has no array: it is wider than 64 bits, or a choice between memories. The message says which."""
+    """A term has no array: it is wider than 64 bits, or compares memories. The message says which."""
 
 
-def evaluate_many(roots: Sequence[Term], values: Mapping[str, Array]) -> list[Array]:
+_NONE: Mapping[str, Function] = {}
+
+
+def evaluate_many(
+    roots: Sequence[Term],
+    values: Mapping[str, Array],
+    memories: Mapping[str, Function] = _NONE,
+    functions: Mapping[str, Function] = _NONE,
+) -> list[Array]:
     """The values of terms, an array each; ``values`` has one of the same length for each variable, cut here to its
-    width. Raises ``TooWideError``, and ``KeyError`` for a variable without values."""
+    width; ``memories`` and ``functions`` say what some memories hold, and what functions are, by name. Raises
+    ``TooWideError``, and ``KeyError`` for a variable without values."""
     count = len(next(iter(values.values()))) if values else 1
     known: dict[Term, Array | _Layers] = {}
     for term in subterms(*roots):
-        known[term] = _value(term, [known[arg] for arg in term.args], values, count)
+        operands = [known[arg] for arg in term.args]
+        if term.op is Op.MEMORY:
+            known[term] = memories.get(term.name) or _random(term.name, count, 0xFF), ()
+        elif term.op is Op.APPLY and term.name in functions:
+            known[term] = functions[term.name](_arrays(term, operands)) & _mask(term.width)
+        else:
+            known[term] = _value(term, operands, values, count)
     found: list[Array] = []
     for root in roots:
         value = known[root]
@@ -52,17 +69,27 @@ def _value(
             return np.full(count, term.value, _U)
         case Op.VAR:
             return values[term.name] & _mask(term.width)
-        case Op.MEMORY:
-            return crc32(term.name.encode()), ()
         case Op.STORE:
             return _stored(operands)
         case Op.SELECT:
-            return _selected(operands, count)
+            return _selected(operands)
+        case Op.ITE if term.width == 0:
+            return _chosen(operands), ()
         case _:
-            arrays = [operand for operand in operands if not isinstance(operand, tuple)]
-            if len(arrays) < len(operands) or term.width == 0:
-                raise TooWideError(f"{term.op.name} of memories")
-            return _computed(term, arrays, count) & _mask(term.width)
+            return _computed(term, _arrays(term, operands), count) & _mask(term.width)
+
+
+def _arrays(term: Term, operands: Sequence[Array | _Layers]) -> list[Array]:
+    arrays = [operand for operand in operands if not isinstance(operand, tuple)]
+    if len(arrays) < len(operands) or term.width == 0:
+        raise TooWideError(f"{term.op.name} of memories")
+    return arrays
+
+
+def _random(name: str, count: int, mask: int) -> Function:
+    """Pseudo-random numbers, made of the operands and a name."""
+    seed = crc32(name.encode())
+    return lambda operands: mixed(seed, operands, count) & _U(mask)
 
 
 def _mask(width: int) -> np.uint64:
@@ -77,17 +104,41 @@ def _stored(operands: Sequence[Array | _Layers]) -> _Layers:
     return layers[0], (*layers[1], (address, byte))
 
 
-def _selected(operands: Sequence[Array | _Layers], count: int) -> Array:
+def _selected(operands: Sequence[Array | _Layers]) -> Array:
     layers, address = operands
     assert isinstance(layers, tuple)
     assert not isinstance(address, tuple)
-    found = _mixed(layers[0], [address], count) & _U(0xFF)
+    return _read(layers, address)
+
+
+def _read(layers: _Layers, address: Array) -> Array:
+    found = layers[0]([address])
     for where, byte in layers[1]:
         found = np.where(where == address, byte, found)
     return found
 
 
-def _mixed(seed: int, operands: Sequence[Array], count: int) -> Array:
+def _chosen(operands: Sequence[Array | _Layers]) -> Function:
+    """What a choice between memories holds."""
+    condition, then, other = operands
+    assert not isinstance(condition, tuple)
+    assert isinstance(then, tuple)
+    assert isinstance(other, tuple)
+    first = condition != 0
+    # Choices lie on choices: what one address holds is looked up once in each. Arrays of addresses stay alive.
+    known: dict[int, Array] = {}
+
+    def read(addresses: Sequence[Array]) -> Array:
+        address = addresses[0]
+        found = known.get(id(address))
+        if found is None:
+            found = known[id(address)] = np.where(first, _read(then, address), _read(other, address))
+        return found
+
+    return read
+
+
+def mixed(seed: int, operands: Sequence[Array], count: int) -> Array:
     """A pseudo-random function of numbers (the finaliser of splitmix64 after each)."""
     state = np.full(count, seed, _U)
     for operand in operands:
@@ -175,7 +226,7 @@ _COMPUTE: dict[Op, _Arrays] = {
 
 def _computed(term: Term, arrays: Sequence[Array], count: int) -> Array:
     if term.op is Op.APPLY:
-        return _mixed(crc32(term.name.encode()), arrays, count)
+        return mixed(crc32(term.name.encode()), arrays, count)
     if term.op in _COMPUTE:
         return _COMPUTE[term.op](term, arrays)
     rows = zip(*(array.tolist() for array in arrays), strict=True)

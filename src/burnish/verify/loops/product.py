@@ -20,11 +20,13 @@ from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, W
 from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Node, Step
 from burnish.verify.loops.ranges import simplified
-from burnish.verify.solve.query import Answer
+from burnish.verify.loops.recent import RecentModels
+from burnish.verify.solve.query import Answer, Sat, Unsat
 
 _SLACK = 2
 """Cuts that a side may pass before its return, beyond the most that was seen."""
 _MOST_JOINTS = 600
+_MOMENT_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class RoundProver(Prover):
     arrive: Callable[[Arrival], None] | None = None
     patience_s: float | None = None
     """Seconds for one query, where the deadline is not the limit."""
+    recent: RecentModels = field(default_factory=RecentModels)
     _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -147,7 +150,7 @@ class RoundProver(Prover):
             return []
         if mover is None:
             return Prover.unmatched(self, here, first, second)
-        if not self.possible(here):
+        if not (self.searching and _was_seen(passed, steps)) and not self.possible(here):
             return []
         wheres: list[Point | Where] = [first.where, second.where]
         at = wheres[mover]
@@ -217,6 +220,29 @@ class RoundProver(Prover):
         new = [fault for fault in dict.fromkeys(rewrite.faults) if fault not in known and fault is not FALSE]
         return replace(more, faults=(*more.faults, *new))
 
+    def soon(self, assertions: Sequence[Term]) -> Answer:
+        """As ``Prover.soon``; ``searching`` only for a moment."""
+        if not self.searching:
+            return Prover.soon(self, assertions)
+        self.patience_s = _MOMENT_S
+        try:
+            return self.ask(assertions)
+        finally:
+            self.patience_s = None
+
+    def _open(self, here: Joint) -> bool:
+        return not self.searching and Prover._open(self, here)
+
+    def _end(self, here: Joint) -> None:
+        if not self.searching:
+            Prover._end(self, here)
+
+    def _stack_arguments(
+        self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
+    ) -> None:
+        if not self.searching:
+            Prover._stack_arguments(self, here, first, second)
+
     def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
         if not self.searching:
             Prover._returns(self, here, first, second)
@@ -224,19 +250,37 @@ class RoundProver(Prover):
     def ask(self, assertions: Iterable[Term]) -> Answer:
         """As ``Prover.ask``, of simplified assertions."""
         asked = simplified(tuple(dict.fromkeys(assertions)))
-        if self.patience_s is None:
-            return Prover.ask(self, asked)
+        known = self.recent.find(asked)
+        if known is not None:
+            return Sat(known)
         deadline = self.deadline
-        self.deadline = min(deadline, time.monotonic() + self.patience_s)
+        if self.patience_s is not None:
+            self.deadline = min(deadline, time.monotonic() + self.patience_s)
         try:
-            return Prover.ask(self, asked)
+            answer = Prover.ask(self, asked)
         finally:
             self.deadline = deadline
+        if isinstance(answer, Sat):
+            self.recent.add(answer.model)
+        return answer
+
+    def possible(self, here: Joint) -> bool:
+        """As ``Prover.possible``; ``searching`` only for a moment: what is looked for holds of impossible ways, too."""
+        return not isinstance(
+            self.soon(here.conditions) if self.searching else self.ask(here.conditions), Unsat
+        )
 
     def require(self, here: Joint, wrong: Term, phrase: str) -> None:
         """As ``Prover.require``; nothing while ``searching``."""
         if not self.searching:
             Prover.require(self, here, wrong, phrase)
+
+
+def _was_seen(
+    passed: tuple[tuple[Label | None, ...], tuple[Label | None, ...]], steps: Sequence[Step]
+) -> bool:
+    """True for a way that some run went."""
+    return any(_begins(step.a, passed[0]) and _begins(step.b, passed[1]) for step in steps)
 
 
 def passed_after(before: tuple[Label | None, ...], at: Point | Where, now: Where) -> tuple[Label | None, ...]:

@@ -7,7 +7,7 @@ data-driven equivalence checking (Sharma, Schkufza, Churchill and Aiken, OOPSLA 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -114,7 +114,7 @@ class Search:
         if node not in self._relations:
             self._begin(arrival)
         self._propose(arrival)
-        near = self._near(arrival.here.source)
+        near = self._near(arrival)
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
         for ordered in (False, True):
             while True:
@@ -130,7 +130,7 @@ class Search:
                         break
                     case Sat(model):
                         self._learn(arrival, model, terms)
-                        near = model.variables
+                        near = [model]
                     case Undecided():
                         self._single(arrival, terms)
                         break
@@ -147,14 +147,20 @@ class Search:
         conditions = [*here.conditions, *here.facts]
         conditions += self._prover.axioms(conditions)
         halves, shown = self._shown(arrival)
-        guesses = Guesses(conditions, shown, self._near(here.source), 0)
+        near = self._near(arrival)
+        guesses = Guesses(conditions, shown, near, 0)
+        model = None
+        if not guesses.count:
+            answer = self._ask(arrival, TRUE, _ALL_S)
+            if isinstance(answer, Sat):
+                model = answer.model
+                guesses = Guesses(conditions, shown, [model], 0)
         numbers = guesses.numbers(shown) if guesses.count else [None]
         if all(n is not None for n in numbers):
             rows = range(0, guesses.count, -(-guesses.count // _MOST_MADE_UP))
             self._samples[node] = [_row(halves, numbers, k) for k in rows]
         else:
-            answer = self._ask(arrival, TRUE, _ALL_S)
-            self._samples[node] = [self._sample(arrival, answer.model)] if isinstance(answer, Sat) else []
+            self._samples[node] = [] if model is None else [self._sample(arrival, model)]
         self._relations[node] = self._first(node) if self._samples[node] else list(self._untouched)
         self._changed[node] = None
 
@@ -205,22 +211,26 @@ class Search:
         known = set(self._relations[node])
         self._relations[node][:0] = [relation for relation in found if relation not in known]
 
-    def _near(self, source: Node) -> Mapping[str, int]:
-        """A sample as values of the variables that a round begins with (``symbolic.related_states``)."""
-        samples = self._alignment.samples.get(source, [])
+    def _near(self, arrival: Arrival) -> list[Model]:
+        """What is known of states from which a way is gone: what solvers have found, and a sample as values of the
+        variables that a round begins with (``symbolic.related_states``)."""
+        here = arrival.here
+        known = self._prover.recent.find(here.conditions)
+        found = [] if known is None else [known]
+        samples = self._alignment.samples.get(here.source, [])
         if not samples:
-            return {}
+            return found
         sample = samples[len(samples) // 2]
-        found = dict(sample.entry.cells)
+        variables = dict(sample.entry.cells)
         for side, visit in (("a", sample.a), ("b", sample.b)):
-            found |= {f"{side}:{name}": number for name, number in visit.cells.items()}
-            found |= {
+            variables |= {f"{side}:{name}": number for name, number in visit.cells.items()}
+            variables |= {
                 f"{side}:frame {offset}": sum(visit.frame.get(offset + k, 0) << 8 * k for k in range(8))
                 for offset in visit.frame
             }
-        return found
+        return [*found, Model(variables)]
 
-    def _guess(self, arrival: Arrival, near: Mapping[str, int]) -> None:
+    def _guess(self, arrival: Arrival, near: Sequence[Model]) -> None:
         """Drops what random states refute, for as long as some do."""
         here = arrival.here
         conditions = [*here.conditions, *here.facts]
