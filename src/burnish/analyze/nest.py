@@ -30,7 +30,10 @@ _PAGES_OF_A_GIB = (1 << 30) // (12 << 10)
 
 
 def walk(
-    recording: Recording, program: Program, ignored: Iterable[tuple[int, int, int]] = (), gibibytes: float = 1.0
+    recording: Recording,
+    program: Program,
+    ignored: Iterable[tuple[int, int, int]] = (),
+    gibibytes: float = 1.0,
 ) -> Nest:
     """Walk through the traces of all threads, one after another. ``ignored`` are dependences (source, sink, region) that
     make no conflict of rounds. Dependences between threads are not looked for.

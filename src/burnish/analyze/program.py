@@ -109,9 +109,7 @@ def program_of(recording: Recording) -> Program:
     )
 
 
-def _loops(
-    entries: Mapping[int, int], following: Mapping[int, tuple[int, ...]]
-) -> tuple[StaticLoop, ...]:
+def _loops(entries: Mapping[int, int], following: Mapping[int, tuple[int, ...]]) -> tuple[StaticLoop, ...]:
     found: list[StaticLoop] = []
     for function, entry in sorted(entries.items()):
         base = len(found)

@@ -1,0 +1,169 @@
+"""What can run in parallel in an execution, with the evidence, and its superblocks: what ``burnish superblocks`` says, and
+what running them under transactions will take.
+
+Blocks, sites, functions and regions are numbers of a recording and of its ``Structure``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Recurrence(StrEnum):
+    """How a value gets from one round of a loop to the next."""
+
+    AFFINE = "affine"
+    """A constant is added in each round: known for every round beforehand."""
+    REDUCTION = "reduction"
+    """One associative, commutative operation folds something into it, and nothing else in the loop reads it: partial
+    results of groups of rounds can be joined."""
+    PREDICTABLE = "predictable"
+    """It is computed from nothing but invariants and values of this kind, by more than an addition; a few operations give
+    it for the next round."""
+    CHASE = "pointer chase"
+    """It is read from memory at a place that it says itself: a list, a tree."""
+    SERIAL = "serial"
+    """Anything else: the next round needs what this one computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A value that rounds hand on. ``place`` is where it lives: registers, or ``memory`` where stores and loads hand it on,
+    and then ``pairs`` are those sites (store, load): dependences that it explains. ``step`` is what an affine one adds
+    (None where that is an invariant that is not constant), ``operator`` what folds a reduction (``add``, ``max`` …, a word
+    of ``packed`` before it for vectors), ``floating`` says that reassociation changes the result. ``addresses`` are those of
+    the instructions that compute it, in the file."""
+
+    place: tuple[str, ...]
+    kind: Recurrence
+    step: int | None = None
+    operator: str = ""
+    floating: bool = False
+    pairs: tuple[tuple[int, int], ...] = ()
+    addresses: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of a pipeline: blocks' instructions by address, whether its rounds are independent of each other, and its
+    share of the loop's instructions, 0 to 1."""
+
+    addresses: tuple[int, ...] = field(repr=False)
+    parallel: bool
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What registers say about a loop or function. ``live_in`` are the registers that it reads before it writes them,
+    ``live_out`` those that it writes and that are read after it. ``counted`` says that the number of rounds follows from
+    invariants and affine values alone when the loop is entered. ``stages`` are those of the best pipeline, in order; empty
+    where all of the work is in one strongly connected part. ``refused`` says why nothing is known about it, else empty."""
+
+    region: int
+    live_in: tuple[str, ...] = ()
+    live_out: tuple[str, ...] = ()
+    carried: tuple[Carried, ...] = ()
+    counted: bool = False
+    stages: tuple[Stage, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The memory that a site touched in a region. ``object`` is a name (of a data symbol, ``stack``, ``heap``, or of a mapped
+    file), ``least`` and ``end`` bound the addresses. Where all of them lie on a line: the address is ``base`` plus the sum of
+    ``strides`` times the rounds of the loops, innermost first, in each visit of the outermost of these; else ``strides`` is
+    None. ``fits`` is how many accesses lie on it."""
+
+    site: int
+    store: bool
+    size: int
+    object: str
+    least: int
+    end: int
+    count: int
+    strides: tuple[int, ...] | None = None
+    base: int = 0
+    fits: int = 0
+
+
+class Parallelism(StrEnum):
+    """What kind of parallelism a region has."""
+
+    INDEPENDENT = "independent"
+    """No round needs anything of another, but values that are affine or predictable."""
+    PRIVATE = "private"
+    """Independent once each round has its own copy of memory that it writes before it reads."""
+    REDUCTION = "reduction"
+    """Rounds meet in nothing but reductions."""
+    CONFLICTS = "conflicts"
+    """Rounds meet sometimes: speculation gains while conflicts are rare or far."""
+    PIPELINE = "pipeline"
+    """Rounds need each other, but in parts that can be stages."""
+    FORK_JOIN = "fork-join"
+    """Calls within one visit, of recursion, that need nothing of each other."""
+    SERIAL = "serial"
+    """Every round needs the one before."""
+    UNKNOWN = "unknown"
+    """There is not enough evidence: single rounds, or no code that could be analysed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Speed-up of the region's own time on so many cores, by replay."""
+
+    cores: int
+    speedup: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a region is, and why. ``conflicts`` is the share of rounds that need an earlier one, ``distance`` how many rounds
+    before it that was, least and most (0, 0: none). ``private`` are the numbers of stores whose memory needs a copy a round.
+    ``ordered`` are blocks with input, output or calls of code that is not known. ``gain`` is the predicted speed-up of the
+    whole run on the most cores of ``predictions``. ``obstacles`` are sentences without a full stop."""
+
+    region: int
+    kind: Parallelism
+    flow: Flow
+    conflicts: float
+    distance: tuple[int, int]
+    private: tuple[int, ...]
+    ordered: tuple[int, ...]
+    ranges: tuple[Range, ...]
+    predictions: tuple[Prediction, ...]
+    gain: float
+    obstacles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A way out of a superblock, by the numbers of blocks. ``biased``: the branch rarely goes there, and the code behind it
+    was left out for that; ``count`` is how often it did."""
+
+    source: int
+    target: int
+    count: int
+    biased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Superblock:
+    """Blocks that commonly run in a pattern, as one unit. ``entries`` are those of its blocks at which it is entered from
+    outside. ``form`` is the factorised order of its blocks, in words of ``b`` and their numbers. ``objects`` are the names of the
+    memory that it accesses. ``instructions`` is what ran in it, ``share`` the part of the run, 0 to 1. ``ordered`` are blocks with
+    ordered effects, which must not be speculated; ``independent_of`` are superblocks that it shares no written memory with."""
+
+    number: int
+    region: int
+    blocks: tuple[int, ...]
+    entries: tuple[int, ...]
+    exits: tuple[Exit, ...]
+    form: str
+    objects: tuple[str, ...]
+    instructions: int
+    share: float
+    ordered: tuple[int, ...]
+    independent_of: tuple[int, ...]
