@@ -1,8 +1,7 @@
 """The loops of a function and how they nest, reducible or not.
 
-The forest of Havlak ("Nesting of reducible and irreducible loops", 1997), by the formulation that LLVM uses for its cycles:
-headers are the blocks that a back edge of a depth-first walk leads to, and inner loops are found first.
-"""
+The forest of Havlak ("Nesting of reducible and irreducible loops", 1997), by the formulation that LLVM uses for its
+cycles: headers are the blocks that a back edge of a depth-first walk leads to, and inner loops are found first."""
 
 from __future__ import annotations
 
@@ -12,8 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ForestLoop:
-    """A loop: ``header`` is where it is entered (for irreducible ones: first, in the walk), ``blocks`` are all in it, those of
-    inner loops included, ``parent`` is the index of the loop around it."""
+    """A loop: ``header`` is where it is entered (for irreducible ones: first, in the walk), ``blocks`` are all in it,
+    those of inner loops included, ``parent`` is the index of the loop around it."""
 
     header: int
     blocks: frozenset[int]
@@ -21,7 +20,8 @@ class ForestLoop:
 
 
 def loop_forest(entry: int, following: Mapping[int, Sequence[int]]) -> tuple[ForestLoop, ...]:
-    """The loops that ``entry`` reaches, outer ones before those in them. ``following`` has the successors of blocks."""
+    """The loops that ``entry`` reaches, outer ones before those in them. ``following`` has the successors of
+    blocks."""
     order, last = _preorder(entry, following)
     number = {block: i for i, block in enumerate(order)}
     before: dict[int, list[int]] = {}
@@ -51,7 +51,7 @@ def loop_forest(entry: int, following: Mapping[int, Sequence[int]]) -> tuple[For
             # What is entered from elsewhere makes it irreducible: that way in is not part of it.
             work += [
                 p
-                for member in (bodies[block] if block in bodies else (block,))
+                for member in (bodies.get(block, (block,)))
                 for p in before.get(member, ())
                 if first <= number[p] <= end
             ]

@@ -1,5 +1,5 @@
-"""The structure of a recorded execution, from its trace: a piece at a time, in memory that the run's length does not matter
-for."""
+"""The structure of a recorded execution, from its trace: a piece at a time, in memory that the run's length does not
+matter for."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def walk(
     ignored: Iterable[tuple[int, int, int]] = (),
     gibibytes: float = 1.0,
 ) -> Nest:
-    """Walk through the traces of all threads, one after another. ``ignored`` are dependences (source, sink, region) that
-    make no conflict of rounds. Dependences between threads are not looked for.
+    """Walk through the traces of all threads, one after another. ``ignored`` are dependences (source, sink, region)
+    that make no conflict of rounds. Dependences between threads are not looked for.
 
     Raises ``RecordingError`` where no trace was recorded, or it is damaged.
     """

@@ -1,4 +1,5 @@
-"""What a recording says of its code, as arrays by block, loop and site: the static half of an execution's structure."""
+"""What a recording says of its code, as arrays by block, loop and site: the static half of an execution's
+structure."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ _ACCESSES = {
 
 @dataclass(frozen=True, slots=True)
 class StaticLoop:
-    """A loop of a recorded function: its number and that of its function, the numbers of its header and its blocks (inner
-    loops' included), the number of the loop around it, and its depth (1: outermost)."""
+    """A loop of a recorded function: its number and that of its function, the numbers of its header and its blocks
+    (inner loops' included), the number of the loop around it, and its depth (1: outermost)."""
 
     number: int
     function: int
@@ -40,8 +41,8 @@ class StaticLoop:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Code of a recording. ``blocks``, ``functions`` and ``sites`` are rows of its tables by number, ``following`` the
-    successors of each block, ``calls`` how many recorded functions it may call."""
+    """Code of a recording. ``blocks``, ``functions`` and ``sites`` are rows of its tables by number, ``following``
+    the successors of each block, ``calls`` how many recorded functions it may call."""
 
     blocks: Mapping[int, Mapping[str, Any]]
     functions: Mapping[int, Mapping[str, Any]]
@@ -94,7 +95,9 @@ def program_of(recording: Recording) -> Program:
         for number, row in sorted(blocks.items())
         if row["part"] == 0 and row["address"] == functions[row["function"]]["address"]
     }
-    sites = recording.to_arrow("sites").to_pylist() if "sites" in recording.tables else []
+    sites: list[dict[str, Any]] = (
+        recording.to_arrow("sites").to_pylist() if "sites" in recording.tables else []
+    )
     loops = _loops(entries, following)
     made = outgoing_calls(list(functions.values()), list(blocks.values()))
     return Program(

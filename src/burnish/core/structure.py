@@ -1,8 +1,7 @@
 """The structure of an execution: loops and calls with their rounds and paths, and what depends on what.
 
-A *region* is a loop or a function; a *visit* of it goes from its entry to its exit, in *rounds* (of a function: one). A path
-is the sequence of blocks of one round, in which an inner region stands for all that it does.
-"""
+A *region* is a loop or a function; a *visit* of it goes from its entry to its exit, in *rounds* (of a function: one).
+A path is the sequence of blocks of one round, in which an inner region stands for all that it does."""
 
 from __future__ import annotations
 
@@ -38,9 +37,9 @@ class Between(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dependence:
-    """All occurrences of one dependence through memory: ``source`` came first, ``sink`` later; both are numbers of sites.
-    ``region`` is None where no region that was open had begun before the first. Distances are in rounds. ``count`` counts
-    executions of the sink, ``rounds`` the rounds in which there was one."""
+    """All occurrences of one dependence through memory: ``source`` came first, ``sink`` later; both are numbers of
+    sites. ``region`` is None where no region that was open had begun before the first. Distances are in rounds.
+    ``count`` counts executions of the sink, ``rounds`` the rounds in which there was one."""
 
     hazard: Hazard
     between: Between
@@ -55,7 +54,8 @@ class Dependence:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """What one round did: numbers of blocks, ``~`` the number of a region for an inner one. ``count`` is how often."""
+    """What one round did: numbers of blocks, ``~`` the number of a region for an inner one. ``count`` is how
+    often."""
 
     items: tuple[int, ...]
     count: int
@@ -90,8 +90,8 @@ class Trips:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """Single rounds of a loop, in order, as far as they were kept, as columns: the instructions of each, how many rounds
-    before it the nearest one lies that wrote what it read (0: none), and the number of its visit."""
+    """Single rounds of a loop, in order, as far as they were kept, as columns: the instructions of each, how many
+    rounds before it the nearest one lies that wrote what it read (0: none), and the number of its visit."""
 
     cost: tuple[int, ...] = field(repr=False)
     nearest: tuple[int, ...] = field(repr=False)
@@ -100,9 +100,9 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A loop, or a function (``header`` is None), and what the run did in it. ``instructions`` are those of all that it
-    called as well, of recursion once. ``conflicts`` counts rounds that read what an earlier round of the same visit had
-    written; ``loads`` and ``stores`` are accesses. ``other_rounds`` are those whose paths are not kept."""
+    """A loop, or a function (``header`` is None), and what the run did in it. ``instructions`` are those of all that
+    it called as well, of recursion once. ``conflicts`` counts rounds that read what an earlier round of the same
+    visit had written; ``loads`` and ``stores`` are accesses. ``other_rounds`` are those whose paths are not kept."""
 
     number: int
     function: int
@@ -123,8 +123,8 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The regions of a recording that were entered, by number, and the dependences between them. ``blocks`` counts blocks
-    entered, ``gaps`` where the trace has holes, ``left_out`` accesses for which there was no memory."""
+    """The regions of a recording that were entered, by number, and the dependences between them. ``blocks`` counts
+    blocks entered, ``gaps`` where the trace has holes, ``left_out`` accesses for which there was no memory."""
 
     regions: tuple[Region, ...]
     dependences: tuple[Dependence, ...]

@@ -1,5 +1,5 @@
-"""What can run in parallel in an execution, with the evidence, and its superblocks: what ``burnish superblocks`` says, and
-what running them under transactions will take.
+"""What can run in parallel in an execution, with the evidence, and its superblocks: what ``burnish superblocks``
+says, and what running them under transactions will take.
 
 Blocks, sites, functions and regions are numbers of a recording and of its ``Structure``.
 """
@@ -19,8 +19,8 @@ class Recurrence(StrEnum):
     """One associative, commutative operation folds something into it, and nothing else in the loop reads it: partial
     results of groups of rounds can be joined."""
     PREDICTABLE = "predictable"
-    """It is computed from nothing but invariants and values of this kind, by more than an addition; a few operations give
-    it for the next round."""
+    """It is computed from nothing but invariants and values of this kind, by more than an addition; a few operations
+    give it for the next round."""
     CHASE = "pointer chase"
     """It is read from memory at a place that it says itself: a list, a tree."""
     SERIAL = "serial"
@@ -29,11 +29,11 @@ class Recurrence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A value that rounds hand on. ``place`` is where it lives: registers, or ``memory`` where stores and loads hand it on,
-    and then ``pairs`` are those sites (store, load): dependences that it explains. ``step`` is what an affine one adds
-    (None where that is an invariant that is not constant), ``operator`` what folds a reduction (``add``, ``max`` …, a word
-    of ``packed`` before it for vectors), ``floating`` says that reassociation changes the result. ``addresses`` are those of
-    the instructions that compute it, in the file."""
+    """A value that rounds hand on. ``place`` is where it lives: registers, or ``memory`` where stores and loads hand
+    it on, and then ``pairs`` are those sites (store, load): dependences that it explains. ``step`` is what an affine
+    one adds (None where that is an invariant that is not constant), ``operator`` what folds a reduction (``add``,
+    ``max`` …, a word of ``packed`` before it for vectors), ``floating`` says that reassociation changes the result.
+    ``addresses`` are those of the instructions that compute it, in the file."""
 
     place: tuple[str, ...]
     kind: Recurrence
@@ -46,8 +46,8 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of a pipeline: blocks' instructions by address, whether its rounds are independent of each other, and its
-    share of the loop's instructions, 0 to 1."""
+    """A stage of a pipeline: blocks' instructions by address, whether its rounds are independent of each other, and
+    its share of the loop's instructions, 0 to 1."""
 
     addresses: tuple[int, ...] = field(repr=False)
     parallel: bool
@@ -57,9 +57,10 @@ class Stage:
 @dataclass(frozen=True, slots=True)
 class Flow:
     """What registers say about a loop or function. ``live_in`` are the registers that it reads before it writes them,
-    ``live_out`` those that it writes and that are read after it. ``counted`` says that the number of rounds follows from
-    invariants and affine values alone when the loop is entered. ``stages`` are those of the best pipeline, in order; empty
-    where all of the work is in one strongly connected part. ``refused`` says why nothing is known about it, else empty."""
+    ``live_out`` those that it writes and that are read after it. ``counted`` says that the number of rounds follows
+    from invariants and affine values alone when the loop is entered. ``stages`` are those of the best pipeline, in
+    order; empty where all of the work is in one strongly connected part. ``refused`` says why nothing is known about
+    it, else empty."""
 
     region: int
     live_in: tuple[str, ...] = ()
@@ -72,10 +73,10 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The memory that a site touched in a region. ``object`` is a name (of a data symbol, ``stack``, ``heap``, or of a mapped
-    file), ``least`` and ``end`` bound the addresses. Where all of them lie on a line: the address is ``base`` plus the sum of
-    ``strides`` times the rounds of the loops, innermost first, in each visit of the outermost of these; else ``strides`` is
-    None. ``fits`` is how many accesses lie on it."""
+    """The memory that a site touched in a region. ``object`` is a name (of a data symbol, ``stack``, ``heap``, or of
+    a mapped file), ``least`` and ``end`` bound the addresses. Where all of them lie on a line: the address is
+    ``base`` plus the sum of ``strides`` times the rounds of the loops, innermost first, in each visit of the
+    outermost of these; else ``strides`` is None. ``fits`` is how many accesses lie on it."""
 
     site: int
     store: bool
@@ -120,10 +121,11 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a region is, and why. ``conflicts`` is the share of rounds that need an earlier one, ``distance`` how many rounds
-    before it that was, least and most (0, 0: none). ``private`` are the numbers of stores whose memory needs a copy a round.
-    ``ordered`` are blocks with input, output or calls of code that is not known. ``gain`` is the predicted speed-up of the
-    whole run on the most cores of ``predictions``. ``obstacles`` are sentences without a full stop."""
+    """What a region is, and why. ``conflicts`` is the share of rounds that need an earlier one, ``distance`` how many
+    rounds before it that was, least and most (0, 0: none). ``private`` are the numbers of stores whose memory needs a
+    copy a round. ``ordered`` are blocks with input, output or calls of code that is not known. ``gain`` is the
+    predicted speed-up of the whole run on the most cores of ``predictions``. ``obstacles`` are sentences without a
+    full stop."""
 
     region: int
     kind: Parallelism
@@ -140,8 +142,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A way out of a superblock, by the numbers of blocks. ``biased``: the branch rarely goes there, and the code behind it
-    was left out for that; ``count`` is how often it did."""
+    """A way out of a superblock, by the numbers of blocks. ``biased``: the branch rarely goes there, and the code
+    behind it was left out for that; ``count`` is how often it did."""
 
     source: int
     target: int
@@ -151,10 +153,11 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Superblock:
-    """Blocks that commonly run in a pattern, as one unit. ``entries`` are those of its blocks at which it is entered from
-    outside. ``form`` is the factorised order of its blocks, in words of ``b`` and their numbers. ``objects`` are the names of the
-    memory that it accesses. ``instructions`` is what ran in it, ``share`` the part of the run, 0 to 1. ``ordered`` are blocks with
-    ordered effects, which must not be speculated; ``independent_of`` are superblocks that it shares no written memory with."""
+    """Blocks that commonly run in a pattern, as one unit. ``entries`` are those of its blocks at which it is entered
+    from outside. ``form`` is the factorised order of its blocks, in words of ``b`` and their numbers. ``objects`` are
+    the names of the memory that it accesses. ``instructions`` is what ran in it, ``share`` the part of the run, 0 to
+    1. ``ordered`` are blocks with ordered effects, which must not be speculated; ``independent_of`` are superblocks
+    that it shares no written memory with."""
 
     number: int
     region: int

@@ -98,6 +98,7 @@ class Code:
                 return index if call.repeats else index + 1
         return None
 
+
 class Outgoing(NamedTuple):
     """A call instruction: the recorded functions that may follow it, None for any; and whether several may, one after
     another, because it calls code that is not recorded."""
@@ -147,9 +148,7 @@ def _outgoing(raw: bytes, target: int | None, given: frozenset[int]) -> Outgoing
     code = _plain(raw)
     if code[0] == 0xE8:
         return (
-            Outgoing(given, repeats=True)
-            if target is None
-            else Outgoing(frozenset({target}), repeats=False)
+            Outgoing(given, repeats=True) if target is None else Outgoing(frozenset({target}), repeats=False)
         )
     # Through a table that the loader fills it leads elsewhere.
     return Outgoing(given, repeats=True) if code[1] & 0xC7 == 0x05 else Outgoing(None, repeats=False)
