@@ -27,7 +27,6 @@ enum Kind : uint8_t { raw, war, waw };
 // How the two ends of a dependence lie: in different rounds, in one round and not in different calls of it, or between a
 // call (or what follows between calls) and another.
 enum Between : uint8_t { rounds, inside, own_to_call, call_to_own, call_to_call };
-constexpr uint32_t same_level = ~uint32_t(0);
 constexpr size_t kept_starts = 1 << 18;
 
 template <typename T>
@@ -488,55 +487,17 @@ class Nest {
         shadow_.access(address, size, [&](Cell& cell) {
             if (write) {
                 if (cell.written >= oldest_) note(waw, cell.writer, site, cell.written);
-                for (uint32_t at = cell.reads; at; at = shadow_.read(at).next) {
-                    const Read& read = shadow_.read(at);
-                    if (read.time >= oldest_) note(war, read.site, site, read.time);
-                }
-                shadow_.release_all(cell.reads);
+                shadow_.readers.each(cell.reads, [&](uint32_t reader, uint64_t time) {
+                    if (time >= oldest_) note(war, reader, site, time);
+                });
+                shadow_.readers.release_all(cell.reads);
                 cell.written = time_;
                 cell.writer = site;
             } else {
                 if (cell.written >= oldest_) note(raw, cell.writer, site, cell.written);
-                remember(cell, site);
+                shadow_.readers.add(cell.reads, site, time_, [&](uint64_t earlier) { return parting(earlier).level; });
             }
         });
-    }
-
-    // Keeps a read: of each site the latest, and of those before it the latest at each level where it parts from the next.
-    void remember(Cell& cell, uint32_t site) {
-        uint32_t* link = &cell.reads;
-        uint32_t latest = 0;
-        while (*link) {
-            const uint32_t at = *link;
-            Read& read = shadow_.read(at);
-            if (read.site == site && read.level == same_level) {
-                latest = at;
-                break;
-            }
-            link = &read.next;
-        }
-        if (!latest) {
-            cell.reads = shadow_.add({time_, site, same_level, cell.reads});
-            return;
-        }
-        if (shadow_.read(latest).time == time_) return;
-        const uint32_t level = parting(shadow_.read(latest).time).level;
-        if (level == same_level) {
-            shadow_.read(latest).time = time_;
-            return;
-        }
-        for (link = &cell.reads; *link;) {
-            const uint32_t at = *link;
-            Read& read = shadow_.read(at);
-            if (read.site == site && read.level != same_level && read.level >= level) {
-                *link = read.next;
-                shadow_.release(at);
-            } else {
-                link = &read.next;
-            }
-        }
-        shadow_.read(latest).level = level;
-        cell.reads = shadow_.add({time_, site, same_level, cell.reads});
     }
 
     void note(Kind kind, uint32_t source, uint32_t sink, uint64_t earlier) {

@@ -2,6 +2,8 @@
 // of different places in them meet.
 #pragma once
 
+#include "readers.h"
+
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -11,15 +13,7 @@
 
 namespace burnish::nest {
 
-// A read since the last write: its site, when, and the level at which it differs from the site's next read (``Stack::level``).
-struct Read {
-    uint64_t time;
-    uint32_t site;
-    uint32_t level;
-    uint32_t next;
-};
-
-// The last write, and the reads since; time 0: there was none.
+// The last write, and the reads since (``Readers``); time 0: there was none.
 struct Cell {
     uint64_t written = 0;
     uint32_t writer = 0;
@@ -42,8 +36,7 @@ class Shadow {
         last_page_ = ~uint64_t(0);
         last_ = nullptr;
         bytes_.assign(8, Cell{});
-        reads_.assign(1, Read{});
-        free_ = 0;
+        readers.clear();
     }
 
     // Calls ``touch(cell)`` for each cell that the bytes of an access lie in. Where memory for new pages has run out the
@@ -71,32 +64,7 @@ class Shadow {
         }
     }
 
-    Read& read(uint32_t index) { return reads_[index]; }
-
-    uint32_t add(Read read) {
-        if (free_) {
-            const uint32_t index = free_;
-            free_ = reads_[index].next;
-            reads_[index] = read;
-            return index;
-        }
-        reads_.push_back(read);
-        return uint32_t(reads_.size() - 1);
-    }
-
-    void release(uint32_t index) {
-        reads_[index].next = free_;
-        free_ = index;
-    }
-
-    void release_all(uint32_t& head) {
-        while (head) {
-            const uint32_t next = reads_[head].next;
-            release(head);
-            head = next;
-        }
-    }
-
+    Readers readers;
     uint64_t left_out = 0;
 
   private:
@@ -123,21 +91,11 @@ class Shadow {
             Cell cell;
             if (word.mask >> i & 1) {
                 cell = word.cell;
-                cell.reads = copy(word.cell.reads);
+                cell.reads = readers.copy(word.cell.reads);
             }
             bytes_.push_back(cell);
         }
-        release_all(word.cell.reads);
-    }
-
-    uint32_t copy(uint32_t head) {
-        uint32_t result = 0;
-        for (; head; head = reads_[head].next) {
-            Read read = reads_[head];
-            read.next = result;
-            result = add(read);
-        }
-        return result;
+        readers.release_all(word.cell.reads);
     }
 
     size_t most_pages_;
@@ -145,8 +103,6 @@ class Shadow {
     uint64_t last_page_;
     Word* last_;
     std::deque<Cell> bytes_;
-    std::vector<Read> reads_;
-    uint32_t free_ = 0;
 };
 
 }  // namespace burnish::nest
