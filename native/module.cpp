@@ -17,6 +17,10 @@ namespace burnish::observer {
 void register_observer(nanobind::module_& module);
 }
 
+namespace burnish::simulate {
+void register_simulate(nanobind::module_& module);
+}
+
 namespace burnish::timing {
 void register_timing(nanobind::module_& module);
 }
@@ -27,5 +31,6 @@ NB_MODULE(_native, module) {
     burnish::factorise::register_factorise(module);
     burnish::nest::register_nest(module);
     burnish::observer::register_observer(module);
+    burnish::simulate::register_simulate(module);
     burnish::timing::register_timing(module);
 }

@@ -114,7 +114,7 @@ class Nest {
     void finish() { reset(); }
 
     nb::dict regions() const {
-        std::vector<uint64_t> entered, rounds, instructions, conflicts, loads, stores, others;
+        std::vector<uint64_t> entered, rounds, instructions, conflicts, loads, stores, spans, others;
         std::vector<uint8_t> recursive;
         for (const Totals& row : totals_) {
             entered.push_back(row.entered);
@@ -123,6 +123,7 @@ class Nest {
             conflicts.push_back(row.conflicts);
             loads.push_back(row.loads);
             stores.push_back(row.stores);
+            spans.push_back(row.span);
             others.push_back(row.other_paths);
             recursive.push_back(row.recursive);
         }
@@ -133,6 +134,7 @@ class Nest {
         result["conflicts"] = own(std::move(conflicts));
         result["loads"] = own(std::move(loads));
         result["stores"] = own(std::move(stores));
+        result["span"] = own(std::move(spans));
         result["other_paths"] = own(std::move(others));
         result["recursive"] = own(std::move(recursive));
         return result;
@@ -395,11 +397,16 @@ class Nest {
         Totals& row = totals_[visit.region];
         ++row.trips[visit.rounds];
         --row.open;
-        if (!row.open) row.instructions += visit.instructions;
-        const uint64_t done = visit.instructions;
+        const uint64_t done = visit.instructions, span = done - visit.forked + visit.longest;
+        if (!row.open) row.instructions += done, row.span += span;
+        const bool forks = row.open > 0 && visit.region >= program_.loops();
+        const uint64_t forked = forks ? done : visit.forked, longest = forks ? span : visit.longest;
         spare_.push_back(std::move(visit));
         visits_.pop_back();
-        if (!visits_.empty()) visits_.back().instructions += done;
+        if (visits_.empty()) return;
+        visits_.back().instructions += done;
+        visits_.back().forked += forked;
+        visits_.back().longest = std::max(visits_.back().longest, longest);
     }
 
     void close_frame() {

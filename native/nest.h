@@ -53,6 +53,7 @@ struct Totals {
     uint64_t instructions = 0;  // what it called included, but not what recursion counts twice
     uint64_t conflicts = 0;     // rounds with a read of what an earlier round of the same visit wrote
     uint64_t loads = 0, stores = 0;
+    uint64_t span = 0;          // as ``instructions``, where calls of itself run beside each other
     uint32_t open = 0;
     bool recursive = false;
     uint64_t other_paths = 0;  // rounds whose paths are not kept
@@ -69,6 +70,7 @@ struct Visit {
     uint64_t rounds;
     uint64_t instructions = 0;         // of all that it did
     uint64_t instructions_before = 0;  // up to this round
+    uint64_t forked = 0, longest = 0;  // instructions of calls that recursion made, and the longest chain of one
     uint64_t nearest = 0;              // of this round: distance to the latest round that wrote what it read
     std::vector<uint64_t> starts;      // of its rounds, but for those before ``first_start``
     uint64_t first_start = 0;

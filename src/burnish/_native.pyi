@@ -187,3 +187,18 @@ class Nest:
     def time(self) -> int: ...
     @property
     def gaps(self) -> int: ...
+
+def replay_rounds(
+    cost: NDArray[np.uint32],
+    nearest: NDArray[np.uint32],
+    visit: NDArray[np.uint32],
+    cores: int,
+    grain: int,
+    window: int,
+    enter: float,
+    task: float,
+    commit: float,
+    factor: float,
+) -> tuple[float, float, int, int]:
+    """Rounds of a loop on so many cores (``burnish.analyze.replay``): the time of one core, that of all, tasks that ran
+    twice, and tasks."""

@@ -75,6 +75,7 @@ def structure(recording: Recording, program: Program, nest: Nest) -> Structure:
                 conflicts=int(columns["conflicts"][number]),
                 loads=int(columns["loads"][number]),
                 stores=int(columns["stores"][number]),
+                span=int(columns["span"][number]),
                 recursive=bool(columns["recursive"][number]),
                 trips=Trips(tuple(nest.trips(number))),
                 paths=_paths(nest, number, max(program.blocks) + 1),

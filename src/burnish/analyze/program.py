@@ -50,10 +50,18 @@ class Program:
     entries: Mapping[int, int]
     """Function to its first block."""
     following: Mapping[int, tuple[int, ...]]
+    taken: Mapping[tuple[int, int], int]
+    """How often each edge was taken, by the blocks at its ends."""
     calls: Mapping[int, int]
     loops: tuple[StaticLoop, ...]
     loop_of: Mapping[int, int]
     """Block to the innermost loop that it is in."""
+    members: Mapping[int, frozenset[int]]
+    """Function to its blocks."""
+
+    def blocks_of(self, function: int) -> frozenset[int]:
+        """The blocks of a function."""
+        return self.members.get(function, frozenset())
 
     def native(self) -> NestProgram:
         """The same for the native core."""
@@ -87,9 +95,16 @@ def program_of(recording: Recording) -> Program:
     """The code of a recording. Raises ``RecordingError`` where a table is missing or damaged."""
     blocks = {row["block"]: row for row in recording.blocks.to_pylist()}
     functions = {row["function"]: row for row in recording.functions.to_pylist()}
+    members: dict[int, set[int]] = {}
+    for number, row in blocks.items():
+        members.setdefault(row["function"], set()).add(number)
     following: dict[int, tuple[int, ...]] = {}
+    taken: dict[tuple[int, int], int] = {}
     for row in recording.edges.to_pylist():
-        following[row["source"]] = (*following.get(row["source"], ()), row["target"])
+        source, target = row["source"], row["target"]
+        if (source, target) not in taken:  # several cases of a switch may lead to one block
+            following[source] = (*following.get(source, ()), target)
+        taken[source, target] = taken.get((source, target), 0) + row["taken"]
     entries = {
         row["function"]: number
         for number, row in sorted(blocks.items())
@@ -106,9 +121,11 @@ def program_of(recording: Recording) -> Program:
         {row["site"]: row for row in sites},
         entries,
         following,
+        taken,
         {block: _calls(calls) for block, calls in made.items()},
         loops,
         innermost([ForestLoop(loop.header, loop.blocks, loop.parent) for loop in loops]),
+        {function: frozenset(found) for function, found in members.items()},
     )
 
 

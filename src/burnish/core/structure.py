@@ -78,6 +78,11 @@ class Trips:
         return sum(rounds * visits for rounds, visits in self.counts)
 
     @property
+    def most(self) -> int:
+        """The most rounds of a visit; 0 where there was none."""
+        return self.counts[-1][0] if self.counts else 0
+
+    @property
     def mean(self) -> float:
         """Rounds of a visit; 0 where there was none."""
         return self.rounds / self.visits if self.counts else 0.0
@@ -102,7 +107,8 @@ class Rounds:
 class Region:
     """A loop, or a function (``header`` is None), and what the run did in it. ``instructions`` are those of all that
     it called as well, of recursion once. ``conflicts`` counts rounds that read what an earlier round of the same
-    visit had written; ``loads`` and ``stores`` are accesses. ``other_rounds`` are those whose paths are not kept."""
+    visit had written; ``loads`` and ``stores`` are accesses. ``span`` is what ``instructions`` would be if calls of
+    the function by itself ran beside each other. ``other_rounds`` are those whose paths are not kept."""
 
     number: int
     function: int
@@ -115,6 +121,7 @@ class Region:
     conflicts: int
     loads: int
     stores: int
+    span: int
     recursive: bool
     trips: Trips
     paths: tuple[Path, ...]

@@ -59,8 +59,9 @@ class Flow:
     """What registers say about a loop or function. ``live_in`` are the registers that it reads before it writes them,
     ``live_out`` those that it writes and that are read after it. ``counted`` says that the number of rounds follows
     from invariants and affine values alone when the loop is entered. ``stages`` are those of the best pipeline, in
-    order; empty where all of the work is in one strongly connected part. ``refused`` says why nothing is known about
-    it, else empty."""
+    order; empty where all of the work is in one strongly connected part. ``chained_calls``: of a function that calls
+    itself, an argument of such a call may come from the result of another. ``refused`` says why nothing is known
+    about it, else empty."""
 
     region: int
     live_in: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ class Flow:
     carried: tuple[Carried, ...] = ()
     counted: bool = False
     stages: tuple[Stage, ...] = ()
+    chained_calls: bool = False
     refused: str = ""
 
 
@@ -96,7 +98,7 @@ class Parallelism(StrEnum):
     INDEPENDENT = "independent"
     """No round needs anything of another, but values that are affine or predictable."""
     PRIVATE = "private"
-    """Independent once each round has its own copy of memory that it writes before it reads."""
+    """Independent but for memory that is written again: each round writes to a copy of its own."""
     REDUCTION = "reduction"
     """Rounds meet in nothing but reductions."""
     CONFLICTS = "conflicts"
@@ -154,14 +156,16 @@ class Exit:
 @dataclass(frozen=True, slots=True)
 class Superblock:
     """Blocks that commonly run in a pattern, as one unit. ``entries`` are those of its blocks at which it is entered
-    from outside. ``form`` is the factorised order of its blocks, in words of ``b`` and their numbers. ``objects`` are
-    the names of the memory that it accesses. ``instructions`` is what ran in it, ``share`` the part of the run, 0 to
-    1. ``ordered`` are blocks with ordered effects, which must not be speculated; ``independent_of`` are superblocks
-    that it shares no written memory with."""
+    from outside. ``inner`` are loops in it, each standing for all that it does. ``form`` is the factorised order of
+    its blocks, in words of ``b`` and their numbers. ``objects`` are the names of the memory that it accesses.
+    ``instructions`` is what ran in it, ``share`` the part of the run, 0 to 1. ``ordered`` are blocks with ordered
+    effects, which must not be speculated; ``independent_of`` are superblocks that it shares no written memory
+    with."""
 
     number: int
     region: int
     blocks: tuple[int, ...]
+    inner: tuple[int, ...]
     entries: tuple[int, ...]
     exits: tuple[Exit, ...]
     form: str
