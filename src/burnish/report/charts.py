@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
+from typing import assert_never
 from xml.etree.ElementTree import Element, SubElement
 
-from burnish.report.graph import Histogram
+from burnish.report.drawing import STROKES, Histogram, Spans
 from burnish.report.tables import printable
 
 CHART_WIDTH = 360.0
-CHART_HEIGHT = 220.0
+CHART_HEIGHT = 210.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 8.0, 26.0, 44.0
+_NAMES = 100.0
+_ROW = 18.0
 _SINGLE = 10
 """So many different values at most get a bar each, wherever they lie."""
 _LINEAR = 24
@@ -56,9 +59,61 @@ def bars_of(counts: Sequence[tuple[int, int]]) -> tuple[Bar, ...]:
     )
 
 
-def draw_histogram(parent: Element, chart: Histogram) -> None:
-    """Draw into ``CHART_WIDTH`` × ``CHART_HEIGHT`` pixels from the origin of ``parent``. The axis of counts is
-    logarithmic where they differ much; it then begins at one half."""
+def chart_height(chart: Histogram | Spans) -> float:
+    """Pixels from its title to the space below it."""
+    match chart:
+        case Histogram():
+            return CHART_HEIGHT
+        case Spans():
+            return _TOP + len(chart.spans) * _ROW + _BOTTOM
+        case _:
+            assert_never(chart)
+
+
+def draw_chart(parent: Element, chart: Histogram | Spans) -> None:
+    """Draw into ``CHART_WIDTH`` × ``chart_height`` pixels from the origin of ``parent``."""
+    match chart:
+        case Histogram():
+            _draw_histogram(parent, chart)
+        case Spans():
+            _draw_spans(parent, chart)
+        case _:
+            assert_never(chart)
+
+
+def _draw_spans(parent: Element, chart: Spans) -> None:
+    """A row a span, the axis logarithmic where values differ much."""
+    _text(parent, 0, 12, chart.title, "plain")
+    left = _NAMES
+    bottom, right = chart_height(chart) - _BOTTOM, CHART_WIDTH - _RIGHT - 8
+    most = max((span.most for span in chart.spans), default=1)
+    logarithmic = most > _LINEAR
+
+    def place(value: int) -> float:
+        part = log10(max(value, 1)) / log10(most) if logarithmic else value / max(most, 1)
+        return left + part * (right - left)
+
+    for tick in _ticks(most, logarithmic):
+        SubElement(parent, "path", {"d": f"M{place(tick):.1f},{_TOP:g}V{bottom:g}", "class": "grid"})
+        _text(parent, place(tick), bottom + 14, _short(tick), "small", "middle")
+    for row, span in enumerate(chart.spans):
+        y = _TOP + (row + 0.5) * _ROW
+        made = SubElement(parent, "g")
+        SubElement(made, "title").text = printable(span.tooltip or span.text)
+        _text(made, left - 8, y + 4, span.text, "", "end")
+        stroke = STROKES[span.kind]
+        line = {"d": f"M{place(span.least):.1f},{y:.1f}H{place(span.most):.1f}", "stroke": stroke.colour}
+        SubElement(made, "path", {**line, "stroke-width": "3", "fill": "none"})
+        for value in {span.least: 0, span.most: 0}:
+            dot = {"cx": f"{place(value):.1f}", "cy": f"{y:.1f}", "r": "4", "stroke": stroke.colour}
+            SubElement(made, "circle", {**dot, "fill": stroke.colour if stroke.filled else "#ffffff"})
+    SubElement(parent, "path", {"d": f"M{left:g},{_TOP:g}V{bottom:g}H{right:g}", "class": "axis"})
+    unit = chart.unit + (" (log)" if logarithmic else "")
+    _text(parent, (left + right) / 2, bottom + 32, unit, "small", "middle")
+
+
+def _draw_histogram(parent: Element, chart: Histogram) -> None:
+    """The axis of counts is logarithmic where they differ much; it then begins at one half."""
     bars = bars_of(chart.counts)
     bottom, right = CHART_HEIGHT - _BOTTOM, CHART_WIDTH - _RIGHT
     _text(parent, 0, 12, chart.title, "plain")

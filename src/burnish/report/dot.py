@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from burnish.report.graph import STROKES, EdgeKind, Group, GroupKind, Node, Picture, fill, turned, widths
+from burnish.report.drawing import DEPENDENCES, STROKES, Group, GroupKind, Node, Picture, fill, turned, widths
 from burnish.report.tables import printable
-
-_DEPENDENCES = (EdgeKind.RAW, EdgeKind.WAR, EdgeKind.WAW)
 
 
 def to_dot(picture: Picture) -> str:
@@ -37,7 +35,7 @@ def _lines(picture: Picture) -> Iterator[str]:
             made.append(f"dir=back arrowtail={head or 'normal'}")
         elif head:
             made.append(f"arrowhead={head}")
-        if edge.kind in _DEPENDENCES:
+        if edge.kind in DEPENDENCES:
             made.append(f'constraint=false fontcolor="{stroke.colour}"')
         yield f"  n{ends[0]} -> n{ends[1]} [{' '.join(made)}];"
     yield "}"

@@ -2,18 +2,18 @@
 
 Every size is given to it, so the result does not depend on the fonts of a machine."""
 
-# pygraphviz has no types.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import json
-import warnings
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from burnish.core.errors import HostError
-from burnish.report.graph import Edge, EdgeKind, Picture, turned
+from burnish.report.drawing import DEPENDENCES, Edge, Picture, turned
 from burnish.report.tables import printable
 
 NODE_FONT = 11.0
@@ -22,6 +22,8 @@ TITLE_FONT = 11.0
 LINE = 15.0
 """From one line of text to the next, in pixels."""
 PADDING = 8.0
+_CHILD = Path(__file__).with_name("layout_child.py")
+_TIMEOUT_S = 60.0
 _ADVANCE = 0.603
 """Width of a character of a monospaced font, of its size: DejaVu's, the widest of the usual ones."""
 
@@ -107,7 +109,7 @@ def _attributes(edge: Edge, is_back: bool) -> str:
     made = "dir=back" if is_back else "dir=forward"
     if edge.label:
         made += f" label={_space(*_label_size(edge))}"
-    if edge.kind in (EdgeKind.RAW, EdgeKind.WAR, EdgeKind.WAW):
+    if edge.kind in DEPENDENCES:
         made += " constraint=false arrowsize=0.8"
     return made
 
@@ -137,16 +139,22 @@ def _space(width: float, height: float) -> str:
 
 
 def _run(source: str) -> Mapping[str, Any]:
-    import pygraphviz
-
-    with warnings.catch_warnings():
-        # It passes on all that the program says, such as that fonts are missing.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        try:
-            drawn: Any = pygraphviz.AGraph(source).draw(None, format="json0", prog="dot")
-            return json.loads(drawn)
-        except (OSError, ValueError) as error:
-            raise HostError(f"Graphviz cannot lay the picture out: {str(error).strip()}") from error
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(_CHILD)],
+            input=source.encode(),
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise HostError(f"Graphviz did not lay the picture out within {_TIMEOUT_S:.0f} s") from None
+    except OSError as error:
+        raise HostError(f"Graphviz cannot be started: {error.strerror}") from error
+    if done.returncode or not done.stdout:
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        raise HostError(f"Graphviz cannot lay the picture out: {last[-1]}")
+    return json.loads(done.stdout)
 
 
 def _route(item: Mapping[str, Any], edge: Edge, height: float) -> Route:

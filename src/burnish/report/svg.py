@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from math import hypot
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from burnish.report.charts import CHART_HEIGHT, CHART_WIDTH, draw_histogram
-from burnish.report.graph import (
+from burnish.report.charts import CHART_WIDTH, chart_height, draw_chart
+from burnish.report.drawing import (
+    DEPENDENCES,
     HEAT,
     HEAT_STEPS,
     STROKES,
@@ -235,8 +236,8 @@ def _legend(picture: Picture) -> tuple[list[EdgeKind], list[GroupKind], bool]:
 
 def _side_height(picture: Picture) -> float:
     edges, groups, heat = _legend(picture)
-    rows = len(edges) + len(groups) + 2 * heat + bool(edges)
-    return rows * _ROW + 10 + len(picture.charts) * (CHART_HEIGHT + _ROW)
+    rows = len(edges) + len(groups) + 2 * heat + bool(edges) + any(kind in DEPENDENCES for kind in edges)
+    return rows * _ROW + 10 + sum(chart_height(chart) + _ROW for chart in picture.charts)
 
 
 def _draw_side(parent: Element, picture: Picture) -> None:
@@ -257,6 +258,9 @@ def _draw_side(parent: Element, picture: Picture) -> None:
     if edges:
         _text(parent, 58, row + 12, "the thicker, the more often (logarithm)", "small")
         row += _ROW
+    if any(kind in DEPENDENCES for kind in edges):
+        _text(parent, 58, row + 12, "d: how many rounds apart", "small")
+        row += _ROW
     for kind in groups:
         SubElement(
             parent,
@@ -271,8 +275,8 @@ def _draw_side(parent: Element, picture: Picture) -> None:
     for chart in picture.charts:
         row += _ROW
         place = {"transform": f"translate(0 {number(row - 10)})"}
-        draw_histogram(SubElement(parent, "g", place), chart)
-        row += CHART_HEIGHT
+        draw_chart(SubElement(parent, "g", place), chart)
+        row += chart_height(chart)
 
 
 def _draw_heat(parent: Element, picture: Picture, top: float) -> None:
