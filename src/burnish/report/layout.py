@@ -1,0 +1,185 @@
+"""Where the nodes, groups and edges of a picture go, through Graphviz's ``dot``, which pygraphviz brings along.
+
+Every size is given to it, so the result does not depend on the fonts of a machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from burnish.core.errors import HostError
+from burnish.report.drawing import DEPENDENCES, Edge, Picture, turned
+from burnish.report.tables import printable
+
+NODE_FONT = 11.0
+LABEL_FONT = 10.0
+TITLE_FONT = 11.0
+LINE = 15.0
+"""From one line of text to the next, in pixels."""
+PADDING = 8.0
+_CHILD = Path(__file__).with_name("layout_child.py")
+_TIMEOUT_S = 60.0
+_ADVANCE = 0.603
+"""Width of a character of a monospaced font, of its size: DejaVu's, the widest of the usual ones."""
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels, y downwards: left, top, width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way of an edge: ``points`` are a first point and three for each cubic Bézier curve, from its source on, and
+    ``tip`` is where its head ends. ``label`` is the box for its text."""
+
+    points: tuple[Point, ...]
+    tip: Point
+    label: Box | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Positions in pixels. ``nodes`` and ``groups`` by number, ``routes`` as the picture's edges."""
+
+    width: float
+    height: float
+    nodes: Mapping[int, Box]
+    groups: Mapping[int, Box]
+    routes: tuple[Route, ...]
+
+
+def text_width(text: str, size: float) -> float:
+    """Pixels of a line of monospaced text."""
+    from rich.cells import cell_len
+
+    return cell_len(text) * size * _ADVANCE
+
+
+def lay_out(picture: Picture) -> Layout:
+    """Positions for all of ``picture``. The same picture gives the same ones. Raises ``HostError`` where ``dot``
+    fails."""
+    if not picture.nodes:
+        return Layout(0.0, 0.0, {}, {}, ())
+    found = _run("\n".join(_source(picture)))
+    _, _, width, height = _numbers(found["bb"])
+    nodes: dict[int, Box] = {}
+    groups: dict[int, Box] = {}
+    for item in found["objects"]:
+        name: str = item["name"]
+        if name.startswith("cluster_"):
+            left, bottom, right, top = _numbers(item["bb"])
+            groups[int(name.removeprefix("cluster_"))] = Box(left, height - top, right - left, top - bottom)
+        else:
+            x, y = _numbers(item["pos"])
+            size = 72 * float(item["width"]), 72 * float(item["height"])
+            nodes[int(name[1:])] = Box(x - size[0] / 2, height - y - size[1] / 2, *size)
+    routes: dict[int, Route] = {}
+    for item in found.get("edges", ()):
+        index = int(item["id"])
+        routes[index] = _route(item, picture.edges[index], height)
+    return Layout(width, height, nodes, groups, tuple(routes[i] for i in range(len(picture.edges))))
+
+
+def _source(picture: Picture) -> Iterator[str]:
+    """The graph for ``dot``: boxes of fixed sizes, without any text."""
+    yield "digraph { graph [newrank=true nodesep=0.35 ranksep=0.42 margin=0 pad=0]; node [shape=box fixedsize=true"
+    yield 'label=""];'
+    yield from _inside(picture, None)
+    back = turned(picture)
+    for index, edge in enumerate(picture.edges):
+        ends = (edge.target, edge.source) if index in back else (edge.source, edge.target)
+        yield f'n{ends[0]} -> n{ends[1]} [id="{index}" {_attributes(edge, index in back)}];'
+    yield "}"
+
+
+def _attributes(edge: Edge, is_back: bool) -> str:
+    made = "dir=back" if is_back else "dir=forward"
+    if edge.label:
+        made += f" label={_space(*_label_size(edge))}"
+    if edge.kind in DEPENDENCES:
+        made += " constraint=false arrowsize=0.8"
+    return made
+
+
+def _inside(picture: Picture, parent: int | None) -> Iterator[str]:
+    for node in picture.nodes:
+        if node.group == parent:
+            lines = [printable(line) for line in node.lines]
+            width = max((text_width(line, NODE_FONT) for line in lines), default=0.0) + 2 * PADDING
+            height = max(len(lines), 1) * LINE + PADDING
+            yield f"n{node.number} [width={width / 72:.4f} height={height / 72:.4f}];"
+    for group in picture.groups:
+        if group.parent == parent:
+            size = text_width(printable(group.title), TITLE_FONT) + 6, TITLE_FONT + 6
+            yield f"subgraph cluster_{group.number} {{ graph [margin=10 labeljust=l label={_space(*size)}];"
+            yield from _inside(picture, group.number)
+            yield "}"
+
+
+def _space(width: float, height: float) -> str:
+    """A label that takes exactly so much room, whatever the font."""
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    return (
+        f'<<table border="0" cellborder="0" cellpadding="0" cellspacing="0" fixedsize="true" {size}>'
+        "<tr><td></td></tr></table>>"
+    )
+
+
+def _run(source: str) -> Mapping[str, Any]:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(_CHILD)],
+            input=source.encode(),
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise HostError(f"Graphviz did not lay the picture out within {_TIMEOUT_S:.0f} s") from None
+    except OSError as error:
+        raise HostError(f"Graphviz cannot be started: {error.strerror}") from error
+    if done.returncode or not done.stdout:
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        raise HostError(f"Graphviz cannot lay the picture out: {last[-1]}")
+    return json.loads(done.stdout)
+
+
+def _route(item: Mapping[str, Any], edge: Edge, height: float) -> Route:
+    """Positions as the manual's ``splineType``: ``s,x,y e,x,y p p p p …``, with ends only where there are heads."""
+    ends: dict[str, Point] = {}
+    points: list[Point] = []
+    for word in item["pos"].split(";")[0].split():
+        x, y = _numbers(word.lstrip("es,"))
+        if word[0] in "es":
+            ends[word[0]] = (x, height - y)
+        else:
+            points.append((x, height - y))
+    if "s" in ends:
+        points.reverse()
+    label = None
+    if edge.label:
+        x, y = _numbers(item["lp"])
+        wide, high = _label_size(edge)
+        label = Box(x - wide / 2, height - y - high / 2, wide, high)
+    return Route(tuple(points), ends.get("s") or ends.get("e") or points[-1], label)
+
+
+def _label_size(edge: Edge) -> tuple[float, float]:
+    return text_width(printable(edge.label), LABEL_FONT) + 10, LABEL_FONT + 4
+
+
+def _numbers(text: str) -> Sequence[float]:
+    return [float(word) for word in text.split(",")]
