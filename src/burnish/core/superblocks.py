@@ -23,6 +23,9 @@ class Recurrence(StrEnum):
     give it for the next round."""
     CHASE = "pointer chase"
     """It is read from memory at a place that it says itself: a list, a tree."""
+    HANDED = "handed on"
+    """Each round computes it anew, from nothing of this value, and the next one reads it: rounds wait for a neighbour,
+    and no chain forms."""
     SERIAL = "serial"
     """Anything else: the next round needs what this one computes."""
 
