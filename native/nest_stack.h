@@ -3,6 +3,7 @@
 
 #include "affine.h"
 #include "nest.h"
+#include "readers.h"
 
 #include <cstddef>
 
@@ -11,7 +12,6 @@ namespace burnish::nest {
 // How the two ends of a dependence lie: in different rounds, in one round and not in different calls of it, or between a
 // call (or what follows between calls) and another.
 enum Between : uint8_t { rounds, inside, own_to_call, call_to_own, call_to_call };
-constexpr uint32_t same_level = ~uint32_t(0);
 constexpr size_t kept_starts = 1 << 18;
 
 inline uint64_t mixed(uint64_t hash, uint64_t item) {
