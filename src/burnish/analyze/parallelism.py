@@ -27,8 +27,10 @@ _ALWAYS = 0.95
 """A share of rounds from which on a conflict happens in practically every round."""
 _WORTH = 1.25
 """What a machine without costs must gain for conflicts not to be called serial."""
+_GAINS = 1.1
+"""What a pipeline must gain, its costs included, to be called one."""
 _FREE = Costs(0.0, 0.0, 0.0, 0.0, 1 << 20, 0.0, 0.0)
-_SERIAL = (Recurrence.CHASE, Recurrence.SERIAL)
+_SERIAL = (Recurrence.CHASE, Recurrence.HANDED, Recurrence.SERIAL)
 _KEPT_RANGES = 64
 
 
@@ -188,11 +190,11 @@ class _Loop:
     def _piped(self, alone: tuple[Prediction, ...]) -> tuple[Parallelism, tuple[Prediction, ...]]:
         if self._ordered or len(self._flow.stages) < 2:
             return Parallelism.SERIAL, alone
-        ideal = pipelined(self._flow.stages, 1.0, _FREE, self._evidence.cores)
-        if ideal[-1].speedup < _WORTH:
-            return Parallelism.SERIAL, alone
         round_cost = self._region.instructions / max(1, self._region.rounds)
         found = pipelined(self._flow.stages, round_cost, self._evidence.costs, self._evidence.cores)
+        # Some part of every loop could be a stage: what counts is whether handing rounds on pays.
+        if found[-1].speedup < _GAINS:
+            return Parallelism.SERIAL, alone
         return Parallelism.PIPELINE, found
 
     def _speculate(self, *, proved: bool) -> tuple[Prediction, ...]:
