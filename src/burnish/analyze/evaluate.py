@@ -64,6 +64,13 @@ class Example:
             raise NotComputedError(always=True)
         self.result = self.value(ends[0])
 
+    def again(self) -> Example:
+        """The same with another value at the start; what is not in the cycle stays. Raises ``NotComputedError``."""
+        other = Example(self.loop, self.numbers, self.nodes, self.root, self.draw, self.lane)
+        other._leaves = self._leaves
+        other.compute()
+        return other
+
     def value(self, node: Node) -> int:
         """The value of a node in this example."""
         found = self._values.get(node)

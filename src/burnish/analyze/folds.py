@@ -47,7 +47,8 @@ _RESIZING = (OpCode.INT_ZEXT, OpCode.INT_SEXT, OpCode.SUBPIECE, OpCode.PIECE)
 _EXAMPLES = 64
 _WORD, _HALF = 8, 4
 _MOST_NODES = 200
-_MOST_VALUES = 5
+_MOST_VALUES = 8
+_MOST_SUBSETS = 64
 _SEED = 1
 
 
@@ -206,13 +207,19 @@ def _examples(kinds: LoopKinds, nodes: frozenset[Node], root: Node, lane: int) -
 
 
 def _candidates(nodes: frozenset[Node], root: Node, kinds: LoopKinds) -> list[Node]:
-    """Values from outside a cycle that it may fold in: all that its nodes read that are large enough."""
+    """Values from outside a cycle that it may fold in: all that its nodes read, and what that is computed from, as far
+    as it is large enough."""
     found: dict[int, Node] = {}
-    for node in nodes:
-        for argument in node.arguments if node.kind is not Kind.STORE else node.arguments[1:]:
-            outside = argument not in nodes and argument.size >= root.size
-            if outside and node is not root and argument.kind is not Kind.CONSTANT:
-                found.setdefault(kinds.numbers.get(argument, -id(argument)), argument)
+    work = [a for node in nodes for a in node.arguments[node.kind is Kind.STORE :] if node is not root]
+    while work and len(found) < _MOST_VALUES:
+        node = work.pop(0)
+        number = kinds.numbers.get(node, -id(node))
+        if node in nodes or number in found or node.kind is Kind.CONSTANT:
+            continue
+        if node.size >= root.size:
+            found[number] = node
+        if node.kind is Kind.OPERATION:
+            work += node.arguments
     return list(found.values())
 
 
@@ -230,9 +237,8 @@ def _agrees(
 
     if all(example.result == example.start for example in examples):
         return False
-    most = values if len(values) <= _MOST_VALUES else ()
-    subsets = [some for k in range(1, len(most) + 1) for some in combinations(most, k)]
-    for some in subsets or [tuple(values)]:
+    subsets = [some for k in range(1, len(values) + 1) for some in combinations(values, k)]
+    for some in subsets[:_MOST_SUBSETS]:
         parts = [part for k in range(len(some) + 1) for part in combinations(some, k)]
         if all(
             example.result == fold(example, some)
@@ -244,19 +250,30 @@ def _agrees(
 
 
 def _puts(examples: Sequence[Example], values: Sequence[Node], size: int, lane: int) -> bool:
-    """Whether each lane stays or becomes that of one value, as a mask says that does not depend on it."""
+    """Whether each lane stays or becomes that of one value, as something says that does not depend on it."""
     for node in values:
-        lanes = [
-            (start, new, other)
-            for example in examples
-            for start, new, other in zip(
+        moved = False
+        for example in examples:
+            if example.decided:
+                continue
+            other = _split(example.value(node), size, lane)
+            again = example.again()
+            for start, new, then, at_last, put in zip(
                 _split(example.start, size, lane),
                 _split(example.result, size, lane),
-                _split(example.value(node), size, lane),
+                _split(again.start, size, lane),
+                _split(again.result, size, lane),
+                other,
                 strict=True,
-            )
-        ]
-        if any(a != new for a, new, _ in lanes) and all(new in (a, b) for a, new, b in lanes):
+            ):
+                if not ((new, at_last) == (start, then) or new == at_last == put):
+                    break
+                moved = moved or new != start
+            else:
+                continue
+            moved = False
+            break
+        if moved:
             return True
     return False
 

@@ -48,11 +48,17 @@ Reads = Callable[[int], "tuple[int, int] | None"]
 only the summary of calls says it."""
 
 
-def values_of(plan: Plan, reads: Reads = lambda address: None) -> Values:
+Constant = Callable[[int, int], "bytes | None"]
+"""The bytes at an address of the image, and so many of them, where nothing can change them."""
+
+
+def values_of(
+    plan: Plan, reads: Reads = lambda address: None, constant: Constant = lambda address, size: None
+) -> Values:
     """The values of a function that can be rebuilt. Raises ``KeyError`` for what is not modelled."""
     escaped: dict[int, int] = {}
     while True:
-        built = _Builder(plan, escaped, reads)
+        built = _Builder(plan, escaped, reads, constant)
         found = built.build()
         sizes = built.slots
         now = {distance: sizes.get(distance, _ARGUMENT_BYTES) for distance in built.domain.escapes}
@@ -63,8 +69,9 @@ def values_of(plan: Plan, reads: Reads = lambda address: None) -> Values:
 
 
 class _Builder:
-    def __init__(self, plan: Plan, escaped: Mapping[int, int], reads: Reads) -> None:
+    def __init__(self, plan: Plan, escaped: Mapping[int, int], reads: Reads, constant: Constant) -> None:
         self.plan = plan
+        self.constant = constant
         self.reads = reads
         self.escaped = escaped
         facts = {
@@ -135,7 +142,11 @@ class _Builder:
             assert output is not None
             address = walker.read(inputs[0])
             slot = self._slot(address, output.size)
-            if slot is None:
+            literal = self._literal(address, output.size)
+            if literal is not None:
+                walker.write(output, literal)
+                self._accessed(None)
+            elif slot is None:
                 walker.write(output, self.domain.load(address, output.size))
                 self._accessed(self.domain.nodes[-1])
             else:
@@ -168,6 +179,13 @@ class _Builder:
             return None
         self.slots[address.value] = max(size, self.slots.get(address.value, 0))
         return start
+
+    def _literal(self, address: Node, size: int) -> Node | None:
+        """A constant that a compiler put among the code's data."""
+        if address.opcode is not OpCode.ADDRESS or address.kind is not Kind.OPERATION:
+            return None
+        found = self.constant(address.arguments[0].value, size)
+        return None if found is None else self.domain.constant(int.from_bytes(found, "little"), size)
 
     def _call(self, call: Operation | TailCall, walker: Walker[Node], summary: CallSummary) -> None:
         """What a call reads for certain, and what it may read as far as that has a value under the convention."""
