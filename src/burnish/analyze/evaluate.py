@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
+import numpy as np
+
 from burnish.analyze.loop_values import By, LoopValues, deciding_branches, ways_to
 from burnish.analyze.values import Kind, Node
 from burnish.core.code import Label
@@ -164,7 +166,7 @@ class Example:
             numbers = [
                 self.draw.choice((*_NUMBERS, self.draw.uniform(-9, 9))) for _ in range(size // self.lane)
             ]
-            return join([from_number(number, self.lane) for number in numbers], self.lane)
+            return join([from_number(np.float64(number), self.lane) for number in numbers], self.lane)
         lane = min(size, 4) if size > 8 else size
         return join([self._lane(8 * lane) for _ in range(max(1, size // lane))], lane)
 
