@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from burnish.analyze.evaluate import Example, NotComputedError
 from burnish.analyze.loop_values import By, LoopValues, Need
-from burnish.analyze.values import Kind, Node
+from burnish.analyze.values import Kind, Node, closure
 from burnish.core.pcode import FLOAT_OPCODES, OpCode
 from burnish.domains import floats
 from burnish.domains.integers import join, signed, split
@@ -46,6 +46,8 @@ _SUBTRACTIONS = (OpCode.INT_SUB, OpCode.FLOAT_SUB)
 _RESIZING = (OpCode.INT_ZEXT, OpCode.INT_SEXT, OpCode.SUBPIECE, OpCode.PIECE)
 _EXAMPLES = 64
 _WORD, _HALF = 8, 4
+_LOW = (1 << 32) - 1
+_MOST_LITERALS = 16
 _MOST_NODES = 200
 _MOST_VALUES = 8
 _MOST_SUBSETS = 64
@@ -192,8 +194,11 @@ def _by_example(kinds: LoopKinds, nodes: frozenset[Node], root: Node) -> Fold | 
 def _examples(kinds: LoopKinds, nodes: frozenset[Node], root: Node, lane: int) -> list[Example]:
     draw = random.Random(_SEED)
     examples: list[Example] = []
+    # What is compared with a constant is sometimes equal to it.
+    literals = sorted({n.value & _LOW for n in closure(nodes) if n.kind is Kind.CONSTANT and n.size > 1})
+    literals = literals[:_MOST_LITERALS]
     for _ in range(4 * _EXAMPLES):
-        example = Example(kinds.loop, kinds.numbers, nodes, root, draw, lane)
+        example = Example(kinds.loop, kinds.numbers, nodes, root, draw, lane, literals)
         try:
             example.compute()
         except NotComputedError as error:
