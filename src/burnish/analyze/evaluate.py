@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from burnish.analyze.loop_values import By, LoopValues, deciding_branches, ways_to
 from burnish.analyze.values import Kind, Node
@@ -28,7 +30,7 @@ class NotComputedError(Exception):
 class Example:
     """One example: ``start`` is the value of ``root`` when the round begins, ``result`` that when it ends, ``decided``
     whether a branch or a choice on something else came into it. ``lane`` is the size of floating-point numbers, 0 where
-    values are integers."""
+    values are integers; ``literals`` are among those drawn."""
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Example:
         root: Node,
         draw: random.Random,
         lane: int,
+        literals: Sequence[int] = (),
     ) -> None:
         self.loop = loop
         self.numbers = numbers
@@ -45,6 +48,7 @@ class Example:
         self.root = root
         self.draw = draw
         self.lane = lane
+        self.literals = literals
         self.decided = False
         self.start = self._drawn(root.size)
         self.result = 0
@@ -63,6 +67,13 @@ class Example:
         if len(set(ends)) != 1:
             raise NotComputedError(always=True)
         self.result = self.value(ends[0])
+
+    def again(self) -> Example:
+        """The same with another value at the start; what is not in the cycle stays. Raises ``NotComputedError``."""
+        other = Example(self.loop, self.numbers, self.nodes, self.root, self.draw, self.lane, self.literals)
+        other._leaves = self._leaves
+        other.compute()
+        return other
 
     def value(self, node: Node) -> int:
         """The value of a node in this example."""
@@ -157,21 +168,12 @@ class Example:
             numbers = [
                 self.draw.choice((*_NUMBERS, self.draw.uniform(-9, 9))) for _ in range(size // self.lane)
             ]
-            return join([from_number(number, self.lane) for number in numbers], self.lane)
+            return join([from_number(np.float64(number), self.lane) for number in numbers], self.lane)
         lane = min(size, 4) if size > 8 else size
         return join([self._lane(8 * lane) for _ in range(max(1, size // lane))], lane)
 
     def _lane(self, bits: int) -> int:
         top = 1 << bits - 1
-        return self.draw.choice(
-            (
-                0,
-                1,
-                2,
-                top - 1,
-                top,
-                2 * top - 1,
-                2 * top - 2,
-                *(self.draw.getrandbits(bits) for _ in range(9)),
-            )
-        )
+        limits = (0, 1, 2, top - 1, top, 2 * top - 1, 2 * top - 2)
+        some = tuple(self.draw.getrandbits(bits) for _ in range(9))
+        return self.draw.choice((*limits, *some, *self.literals)) & 2 * top - 1

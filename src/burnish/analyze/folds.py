@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from burnish.analyze.evaluate import Example, NotComputedError
 from burnish.analyze.loop_values import By, LoopValues, Need
-from burnish.analyze.values import Kind, Node
+from burnish.analyze.values import Kind, Node, closure
 from burnish.core.pcode import FLOAT_OPCODES, OpCode
 from burnish.domains import floats
 from burnish.domains.integers import join, signed, split
@@ -45,8 +45,12 @@ _FOLDS = {
 _SUBTRACTIONS = (OpCode.INT_SUB, OpCode.FLOAT_SUB)
 _RESIZING = (OpCode.INT_ZEXT, OpCode.INT_SEXT, OpCode.SUBPIECE, OpCode.PIECE)
 _EXAMPLES = 64
+_WORD, _HALF = 8, 4
+_LOW = (1 << 32) - 1
+_MOST_LITERALS = 16
 _MOST_NODES = 200
-_MOST_VALUES = 5
+_MOST_VALUES = 8
+_MOST_SUBSETS = 64
 _SEED = 1
 
 
@@ -124,7 +128,9 @@ def _by_form(loop: LoopValues, nodes: frozenset[Node]) -> Fold | None:
         elif node.opcode in _FOLDS and sum(inside) == 1 and (node.opcode not in _SUBTRACTIONS or inside[0]):
             names.add(_FOLDS[node.opcode])
             lanes.add(node.lane)
-            floating = floating or node.opcode in FLOAT_OPCODES
+            # MINSS and MAXSS give the second operand where one is no number.
+            ordered = node.opcode in (OpCode.FLOAT_MIN, OpCode.FLOAT_MAX) and inside[1]
+            floating = floating or (node.opcode in FLOAT_OPCODES and not ordered)
         else:
             return None
     if last:
@@ -135,96 +141,147 @@ def _by_form(loop: LoopValues, nodes: frozenset[Node]) -> Fold | None:
     return Fold(names.pop(), 0 not in lanes, floating)
 
 
-def _integer(pick: Callable[[int, int], int], is_signed: bool) -> Callable[[int, int, int], int]:
+Choose = Callable[[int, int, int], int]
+"""A value of a lane and another one, and the size of the lane in bytes, to what becomes of the first."""
+
+
+def _integer(pick: Callable[[int, int], int], is_signed: bool) -> Choose:
     def choose(a: int, b: int, size: int) -> int:
-        return (
-            pick(a, b)
-            if not is_signed
-            else pick(signed(a, 8 * size), signed(b, 8 * size)) & (1 << 8 * size) - 1
-        )
+        mask = (1 << 8 * size) - 1
+        return pick(signed(a, 8 * size), signed(b, 8 * size)) & mask if is_signed else pick(a, b) & mask
 
     return choose
 
 
-_CHOICES: dict[bool, dict[str, Callable[[int, int, int], int]]] = {
+def _either(pick: Callable[[int, int, int], int]) -> Choose:
+    return lambda a, b, size: pick(b, a, size)
+
+
+_CHOICES: dict[bool, dict[str, Choose]] = {
     False: {
         "max": _integer(max, True),
         "min": _integer(min, True),
         "umax": _integer(max, False),
         "umin": _integer(min, False),
+        "mul": _integer(int.__mul__, False),
     },
-    True: {"max": floats.maximum, "min": floats.minimum},
+    True: {"max": _either(floats.maximum), "min": _either(floats.minimum)},
 }
 
 
 def _by_example(kinds: LoopKinds, nodes: frozenset[Node], root: Node) -> Fold | None:
     operations = [node for node in nodes if node.kind is Kind.OPERATION]
-    lanes = {node.lane for node in operations if node.lane}
-    is_float = [node for node in operations if node.opcode in FLOAT_OPCODES]
-    lane = min(lanes) if lanes else root.size
-    if is_float and not lanes:
-        lane = is_float[0].arguments[0].size
-    if len(lanes) > 1 or root.size % lane or lane > 8:
-        return None
+    floating = [node for node in operations if node.opcode in FLOAT_OPCODES]
+    packed = any(node.lane for node in operations)
+    lanes = [root.size]
+    if floating:
+        lanes = [floating[0].lane or floating[0].arguments[0].size]
+    elif packed:
+        lanes = sorted({node.lane for node in operations if node.lane and node.lane <= _WORD} | {_HALF})
+    examples = _examples(kinds, nodes, root, lanes[0] if floating else 0)
+    values = _candidates(nodes, root, kinds)
+    for lane in lanes:
+        if not examples or not values or root.size % lane or lane > _WORD:
+            continue
+        for name, choose in _CHOICES[bool(floating)].items():
+            if _agrees(examples, values, choose, root.size, lane):
+                return Fold(name, packed, False)
+        if _puts(examples, values, root.size, lane):
+            return Fold("last", packed, False)
+    return None
+
+
+def _examples(kinds: LoopKinds, nodes: frozenset[Node], root: Node, lane: int) -> list[Example]:
     draw = random.Random(_SEED)
     examples: list[Example] = []
-    for _ in range(8 * _EXAMPLES):
-        example = Example(kinds.loop, kinds.numbers, nodes, root, draw, lane if is_float else 0)
+    # What is compared with a constant is sometimes equal to it.
+    literals = sorted({n.value & _LOW for n in closure(nodes) if n.kind is Kind.CONSTANT and n.size > 1})
+    literals = literals[:_MOST_LITERALS]
+    for _ in range(4 * _EXAMPLES):
+        example = Example(kinds.loop, kinds.numbers, nodes, root, draw, lane, literals)
         try:
             example.compute()
         except NotComputedError as error:
             if error.always:
-                return None
+                return []
             continue
         examples.append(example)
         if len(examples) == _EXAMPLES:
             break
-    if len(examples) < _EXAMPLES // 4:
-        return None
-    values = _candidates(nodes, root, kinds)
-    for name, choose in _CHOICES[bool(is_float)].items():
-        if _agrees(examples, values, choose, root.size, lane):
-            return Fold(name, bool(lanes), False)
-    return None
+    return examples if len(examples) > _EXAMPLES // 4 else []
 
 
 def _candidates(nodes: frozenset[Node], root: Node, kinds: LoopKinds) -> list[Node]:
-    """Values from outside a cycle that it may fold in: all that its nodes read that are large enough."""
+    """Values from outside a cycle that it may fold in: all that its nodes read, and what that is computed from, as far
+    as it is large enough."""
     found: dict[int, Node] = {}
-    for node in nodes:
-        for argument in node.arguments if node.kind is not Kind.STORE else node.arguments[1:]:
-            outside = argument not in nodes and argument.size >= root.size
-            if outside and node is not root and argument.kind is not Kind.CONSTANT:
-                found.setdefault(kinds.numbers.get(argument, -id(argument)), argument)
+    work = [a for node in nodes for a in node.arguments[node.kind is Kind.STORE :] if node is not root]
+    while work and len(found) < _MOST_VALUES:
+        node = work.pop(0)
+        number = kinds.numbers.get(node, -id(node))
+        if node in nodes or number in found or node.kind is Kind.CONSTANT:
+            continue
+        if node.size >= root.size:
+            found[number] = node
+        if node.kind is Kind.OPERATION:
+            work += node.arguments
     return list(found.values())
 
 
 def _agrees(
-    examples: Sequence[Example],
-    values: Sequence[Node],
-    choose: Callable[[int, int, int], int],
-    size: int,
-    lane: int,
+    examples: Sequence[Example], values: Sequence[Node], choose: Choose, size: int, lane: int
 ) -> bool:
     """Whether each example folds the same of ``values``; where branches on other things decide, all or some of them."""
-    mask = (1 << 8 * size) - 1
 
     def fold(example: Example, some: Sequence[Node]) -> int:
-        found = example.start
+        found = _split(example.start, size, lane)
         for node in some:
-            other = example.value(node) & mask
-            pairs = zip(split(found, lane, size // lane), split(other, lane, size // lane), strict=True)
-            found = join([choose(b, a, lane) for a, b in pairs], lane)
-        return found
+            other = _split(example.value(node), size, lane)
+            found = [choose(a, b, lane) for a, b in zip(found, other, strict=True)]
+        return join(found, lane)
 
-    most = values if len(values) <= _MOST_VALUES else ()
-    subsets = [some for k in range(1, len(most) + 1) for some in combinations(most, k)]
-    for some in subsets or [tuple(values)]:
+    if all(example.result == example.start for example in examples):
+        return False
+    subsets = [some for k in range(1, len(values) + 1) for some in combinations(values, k)]
+    for some in subsets[:_MOST_SUBSETS]:
         parts = [part for k in range(len(some) + 1) for part in combinations(some, k)]
-        if any(example.result != example.start for example in examples) and all(
+        if all(
             example.result == fold(example, some)
             or (example.decided and any(example.result == fold(example, part) for part in parts))
             for example in examples
         ):
             return True
     return False
+
+
+def _puts(examples: Sequence[Example], values: Sequence[Node], size: int, lane: int) -> bool:
+    """Whether each lane stays or becomes that of one value, as something says that does not depend on it."""
+    for node in values:
+        moved = False
+        for example in examples:
+            if example.decided:
+                continue
+            other = _split(example.value(node), size, lane)
+            again = example.again()
+            for start, new, then, at_last, put in zip(
+                _split(example.start, size, lane),
+                _split(example.result, size, lane),
+                _split(again.start, size, lane),
+                _split(again.result, size, lane),
+                other,
+                strict=True,
+            ):
+                if not ((new, at_last) == (start, then) or new == at_last == put):
+                    break
+                moved = moved or new != start
+            else:
+                continue
+            moved = False
+            break
+        if moved:
+            return True
+    return False
+
+
+def _split(value: int, size: int, lane: int) -> list[int]:
+    return split(value & (1 << 8 * size) - 1, lane, size // lane)

@@ -17,7 +17,7 @@ def value_numbers(loop: LoopValues) -> Mapping[Node, int]:
     found: dict[Node, int] = {}
     known: dict[Hashable, int] = {}
     for root in loop.nodes:
-        work = [root]
+        work = [root, *root.arguments]
         while work:
             node = work[-1]
             if node in found:

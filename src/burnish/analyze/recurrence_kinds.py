@@ -76,7 +76,7 @@ class LoopKinds:
 
     def level_of(self, node: Node) -> Level:
         """What a value is; of what is outside the loop, invariant."""
-        return self.level.get(node, Level.INVARIANT)
+        return self.level.get(node, Level.OTHER if node in self.loop.into else Level.INVARIANT)
 
     @property
     def counted(self) -> bool:
@@ -241,7 +241,9 @@ class LoopKinds:
         while work:
             node = work.pop()
             part = self._part_of[node]
-            if node.kind in (Kind.STORE, Kind.CALL) or node in conditions:
+            if node in conditions or node.kind is Kind.CALL:
+                return True
+            if node.kind is Kind.STORE and (not nodes or not self._overwritten(node)):
                 return True
             if part in self._carried and part not in self._views:
                 return True
@@ -250,6 +252,11 @@ class LoopKinds:
                     seen.add(need.sink)
                     work.append(need.sink)
         return False
+
+    def _overwritten(self, store: Node) -> bool:
+        """Whether a store only keeps a copy in one place that nothing in the loop reads: the last one stays."""
+        fixed = self.level_of(store.arguments[0]) is Level.INVARIANT
+        return fixed and not self.loop.out_of[store]
 
     def _decides_more(self, label: Label, nodes: frozenset[Node]) -> bool:
         """Whether the branch of a block decides more than values of the cycle: the way out, or effects."""

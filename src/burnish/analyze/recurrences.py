@@ -115,8 +115,15 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
         callee = summaries.plan(called)
         return None if isinstance(callee, Refused) else arguments_read(callee)
 
+    def constant(address: int, size: int) -> bytes | None:
+        image = summaries.image
+        fixed = image.is_constant(address, size) and not any(
+            p in image.got or p in image.relative for p in range(address, address + size)
+        )
+        return image.read(address, size) if fixed else None
+
     try:
-        values = values_of(plan, cache(reads))
+        values = values_of(plan, cache(reads), constant)
     except (KeyError, RecursionError):
         return "its values could not be followed"
     return CodeOf(number, row["image"], plan, values, labels)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from burnish.analyze.graphs import components
+from burnish.analyze.live_registers import arguments_read
 from burnish.analyze.values import Kind, Node, ValueDomain, closure
 from burnish.core.code import Block, Branch, Label, Return, Switch, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.domains.walker import Walker
 from burnish.machine.registers import CELLS, Cell
-from burnish.recompile.bits import STACK_POINTER, cells_in, varnode_mask
+from burnish.recompile.bits import STACK_POINTER, cell_mask, cells_in, varnode_mask
 from burnish.recompile.calls import CallSummary
 from burnish.recompile.numbering import CALLS, instruction_of
 from burnish.recompile.planned import Plan
@@ -25,6 +26,7 @@ _STRINGS = {OpCode.REP_MOVS: 3, OpCode.REP_STOS: 2}
 """How many sites they have."""
 _RESULTS = (("rax", 8), ("xmm0", 16))
 _ARGUMENT_BYTES = 8
+_COPIES = (OpCode.PIECE, OpCode.SUBPIECE)
 
 
 @dataclass(slots=True)
@@ -48,11 +50,17 @@ Reads = Callable[[int], "tuple[int, int] | None"]
 only the summary of calls says it."""
 
 
-def values_of(plan: Plan, reads: Reads = lambda address: None) -> Values:
+Constant = Callable[[int, int], "bytes | None"]
+"""The bytes at an address of the image, and so many of them, where nothing can change them."""
+
+
+def values_of(
+    plan: Plan, reads: Reads = lambda address: None, constant: Constant = lambda address, size: None
+) -> Values:
     """The values of a function that can be rebuilt. Raises ``KeyError`` for what is not modelled."""
     escaped: dict[int, int] = {}
     while True:
-        built = _Builder(plan, escaped, reads)
+        built = _Builder(plan, escaped, reads, constant)
         found = built.build()
         sizes = built.slots
         now = {distance: sizes.get(distance, _ARGUMENT_BYTES) for distance in built.domain.escapes}
@@ -63,8 +71,9 @@ def values_of(plan: Plan, reads: Reads = lambda address: None) -> Values:
 
 
 class _Builder:
-    def __init__(self, plan: Plan, escaped: Mapping[int, int], reads: Reads) -> None:
+    def __init__(self, plan: Plan, escaped: Mapping[int, int], reads: Reads, constant: Constant) -> None:
         self.plan = plan
+        self.constant = constant
         self.reads = reads
         self.escaped = escaped
         facts = {
@@ -82,6 +91,7 @@ class _Builder:
             offset: Cell(f"temporary{offset}", offset, size) for offset, size in plan.carried.items()
         }
         self.defined = 0
+        self.results: dict[str, list[Node]] = {name: [] for name, _ in _RESULTS}
 
     def build(self) -> Values:
         found = self.found
@@ -119,7 +129,8 @@ class _Builder:
             case Switch(selector=selector, index=index):
                 self.found.conditions[label] = walker.read(index or selector)
             case Return():
-                self.found.returned += [walker.read_cell(CELLS[name], 0, size) for name, size in _RESULTS]
+                for name, size in _RESULTS:
+                    self.results[name].append(walker.read_cell(CELLS[name], 0, size))
             case TailCall() as tail:
                 self._call(tail, walker, self.plan.summarise(tail))
             case _:
@@ -135,7 +146,11 @@ class _Builder:
             assert output is not None
             address = walker.read(inputs[0])
             slot = self._slot(address, output.size)
-            if slot is None:
+            literal = self._literal(address, output.size)
+            if literal is not None:
+                walker.write(output, literal)
+                self._accessed(None)
+            elif slot is None:
                 walker.write(output, self.domain.load(address, output.size))
                 self._accessed(self.domain.nodes[-1])
             else:
@@ -168,6 +183,13 @@ class _Builder:
             return None
         self.slots[address.value] = max(size, self.slots.get(address.value, 0))
         return start
+
+    def _literal(self, address: Node, size: int) -> Node | None:
+        """A constant that a compiler put among the code's data."""
+        if address.kind is Kind.OPERATION and address.opcode is OpCode.ADDRESS:
+            address = address.arguments[0]
+        found = self.constant(address.value, size) if address.kind is Kind.CONSTANT else None
+        return None if found is None else self.domain.constant(int.from_bytes(found, "little"), size)
 
     def _call(self, call: Operation | TailCall, walker: Walker[Node], summary: CallSummary) -> None:
         """What a call reads for certain, and what it may read as far as that has a value under the convention."""
@@ -254,11 +276,31 @@ class _Builder:
                 kept = [a for k, a in enumerate(node.arguments) if k not in node.perhaps or not _garbage(a)]
                 node.arguments, node.perhaps = kept, frozenset()
         found.conditions = {label: real(node) for label, node in found.conditions.items()}
-        found.returned = [real(node) for node in found.returned]
+        own, _ = arguments_read(self.plan)
+        for name, nodes in self.results.items():
+            passed = bool(own & cell_mask(name))
+            results = [real(node) for node in nodes]
+            if passed or not any(_leaves_as_it_was(node) for node in results):
+                found.returned += results
         effects = [node for node in self.domain.nodes if node.kind in (Kind.STORE, Kind.CALL)]
         needed = closure([*effects, *found.conditions.values(), *found.returned])
         accessed = {a for row in found.accesses.values() for a in row if a is not None}
         found.nodes = [n for n in self.domain.nodes if n not in same and (n in needed or n in accessed)]
+
+
+def _leaves_as_it_was(node: Node) -> bool:
+    """Whether a value may be what a register held when the function was entered: then that is none of its results."""
+    work, seen = [node], {node}
+    while work:
+        node = work.pop()
+        if node.kind is Kind.ENTRY:
+            return True
+        copies = node.kind is Kind.PHI or (node.kind is Kind.OPERATION and node.opcode in _COPIES)
+        for argument in node.arguments if copies else ():
+            if argument not in seen:
+                seen.add(argument)
+                work.append(argument)
+    return False
 
 
 def _garbage(node: Node) -> bool:
