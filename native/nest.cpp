@@ -48,7 +48,9 @@ struct KeyHash {
 
 struct Dependence {
     uint64_t count = 0, rounds = 0, least = 0, most = 0;
-    uint64_t last_round = ~uint64_t(0), last_visit = 0;
+    uint64_t sink = 0;  // the latest, by number
+    // Beginnings of visits, and the latest round of each that is counted in ``rounds``.
+    std::vector<std::pair<uint64_t, uint64_t>> marks;
 };
 
 }  // namespace
@@ -257,49 +259,131 @@ class Nest : public Stack {
         if (!size) return;
         fits_.add(
             site, visit.context, address, size, [this](size_t k) -> const Visit& { return loop(k); }, open_regions_);
-        seen_.clear();
+        ++accesses_;
+        noted_ = {};
         shadow_.access(address, size, [&](Cell& cell) {
-            if (write) {
-                if (cell.written >= oldest_) note(waw, cell.writer, site, cell.written);
-                shadow_.readers.each(cell.reads, [&](uint32_t reader, uint64_t time) {
-                    if (time >= oldest_) note(war, reader, site, time);
-                });
-                shadow_.readers.release_all(cell.reads);
-                cell.written = time_;
-                cell.writer = site;
-            } else {
-                if (cell.written >= oldest_) note(raw, cell.writer, site, cell.written);
-                shadow_.readers.add(cell.reads, site, time_,
-                                    [&](uint64_t earlier) { return parting(earlier).level; });
+            if (cell.written >= oldest_) note({write ? waw : raw, cell.writer, cell.written}, site);
+            if (!write) {
+                remember(cell, site);
+                return;
             }
+            for (uint32_t at = cell.reads; at; at = shadow_.read(at).next) note_reads(at, site);
+            shadow_.release_all(cell.reads);
+            cell.written = time_;
+            cell.writer = site;
         });
     }
 
-    void note(Kind kind, uint32_t source, uint32_t sink, uint64_t earlier) {
-        const Parting parts = parting(earlier);
-        const Key key{source, sink, parts.region, kind, parts.between};
-        for (const auto& [other, distance] : seen_)
-            if (other == key && distance == parts.distance) return;  // another byte of the same access
-        seen_.emplace_back(key, parts.distance);
-        Dependence& row = found_[key];
+    // Keeps a read: of each site the latest, and of those before it the latest at each level where it parts from the next.
+    // All others part from what comes later as one of these does, but further away.
+    void remember(Cell& cell, uint32_t site) {
+        uint32_t at = cell.reads;
+        while (at && shadow_.read(at).site != site) at = shadow_.read(at).next;
+        if (!at) {
+            cell.reads = shadow_.add({time_, site, same_level, cell.reads, 0});
+            return;
+        }
+        const Read before = shadow_.read(at);
+        if (before.time == time_) return;
+        const uint32_t level = parting(before.time).level;
+        uint32_t older = before.older;
+        if (level != same_level) {
+            older = without(older, level);
+            older = shadow_.add({before.time, site, level, 0, older});
+        }
+        Read& read = shadow_.read(at);
+        read.time = time_;
+        read.older = older;
+    }
+
+    // Drops reads of a site that part at ``level`` or further in. Of a round's reads by the region itself (even levels) and
+    // by what it called (odd), both stay.
+    uint32_t without(uint32_t older, uint32_t level) {
+        uint32_t kept = 0;
+        while (older && shadow_.read(older).level >= level) {
+            const uint32_t at = older;
+            older = shadow_.read(at).older;
+            if (level % 4 == own_level && shadow_.read(at).level == level + 1) {
+                kept = at;
+            } else {
+                shadow_.release(at);
+            }
+        }
+        if (!kept) return older;
+        shadow_.read(kept).older = older;
+        return kept;
+    }
+
+    // What came before the access that is made.
+    struct Source {
+        Kind kind = raw;
+        uint32_t site = 0;
+        uint64_t time = 0;
+        bool operator==(const Source&) const = default;
+    };
+
+    // What is written was read before: ``at`` is the latest read of a site.
+    void note_reads(uint32_t at, uint32_t sink) {
+        const Visit* visit = nullptr;
+        Between between = inside;
+        for (; at; at = shadow_.read(at).older) {
+            const Read& read = shadow_.read(at);
+            if (read.time < oldest_) return;
+            const Parting parts = parting(read.time);
+            // One that parts where a later one did is further away.
+            if (visit && parts.visit == visit && parts.between == between) continue;
+            visit = parts.visit, between = parts.between;
+            note({war, read.site, read.time}, sink, parts);
+        }
+    }
+
+    void note(Source source, uint32_t sink) {
+        if (source == noted_) return;  // another byte of the same access
+        noted_ = source;
+        note(source, sink, parting(source.time));
+    }
+
+    void note(Source source, uint32_t sink, const Parting& parts) {
+        Dependence& row = found_[{source.site, sink, parts.region, source.kind, parts.between}];
         if (!row.count || parts.distance < row.least) row.least = parts.distance;
         row.most = std::max(row.most, parts.distance);
-        ++row.count;
+        row.count += row.sink != accesses_;
+        row.sink = accesses_;
         if (!parts.visit) return;
-        if (row.last_visit != parts.visit->began || row.last_round != parts.visit->rounds) {
-            ++row.rounds;
-            row.last_visit = parts.visit->began;
-            row.last_round = parts.visit->rounds;
-        }
-        if (kind != raw || parts.between != rounds || ignored_.contains({source, sink, parts.region})) return;
+        count_round(row, *parts.visit);
+        const bool carried = source.kind == raw && parts.between == rounds;
+        if (!carried || ignored_.contains({source.site, sink, parts.region})) return;
         uint64_t& nearest = parts.visit->nearest;
         if (!nearest || parts.distance < nearest) nearest = parts.distance;
+    }
+
+    // Counts a round once, also where recursion comes back to it.
+    void count_round(Dependence& row, const Visit& visit) {
+        auto& marks = row.marks;
+        const std::pair<uint64_t, uint64_t> mark{visit.began, visit.rounds};
+        if (!marks.empty() && marks.back() == mark) return;
+        const auto place = std::lower_bound(marks.begin(), marks.end(), std::make_pair(visit.began, uint64_t(0)));
+        if (place != marks.end() && place->first == visit.began) {
+            row.rounds += place->second != visit.rounds;
+            place->second = visit.rounds;
+            return;
+        }
+        ++row.rounds;
+        marks.insert(place, mark);
+        if (marks.size() <= 8 + 2 * size_t(totals_[visit.region].open)) return;
+        // Most are of visits that have ended.
+        auto open = visits_.begin();
+        std::erase_if(marks, [&](const auto& each) {
+            while (open != visits_.end() && (open->region != visit.region || open->began < each.first)) ++open;
+            return open == visits_.end() || open->began != each.first;
+        });
     }
 
     std::set<std::tuple<uint32_t, uint32_t, uint32_t>> ignored_;
     Shadow shadow_;
     std::unordered_map<Key, Dependence, KeyHash> found_;
-    std::vector<std::pair<Key, uint64_t>> seen_;
+    Source noted_;
+    uint64_t accesses_ = 0;
     uint64_t target_ = 0, source_ = 0;
     uint32_t target_site_ = 0, source_site_ = 0;
 };
@@ -320,6 +404,7 @@ void register_nest(nb::module_& module) {
         .def_rw("site_block", &Program::site_block)
         .def_rw("site_kind", &Program::site_kind)
         .def_rw("site_size", &Program::site_size)
+        .def_rw("site_order", &Program::site_order)
         .def_rw("functions", &Program::functions);
     nb::class_<Nest>(module, "Nest")
         .def(nb::init<Program, std::vector<std::tuple<uint32_t, uint32_t, uint32_t>>, size_t, size_t, size_t, size_t>(),

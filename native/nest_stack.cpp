@@ -25,7 +25,7 @@ void Stack::enter(uint32_t block) {
     Frame& frame = frames_.back();
     frame.block = block;
     frame.made = 0;
-    frame.site = 0;
+    frame.access = 0;
     Visit& visit = visits_.back();
     append(visit, block);
     visit.instructions += program_.instructions[block];
@@ -44,8 +44,7 @@ void Stack::arrive(uint32_t block) {
         return;
     }
     if (entry && program_.ending[top.block] == tail_call && !may_call(top)) {
-        close_frame();
-        open_function(block);
+        replace_frame(block);
         return;
     }
     if (entry && may_call(top)) {
@@ -66,8 +65,8 @@ void Stack::arrive(uint32_t block) {
             return;
         }
         if (entry && program_.ending[frame.block] == tail_call) {
-            close_frames(depth);
-            open_function(block);
+            close_frames(depth + 1);
+            replace_frame(block);
             return;
         }
     }
@@ -75,7 +74,8 @@ void Stack::arrive(uint32_t block) {
         call(block);
         return;
     }
-    for (size_t depth = frames_.size(); depth-- > 0;) {  // longjmp, an exception
+    // From here on, whoever calls a function is not recorded.
+    for (size_t depth = entry ? 0 : frames_.size(); depth-- > 0;) {  // longjmp, an exception
         if (program_.function[frames_[depth].block] == program_.function[block]) {
             close_frames(depth + 1);
             step_in_function(block);
@@ -237,11 +237,17 @@ void Stack::close_visit() {
     visits_.pop_back();
 }
 
-void Stack::close_frame() {
+// A tail call: the caller's call goes on.
+void Stack::replace_frame(uint32_t block) {
+    close_frame(false);
+    open_function(block);
+}
+
+void Stack::close_frame(bool ends_call) {
     const uint32_t first = frames_.back().visit;
     while (visits_.size() > first) close_visit();
     frames_.pop_back();
-    if (!visits_.empty() && visits_.back().segments.size() % 2) visits_.back().segments.push_back(time_);
+    if (ends_call && !visits_.empty() && visits_.back().segments.size() % 2) visits_.back().segments.push_back(time_);
 }
 
 void Stack::close_frames(size_t depth) {
@@ -249,15 +255,15 @@ void Stack::close_frames(size_t depth) {
 }
 
 bool Stack::come_to(uint32_t site) {
-    const uint32_t block = program_.site_block[site];
+    const uint32_t block = program_.site_block[site], order = program_.site_order[site];
     if (block == none || frames_.empty()) return false;
     for (size_t depth = frames_.size(); depth-- > 0;) {
-        if (frames_[depth].block != block || site <= frames_[depth].site) continue;
+        if (frames_[depth].block != block || order <= frames_[depth].access) continue;
         if (depth + 1 < frames_.size()) {
             ++time_;
             close_frames(depth + 1);
         }
-        frames_[depth].site = site;
+        frames_[depth].access = order;
         break;
     }
     return true;
@@ -273,13 +279,13 @@ Parting Stack::parting(uint64_t earlier) {
         Visit& visit = visits_[depth];
         if (earlier < visit.began) {
             if (!depth) return {0, none, inside, 0, nullptr};
-            return {uint32_t(4 * depth), visits_[depth - 1].region, inside, 0, &visits_[depth - 1]};
+            return {uint32_t(4 * depth + visit_level), visits_[depth - 1].region, inside, 0, &visits_[depth - 1]};
         }
         if (earlier < visit.round_began) {
             const auto begin = visit.starts.begin();
             const auto at = uint64_t(std::upper_bound(begin, visit.starts.end(), earlier) - begin);
             const uint64_t round = visit.first_start + at - 1;
-            return {uint32_t(4 * depth + 1), visit.region, rounds, visit.rounds - 1 - round, &visit};
+            return {uint32_t(4 * depth + round_level), visit.region, rounds, visit.rounds - 1 - round, &visit};
         }
         const auto& segments = visit.segments;
         if (!segments.empty() && earlier < segments.back()) {
@@ -287,13 +293,13 @@ Parting Stack::parting(uint64_t earlier) {
             const bool from_call = at % 2, to_call = segments.size() % 2;
             if (from_call || to_call) {
                 const Between between = from_call ? (to_call ? call_to_call : call_to_own) : own_to_call;
-                return {uint32_t(4 * depth + 2), visit.region, between, 0, &visit};
+                const auto level = uint32_t(4 * depth + (from_call ? call_level : own_level));
+                return {level, visit.region, between, 0, &visit};
             }
         }
     }
-    Parting found;
-    found.region = visits_.empty() ? none : visits_.back().region;
-    return found;
+    if (visits_.empty()) return {};
+    return {same_level, visits_.back().region, inside, 0, &visits_.back()};
 }
 
 }  // namespace burnish::nest

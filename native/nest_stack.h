@@ -3,7 +3,6 @@
 
 #include "affine.h"
 #include "nest.h"
-#include "readers.h"
 
 #include <cstddef>
 
@@ -12,6 +11,9 @@ namespace burnish::nest {
 // How the two ends of a dependence lie: in different rounds, in one round and not in different calls of it, or between a
 // call (or what follows between calls) and another.
 enum Between : uint8_t { rounds, inside, own_to_call, call_to_own, call_to_call };
+constexpr uint32_t same_level = ~uint32_t(0);
+// Levels of one depth, modulo 4.
+enum Level : uint32_t { visit_level, round_level, own_level, call_level };
 constexpr size_t kept_starts = 1 << 18;
 
 inline uint64_t mixed(uint64_t hash, uint64_t item) {
@@ -70,7 +72,8 @@ class Stack {
     void next_round(Visit& visit);
     void end_round(Visit& visit);
     void close_visit();
-    void close_frame();
+    void close_frame(bool ends_call = true);
+    void replace_frame(uint32_t block);
     void close_frames(size_t depth);
 
     size_t most_paths_, most_items_, kept_rounds_;

@@ -2,8 +2,6 @@
 // of different places in them meet.
 #pragma once
 
-#include "readers.h"
-
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -13,7 +11,17 @@
 
 namespace burnish::nest {
 
-// The last write, and the reads since (``Readers``); time 0: there was none.
+// A read since the last write: when, and at which level it parts from the site's next read (``Parting``). Of a cell, the
+// latest read of each site is linked by ``next``; a site's earlier reads follow by ``older``, with falling levels.
+struct Read {
+    uint64_t time;
+    uint32_t site;
+    uint32_t level;
+    uint32_t next;
+    uint32_t older;
+};
+
+// The last write, and the reads since; time 0: there was none.
 struct Cell {
     uint64_t written = 0;
     uint32_t writer = 0;
@@ -36,7 +44,8 @@ class Shadow {
         last_page_ = ~uint64_t(0);
         last_ = nullptr;
         bytes_.assign(8, Cell{});
-        readers.clear();
+        reads_.assign(1, Read{});
+        free_ = 0;
     }
 
     // Calls ``touch(cell)`` for each cell that the bytes of an access lie in. Where memory for new pages has run out the
@@ -64,7 +73,37 @@ class Shadow {
         }
     }
 
-    Readers readers;
+    Read& read(uint32_t index) { return reads_[index]; }
+
+    uint32_t add(Read read) {
+        if (free_) {
+            const uint32_t index = free_;
+            free_ = reads_[index].next;
+            reads_[index] = read;
+            return index;
+        }
+        reads_.push_back(read);
+        return uint32_t(reads_.size() - 1);
+    }
+
+    void release(uint32_t index) {
+        reads_[index].next = free_;
+        free_ = index;
+    }
+
+    void release_all(uint32_t& head) {
+        while (head) {
+            const uint32_t next = reads_[head].next;
+            for (uint32_t older = reads_[head].older; older;) {
+                const uint32_t after = reads_[older].older;
+                release(older);
+                older = after;
+            }
+            release(head);
+            head = next;
+        }
+    }
+
     uint64_t left_out = 0;
 
   private:
@@ -91,11 +130,28 @@ class Shadow {
             Cell cell;
             if (word.mask >> i & 1) {
                 cell = word.cell;
-                cell.reads = readers.copy(word.cell.reads);
+                cell.reads = copy(word.cell.reads);
             }
             bytes_.push_back(cell);
         }
-        readers.release_all(word.cell.reads);
+        release_all(word.cell.reads);
+    }
+
+    uint32_t copy(uint32_t head) {
+        uint32_t result = 0;
+        for (; head; head = reads_[head].next) {
+            Read read = reads_[head];
+            read.next = result;
+            const uint32_t made = add(read);
+            uint32_t last = made;
+            for (uint32_t older = reads_[made].older; older; older = reads_[older].older) {
+                const uint32_t again = add(reads_[older]);
+                reads_[last].older = again;
+                last = again;
+            }
+            result = made;
+        }
+        return result;
     }
 
     size_t most_pages_;
@@ -103,6 +159,8 @@ class Shadow {
     uint64_t last_page_;
     Word* last_;
     std::deque<Cell> bytes_;
+    std::vector<Read> reads_;
+    uint32_t free_ = 0;
 };
 
 }  // namespace burnish::nest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -171,6 +172,7 @@ def _carried(kinds: LoopKinds) -> Iterable[Carried]:
             fold.floating if fold else False,
             _pairs(kinds, cycle),
             _addresses(cycle.nodes),
+            _distance(loop, cycle),
         )
     for phi in kinds.handed:
         yield Carried(
@@ -187,6 +189,28 @@ def _places(loop: LoopValues, roots: Iterable[Node]) -> tuple[str, ...]:
         cell, offset = node.place
         found[f"stack{loop.values.low + offset:+#x}" if cell.name == FRAME else cell.name] = None
     return tuple(found)
+
+
+def _distance(loop: LoopValues, cycle: Cycle) -> int:
+    """The least number of rounds on a way from a value of a cycle back to it."""
+    starts = [
+        need
+        for node in cycle.nodes
+        for need in loop.out_of[node]
+        if need.carried and need.sink in cycle.nodes
+    ]
+    least = len(starts)
+    for start in starts:
+        far = {start.sink: 1}
+        waiting = deque([start.sink])
+        while waiting and start.source not in far:
+            node = waiting.popleft()
+            for need in loop.out_of[node]:
+                if need.sink in cycle.nodes and far[node] + need.carried < far.get(need.sink, least + 1):
+                    far[need.sink] = far[node] + need.carried
+                    (waiting.append if need.carried else waiting.appendleft)(need.sink)
+        least = min(least, far.get(start.source, least))
+    return max(1, least)
 
 
 def _pairs(kinds: LoopKinds, cycle: Cycle) -> tuple[tuple[int, int], ...]:

@@ -36,7 +36,8 @@ class Carried:
     it on, and then ``pairs`` are those sites (store, load): dependences that it explains. ``step`` is what an affine
     one adds (None where that is an invariant that is not constant), ``operator`` what folds a reduction (``add``,
     ``max`` …, a word of ``packed`` before it for vectors), ``floating`` says that reassociation changes the result.
-    ``addresses`` are those of the instructions that compute it, in the file."""
+    ``distance`` is the least number of rounds after which
+    it comes back to itself. ``addresses`` are those of the instructions that compute it, in the file."""
 
     place: tuple[str, ...]
     kind: Recurrence
@@ -45,6 +46,7 @@ class Carried:
     floating: bool = False
     pairs: tuple[tuple[int, int], ...] = ()
     addresses: tuple[int, ...] = ()
+    distance: int = 1
 
 
 @dataclass(frozen=True, slots=True)
