@@ -153,7 +153,7 @@ def _region_edges(shown: Sequence[Region], inner: Mapping[int, Mapping[int, int]
 def _charts(
     structure: Structure, program: Program, regions: Sequence[Region], distances: Distances, *, named: bool
 ) -> tuple[Histogram | Spans, ...]:
-    loops = [region for region in regions if region.header is not None]
+    loops = [each for each in regions if each.header is not None and each.rounds > each.trips.visits]
     loops.sort(key=lambda region: (-region.instructions, region.number))
     found: list[Histogram | Spans] = []
     for region in loops[:_CHARTED]:
