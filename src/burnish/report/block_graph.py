@@ -11,8 +11,19 @@ from burnish.core.structure import Between, Dependence, Hazard, Structure
 from burnish.core.superblocks import Carried, Finding, Recurrence, Superblock
 from burnish.machine.disassemble import AssemblyLine, disassemble
 from burnish.report.drawing import Edge, EdgeKind, Group, GroupKind, Node, Picture
-from burnish.report.words import KINDS, distance_text, kind_text, rounds_text, share_text, shortened
+from burnish.report.words import (
+    KINDS,
+    counted,
+    distance_text,
+    kind_text,
+    rounds_text,
+    share_text,
+    shortened,
+    times,
+)
 
+MOST_BLOCKS = 150
+"""Blocks of a picture: with more of them it is neither read nor laid out in time."""
 MOST_DEPENDENCES = 24
 """Arrows for dependences: more hide the rest."""
 _MOST_PAIRS = 12
@@ -34,26 +45,36 @@ def block_graph(
     name: str = program.functions[function]["name"]
     numbers = [n for n, row in sorted(program.blocks.items()) if row["function"] == function]
     entry = program.entries.get(function, -1)
-    ran = sorted((n for n in numbers if program.blocks[n]["entered"]), key=lambda n: (n != entry, n))
-    kept = frozenset(ran)
-    own = [one for one in superblocks if kept.issuperset(one.blocks) and one.blocks]
+    ran = [n for n in numbers if program.blocks[n]["entered"]]
+    hottest = sorted(ran, key=lambda n: (n != entry, -_weight(program, n), n))[:MOST_BLOCKS]
+    shown = sorted(hottest, key=lambda n: (n != entry, n))
+    kept = frozenset(shown)
+    own = [one for one in superblocks if one.blocks and kept.intersection(one.blocks)]
     boxes = _Boxes(structure, program, findings, [one for one in own if len(one.blocks) + len(one.inner) > 1])
     single = {one.blocks[0]: one for one in own if len(one.blocks) == 1 and not one.inner}
-    chains = {number: boxes.chain(number) for number in ran}
+    chains = {number: boxes.chain(number) for number in shown}
     text = _Text(structure, program, lines)
-    nodes = tuple(text.node(n, chains[n][-1] if chains[n] else None, single.get(n)) for n in ran)
+    nodes = tuple(text.node(n, chains[n][-1] if chains[n] else None, single.get(n)) for n in shown)
     groups = boxes.groups(chains)
     biased = {(way.source, way.target) for one in superblocks for way in one.exits if way.biased}
     flow = tuple(_flow(program, kept, biased))
     carried, left_out = _dependences(structure, program, findings, kept)
     notes: list[str] = []
     if len(numbers) > len(ran):
-        notes.append(f"{len(numbers) - len(ran):,} blocks that never ran are not shown.")
+        notes.append(f"Not shown: {counted(len(numbers) - len(ran), 'block')} that never ran.")
+    if len(ran) > len(shown):
+        notes.append(f"Not shown: {counted(len(ran) - len(shown), 'block')} that ran little.")
     if left_out:
-        notes.append(f"{left_out:,} arrows of dependences in fewer rounds are not shown.")
-    share = sum(node.share for node in nodes)
-    title = f"{shortened(name, 80)}: {len(ran):,} blocks, {share_text(share)} of the run"
+        notes.append(f"Not shown: {counted(left_out, 'dependence')} between blocks, in fewer rounds.")
+    share = sum(_weight(program, n) for n in ran) / max(structure.instructions, 1)
+    title = f"{shortened(name, 80)}: {counted(len(ran), 'block')}, {share_text(share)} of the run"
     return Picture(title, nodes, flow + carried, groups, notes=tuple(notes))
+
+
+def _weight(program: Program, block: int) -> int:
+    """The instructions that ran in a block."""
+    row = program.blocks[block]
+    return row["entered"] * row["instructions"]
 
 
 @dataclass(slots=True)
@@ -67,13 +88,12 @@ class _Text:
 
     def node(self, number: int, group: int | None, superblock: Superblock | None) -> Node:
         row = self.program.blocks[number]
-        share = row["entered"] * row["instructions"] / max(self.structure.instructions, 1)
+        share = _weight(self.program, number) / max(self.structure.instructions, 1)
         part = f".{row['part']}" if row["part"] else ""
         first = f"b{number}  {row['address']:#x}{part}"
-        many = "instruction" if row["instructions"] == 1 else "instructions"
         texts = [
             first if superblock is None else f"{first}  s{superblock.number}",
-            f"{row['instructions']} {many} · {_times(row['entered'])}",
+            f"{counted(row['instructions'], 'instruction')} · {times(row['entered'])}",
             share_text(share) + (f" · {self.lines[number]}" if number in self.lines else ""),
         ]
         tooltip = [] if superblock is None else [_about(superblock)]
@@ -121,7 +141,8 @@ class _Boxes:
         around: list[tuple[GroupKind, int]] = []
         for loop in self._loops_around(block):
             region = self._regions.get(loop.number)
-            if region is not None and region.header is not None:
+            # Of a loop whose body never ran twice in a visit there is nothing to see.
+            if region is not None and region.rounds > region.trips.visits:
                 around.append((GroupKind.LOOP, loop.number))
         sizes = {(GroupKind.LOOP, n): (len(self._loops[n].blocks), 1) for _, n in around}
         for number, blocks in self._blocks.items():
@@ -201,12 +222,8 @@ def _flow(program: Program, kept: frozenset[int], biased: set[tuple[int, int]]) 
         part = share_text(count / max(program.blocks[source]["entered"], 1))
         label = f"{count:,}" if ways[source] > 1 else ""
         yield Edge(
-            source, target, kind, count, label, f"b{source} → b{target}: {_times(count)}, {part} of its ways"
+            source, target, kind, count, label, f"b{source} → b{target}: {times(count)}, {part} of its ways"
         )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
 
 
 def _dependences(
@@ -259,7 +276,7 @@ def _arrow(
         said.append(
             f"{ends[0]} → {ends[1]}: {distance_text(row.least, row.most)} rounds of "
             + (f"loop b{header}" if header is not None else "the function")
-            + f" apart, {_times(row.count)} in {row.rounds:,} rounds"
+            + f" apart, {times(row.count)} in {row.rounds:,} rounds"
             + (f", {why.kind.value} {why.operator}".rstrip() if why is not None else "")
         )
     if len(rows) > _MOST_PAIRS:

@@ -45,7 +45,7 @@ def bars_of(counts: Sequence[tuple[int, int]]) -> tuple[Bar, ...]:
         return ()
     counts = sorted(counts)
     least, most = counts[0][0], counts[-1][0]
-    if len(counts) <= _SINGLE and (most - least >= _LINEAR or len(counts) == 1):
+    if len(counts) <= _SINGLE and most - least >= _LINEAR:
         return tuple(Bar(value, value, count) for value, count in counts)
     if most - least < _LINEAR:
         by_value = dict(counts)
@@ -63,7 +63,7 @@ def chart_height(chart: Histogram | Spans) -> float:
     """Pixels from its title to the space below it."""
     match chart:
         case Histogram():
-            return CHART_HEIGHT
+            return CHART_HEIGHT if len(chart.counts) > 1 else _TOP + _ROW
         case Spans():
             return _TOP + len(chart.spans) * _ROW + _BOTTOM
         case _:
@@ -114,9 +114,19 @@ def _draw_spans(parent: Element, chart: Spans) -> None:
 
 def _draw_histogram(parent: Element, chart: Histogram) -> None:
     """The axis of counts is logarithmic where they differ much; it then begins at one half."""
+    _text(parent, 0, 12, chart.title, "plain")
+    if len(chart.counts) <= 1:
+        said = f"always {chart.counts[0][0]:,} {chart.values}" if chart.counts else "none"
+        _text(
+            parent,
+            0,
+            _TOP + 6,
+            said + (f" ({chart.counts[0][1]:,} {chart.unit})" if chart.counts else ""),
+            "small",
+        )
+        return
     bars = bars_of(chart.counts)
     bottom, right = CHART_HEIGHT - _BOTTOM, CHART_WIDTH - _RIGHT
-    _text(parent, 0, 12, chart.title, "plain")
     most = max((bar.count for bar in bars), default=1) or 1
     logarithmic = most > _WIDE * min((bar.count for bar in bars if bar.count), default=1)
 

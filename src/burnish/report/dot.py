@@ -16,7 +16,9 @@ def to_dot(picture: Picture) -> str:
 def _lines(picture: Picture) -> Iterator[str]:
     yield "digraph {"
     title = "\n".join((picture.title, *picture.notes))
-    yield f"  graph [newrank=true labelloc=t fontname=Helvetica nodesep=0.3 ranksep=0.4 label={_quoted(title)}];"
+    direction = "rankdir=LR " if picture.sideways else ""
+    yield f"  graph [{direction}newrank=true labelloc=t fontname=Helvetica nodesep=0.3 ranksep=0.4];"
+    yield f"  graph [label={_quoted(title)}];"
     yield '  node [shape=box style="filled,rounded" fontname=Courier fontsize=11];'
     yield "  edge [fontname=Courier fontsize=10];"
     yield from _inside(picture, None, "  ")

@@ -99,7 +99,7 @@ class Spans:
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A graph with its charts. The first node is the entry. ``notes`` are sentences on what is not shown, and
-    ``subject`` says what the share of a node is, in the legend."""
+    ``subject`` says what the share of a node is, in the legend. ``sideways``: edges go to the right, not down."""
 
     title: str
     nodes: tuple[Node, ...]
@@ -108,6 +108,7 @@ class Picture:
     charts: tuple[Histogram | Spans, ...] = ()
     notes: tuple[str, ...] = ()
     subject: str = "share of the instructions of the run"
+    sideways: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +137,6 @@ HEAT = ("#ffffff", "#fff0b8", "#fed976", "#feb24c", "#fd8d3c")
 HEAT_STEPS = (0.001, 0.01, 0.05, 0.2)
 """The least share of each fill but the first."""
 
-WIDEST = 5.0
-THINNEST = 1.0
-
 
 def fill(share: float) -> str:
     """The colour of a node with that part of the run."""
@@ -152,9 +150,9 @@ def widths(picture: Picture) -> Iterator[float]:
     for edge in picture.edges:
         most[_depends(edge)] = max(most[_depends(edge)], edge.count)
     for edge in picture.edges:
-        widest = WIDEST / 2 if _depends(edge) else WIDEST
+        thinnest, widest = (1.5, 3.0) if _depends(edge) else (1.0, 5.0)
         part = log1p(max(edge.count, 0)) / log1p(most[_depends(edge)])
-        yield round(THINNEST + (widest - THINNEST) * part, 1)
+        yield round(thinnest + (widest - thinnest) * part, 1)
 
 
 def _depends(edge: Edge) -> bool:

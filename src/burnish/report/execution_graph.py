@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from burnish.analyze.program import Program
 from burnish.core.structure import Dependence, Region, Structure
@@ -10,6 +10,7 @@ from burnish.core.superblocks import Finding, Superblock
 from burnish.report.block_graph import block_graph
 from burnish.report.drawing import Edge, EdgeKind, Histogram, Node, Picture, Spans
 from burnish.report.words import (
+    counted,
     kind_text,
     loop_text,
     prediction_text,
@@ -18,6 +19,7 @@ from burnish.report.words import (
     share_text,
     shortened,
     span_of,
+    times,
 )
 
 MOST_REGIONS = 60
@@ -52,7 +54,16 @@ def picture(
         whole = block_graph(structure, program, findings, superblocks, function, lines)
         regions = tuple(region for region in structure.regions if region.function == function)
     charts = _charts(structure, program, regions, distances or {}, named=function is None)
-    return Picture(whole.title, whole.nodes, whole.edges, whole.groups, charts, whole.notes, whole.subject)
+    return Picture(
+        whole.title,
+        whole.nodes,
+        whole.edges,
+        whole.groups,
+        charts,
+        whole.notes,
+        whole.subject,
+        whole.sideways,
+    )
 
 
 def _whole(
@@ -63,27 +74,29 @@ def _whole(
     lines: Mapping[int, str],
 ) -> Picture:
     hottest = sorted(structure.regions, key=lambda region: (-region.instructions, region.number))
-    shown = sorted(hottest[:MOST_REGIONS], key=lambda region: _from_outside(region, structure))
+    inner = {region.number: _inner(region) for region in hottest[:MOST_REGIONS]}
+    called = {number for counts in inner.values() for number in counts}
+    # The drawing begins with the first that nothing called.
+    shown = sorted(hottest[:MOST_REGIONS], key=lambda region: (region.number in called, region.number))
     by_region = {finding.region: finding for finding in findings}
     nodes = tuple(
         _region_node(region, structure, program, by_region.get(region.number), superblocks, lines)
         for region in shown
     )
-    edges = tuple(_region_edges(shown))
+    edges = tuple(_region_edges(shown, inner))
     left_out = len(structure.regions) - len(shown)
-    notes = (f"{left_out:,} loops and functions that are colder are not shown.",) if left_out else ()
+    notes = (f"Not shown: {counted(left_out, 'colder region')}.",) if left_out else ()
     loops = sum(region.header is not None for region in structure.regions)
-    parts = f"{len(structure.regions) - loops:,} functions and {loops:,} loops"
+    parts = f"{counted(len(structure.regions) - loops, 'function')} and {counted(loops, 'loop')}"
     title = f"{structure.instructions:,} instructions in {parts}"
     return Picture(
-        title, nodes, edges, notes=notes, subject="share of the run's instructions, with what it calls"
+        title,
+        nodes,
+        edges,
+        notes=notes,
+        subject="share of the run's instructions, with what it calls",
+        sideways=True,
     )
-
-
-def _from_outside(region: Region, structure: Structure) -> tuple[bool, int, int]:
-    """Order: functions that nobody called first, so that the drawing begins with them."""
-    called = {~item for each in structure.regions for path in each.paths for item in path.items if item < 0}
-    return (region.number in called, region.depth, region.number)
 
 
 def _region_node(
@@ -99,7 +112,7 @@ def _region_node(
     name = program.functions[region.function]["name"]
     texts = [shortened(region_name(region, program), 36)]
     if region.header is None:
-        texts.append(f"{region.entered:,} calls" + (", recursive" if region.recursive else ""))
+        texts.append(f"called {times(region.entered)}" + (", recursive" if region.recursive else ""))
     else:
         texts += [shortened(f"in {name}", 36), rounds_text(region)]
     texts.append(share_text(share))
@@ -115,31 +128,32 @@ def _region_node(
     return Node(region.number, tuple(texts), "\n".join(tooltip), None, share)
 
 
-def _region_edges(shown: Sequence[Region]) -> list[Edge]:
-    """From each region to those that paths of its rounds go through."""
+def _inner(region: Region) -> dict[int, int]:
+    """The regions that paths of the region's rounds go through, and how often."""
+    counts: dict[int, int] = {}
+    for path in region.paths:
+        for item in path.items:
+            if item < 0:
+                counts[~item] = counts.get(~item, 0) + path.count
+    return counts
+
+
+def _region_edges(shown: Sequence[Region], inner: Mapping[int, Mapping[int, int]]) -> Iterator[Edge]:
     numbers = {region.number: region for region in shown}
-    found: list[Edge] = []
     for region in shown:
-        counts: dict[int, int] = {}
-        for path in region.paths:
-            for item in path.items:
-                if item < 0:
-                    counts[~item] = counts.get(~item, 0) + path.count
-        for inner, count in sorted(counts.items()):
-            if inner not in numbers:
-                continue
-            is_call = numbers[inner].header is None
-            least = "at least " if region.other_rounds else ""
-            what = "calls" if is_call else "visits of the loop"
-            kind = EdgeKind.CALL if is_call else EdgeKind.FLOW
-            found.append(Edge(region.number, inner, kind, count, f"{count:,}", f"{least}{count:,} {what}"))
-    return found
+        for number, count in sorted(inner[region.number].items()):
+            if number in numbers:
+                is_call = numbers[number].header is None
+                kind = EdgeKind.CALL if is_call else EdgeKind.FLOW
+                least = "at least " if region.other_rounds else ""
+                what = counted(count, "call" if is_call else "visit")
+                yield Edge(region.number, number, kind, count, f"{count:,}", least + what)
 
 
 def _charts(
     structure: Structure, program: Program, regions: Sequence[Region], distances: Distances, *, named: bool
 ) -> tuple[Histogram | Spans, ...]:
-    loops = [region for region in regions if region.header is not None]
+    loops = [each for each in regions if each.header is not None and each.rounds > each.trips.visits]
     loops.sort(key=lambda region: (-region.instructions, region.number))
     found: list[Histogram | Spans] = []
     for region in loops[:_CHARTED]:

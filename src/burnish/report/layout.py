@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import hypot
 from pathlib import Path
 from typing import Any
 
 from burnish.core.errors import HostError
-from burnish.report.drawing import DEPENDENCES, Edge, Picture, turned
+from burnish.report.drawing import DEPENDENCES, Edge, Node, Picture, turned
 from burnish.report.tables import printable
 
 NODE_FONT = 11.0
@@ -22,10 +23,15 @@ TITLE_FONT = 11.0
 LINE = 15.0
 """From one line of text to the next, in pixels."""
 PADDING = 8.0
+SAMPLE = 40.0
+"""Room for a piece of a dependence's line in a box, before its label."""
 _CHILD = Path(__file__).with_name("layout_child.py")
 _TIMEOUT_S = 60.0
-_ADVANCE = 0.603
-"""Width of a character of a monospaced font, of its size: DejaVu's, the widest of the usual ones."""
+_FAR = 200.0
+"""Farther from its edge than this, in pixels, a label is lost."""
+_ADVANCE = 0.64
+"""Width of a character of a monospaced font, of its size: that of the usual ones, 0.6, rounded up to whole pixels as
+some renderers do."""
 
 Point = tuple[float, float]
 
@@ -52,13 +58,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Positions in pixels. ``nodes`` and ``groups`` by number, ``routes`` as the picture's edges."""
+    """Positions in pixels. ``nodes`` and ``groups`` by number; ``routes`` by index of the picture's edges, and
+    ``rows``, for dependences of a node on itself: a line in its box, below its text."""
 
     width: float
     height: float
     nodes: Mapping[int, Box]
     groups: Mapping[int, Box]
-    routes: tuple[Route, ...]
+    routes: Mapping[int, Route]
+    rows: Mapping[int, Box]
 
 
 def text_width(text: str, size: float) -> float:
@@ -72,7 +80,7 @@ def lay_out(picture: Picture) -> Layout:
     """Positions for all of ``picture``. The same picture gives the same ones. Raises ``HostError`` where ``dot``
     fails."""
     if not picture.nodes:
-        return Layout(0.0, 0.0, {}, {}, ())
+        return Layout(0.0, 0.0, {}, {}, {}, {})
     found = _run("\n".join(_source(picture)))
     _, _, width, height = _numbers(found["bb"])
     nodes: dict[int, Box] = {}
@@ -90,16 +98,19 @@ def lay_out(picture: Picture) -> Layout:
     for item in found.get("edges", ()):
         index = int(item["id"])
         routes[index] = _route(item, picture.edges[index], height)
-    return Layout(width, height, nodes, groups, tuple(routes[i] for i in range(len(picture.edges))))
+    return Layout(width, height, nodes, groups, routes, _rows(picture, nodes))
 
 
 def _source(picture: Picture) -> Iterator[str]:
     """The graph for ``dot``: boxes of fixed sizes, without any text."""
-    yield "digraph { graph [newrank=true nodesep=0.35 ranksep=0.42 margin=0 pad=0]; node [shape=box fixedsize=true"
-    yield 'label=""];'
+    direction = "rankdir=LR nodesep=0.2 ranksep=0.6" if picture.sideways else "nodesep=0.35 ranksep=0.42"
+    yield f"digraph {{ graph [newrank=true {direction} margin=0 pad=0];"
+    yield 'node [shape=box fixedsize=true label=""];'
     yield from _inside(picture, None)
     back = turned(picture)
     for index, edge in enumerate(picture.edges):
+        if is_row(edge):
+            continue
         ends = (edge.target, edge.source) if index in back else (edge.source, edge.target)
         yield f'n{ends[0]} -> n{ends[1]} [id="{index}" {_attributes(edge, index in back)}];'
     yield "}"
@@ -115,11 +126,13 @@ def _attributes(edge: Edge, is_back: bool) -> str:
 
 
 def _inside(picture: Picture, parent: int | None) -> Iterator[str]:
+    rows: dict[int, list[Edge]] = {}
+    for edge in picture.edges:
+        if is_row(edge):
+            rows.setdefault(edge.source, []).append(edge)
     for node in picture.nodes:
         if node.group == parent:
-            lines = [printable(line) for line in node.lines]
-            width = max((text_width(line, NODE_FONT) for line in lines), default=0.0) + 2 * PADDING
-            height = max(len(lines), 1) * LINE + PADDING
+            width, height = _size(node, rows.get(node.number, ()))
             yield f"n{node.number} [width={width / 72:.4f} height={height / 72:.4f}];"
     for group in picture.groups:
         if group.parent == parent:
@@ -127,6 +140,31 @@ def _inside(picture: Picture, parent: int | None) -> Iterator[str]:
             yield f"subgraph cluster_{group.number} {{ graph [margin=10 labeljust=l label={_space(*size)}];"
             yield from _inside(picture, group.number)
             yield "}"
+
+
+def is_row(edge: Edge) -> bool:
+    """Whether an edge is a line in the box of its node: several loops around one node are hard to tell apart."""
+    return edge.kind in DEPENDENCES and edge.source == edge.target
+
+
+def _size(node: Node, rows: Sequence[Edge]) -> tuple[float, float]:
+    """Width and height of a node's box."""
+    texts = [text_width(printable(line), NODE_FONT) for line in node.lines]
+    texts += [SAMPLE + text_width(printable(edge.label), NODE_FONT) for edge in rows]
+    return max(texts, default=0.0) + 2 * PADDING, max(len(texts), 1) * LINE + PADDING
+
+
+def _rows(picture: Picture, nodes: Mapping[int, Box]) -> dict[int, Box]:
+    below = {node.number: len(node.lines) for node in picture.nodes}
+    found: dict[int, Box] = {}
+    for index, edge in enumerate(picture.edges):
+        if is_row(edge):
+            box, line = nodes[edge.source], below[edge.source]
+            width = SAMPLE + text_width(printable(edge.label), NODE_FONT)
+            left = box.left + (box.width - width) / 2
+            found[index] = Box(left, box.top + PADDING / 2 + line * LINE, width, LINE)
+            below[edge.source] += 1
+    return found
 
 
 def _space(width: float, height: float) -> str:
@@ -171,10 +209,20 @@ def _route(item: Mapping[str, Any], edge: Edge, height: float) -> Route:
         points.reverse()
     label = None
     if edge.label:
-        x, y = _numbers(item["lp"])
         wide, high = _label_size(edge)
-        label = Box(x - wide / 2, height - y - high / 2, wide, high)
+        x, y = _numbers(item.get("lp", "0,0"))
+        y = height - y
+        if min(hypot(x - at[0], y - at[1]) for at in points) > wide + _FAR:  # dot has no place for it
+            x, y = _middle(points)
+        label = Box(x - wide / 2, y - high / 2, wide, high)
     return Route(tuple(points), ends.get("s") or ends.get("e") or points[-1], label)
+
+
+def _middle(points: Sequence[Point]) -> Point:
+    """Half-way along, by curves: of the one in the middle the point in the middle."""
+    first = 3 * ((len(points) - 1) // 3 // 2)
+    a, b, c, d = points[first : first + 4]
+    return (a[0] + 3 * b[0] + 3 * c[0] + d[0]) / 8, (a[1] + 3 * b[1] + 3 * c[1] + d[1]) / 8
 
 
 def _label_size(edge: Edge) -> tuple[float, float]:

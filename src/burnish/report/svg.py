@@ -27,6 +27,7 @@ from burnish.report.layout import (
     LINE,
     NODE_FONT,
     PADDING,
+    SAMPLE,
     TITLE_FONT,
     Box,
     Layout,
@@ -51,7 +52,7 @@ text {{ font-family: monospace; font-size: {NODE_FONT:g}px; fill: #000000 }}
 .label {{ font-size: {LABEL_FONT:g}px }}
 .title {{ font-size: {TITLE_FONT:g}px; fill: #333333 }}
 .node rect {{ stroke: #444444; stroke-width: 1 }}
-.loop {{ fill: #5a6a7a; fill-opacity: 0.08; stroke: #8a96a3; stroke-width: 1 }}
+.loop {{ fill: #5a6a7a; fill-opacity: 0.06; stroke: #8a96a3; stroke-width: 1 }}
 .superblock {{ fill: none; stroke: #00664a; stroke-width: 2.5 }}
 .behind {{ fill: #ffffff; fill-opacity: 0.75 }}
 .edge path {{ fill: none }}
@@ -115,14 +116,17 @@ def _draw_graph(parent: Element, picture: Picture, layout: Layout) -> None:
             made = _titled(parent, "group", group.tooltip)
             box = _rectangle(layout.groups[group.number])
             SubElement(made, "rect", {**box, "rx": "7", "class": group.kind.name.lower()})
-    edges = list(zip(picture.edges, layout.routes, widths(picture), strict=True))
-    for edge, route, width in edges:
-        _draw_edge(parent, edge, route, width)
+    edges = list(enumerate(zip(picture.edges, widths(picture), strict=True)))
+    for index, (edge, width) in edges:
+        if index in layout.routes:
+            _draw_edge(parent, edge, layout.routes[index], width)
     for node in picture.nodes:
         _draw_node(parent, node, layout.nodes[node.number])
-    for edge, route, _ in edges:
-        if route.label is not None:
-            _draw_label(parent, edge, route.label)
+    for index, (edge, width) in edges:
+        if index in layout.rows:
+            _draw_row(parent, edge, layout.rows[index], width)
+        elif (label := layout.routes[index].label) is not None:
+            _draw_label(parent, edge, label)
     for group in picture.groups:  # above the edges that cross them
         if group.number in layout.groups:
             _draw_title(parent, group, layout.groups[group.number])
@@ -159,6 +163,17 @@ def _draw_edge(parent: Element, edge: Edge, route: Route, width: float) -> None:
     SubElement(made, "path", {"d": path, "class": "near"})
     _draw_line(made, path, STROKES[edge.kind], width)
     _draw_head(made, route.points[-1], route.tip, STROKES[edge.kind], width)
+
+
+def _draw_row(parent: Element, edge: Edge, box: Box, width: float) -> None:
+    """A dependence of a node on itself, in its box: a piece of line, and its label."""
+    made = _titled(parent, "edge", edge.tooltip or edge.kind.value)
+    y = box.top + LINE / 2
+    _draw_line(
+        made, f"M{number(box.left)},{number(y)}H{number(box.left + SAMPLE - 15)}", STROKES[edge.kind], width
+    )
+    _draw_head(made, (box.left + SAMPLE - 15, y), (box.left + SAMPLE - 7, y), STROKES[edge.kind], 1)
+    _text(made, box.left + SAMPLE, box.top + LINE * 0.74, edge.label)
 
 
 def _draw_line(parent: Element, path: str, stroke: Stroke, width: float) -> None:

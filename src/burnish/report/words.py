@@ -20,6 +20,16 @@ def shortened(text: str, most: int) -> str:
     return text[: most - end - 1] + "…" + text[-end:]
 
 
+def counted(count: int, what: str) -> str:
+    """``1 block``, ``2 blocks``."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def times(count: int) -> str:
+    """``once``, ``2 times``."""
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def share_text(share: float) -> str:
     """A part of the run as percent, with one decimal; ``< 0.1 %`` for what is little but not nothing."""
     return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
@@ -40,7 +50,7 @@ def rounds_text(region: Region) -> str:
     """``8,000 rounds = 400 × 20``, or how many visits they are of where those differ."""
     visits, constant = region.trips.visits, region.trips.constant
     if visits <= 1:
-        return f"{region.rounds:,} rounds"
+        return counted(region.rounds, "round")
     if constant is not None:
         return f"{region.rounds:,} rounds = {visits:,} × {constant:,}"
     return f"{region.rounds:,} rounds in {visits:,} visits"
@@ -52,7 +62,7 @@ def kind_text(finding: Finding) -> str:
         operators = sorted({one.operator for one in finding.flow.carried if one.operator})
         return f"reduction ({', '.join(operators)})" if operators else "reduction"
     if finding.kind is Parallelism.CONFLICTS:
-        return f"conflicts in {share_text(finding.conflicts)} of rounds"
+        return f"conflicts in {share_text(finding.conflicts)}"
     return finding.kind.value
 
 
