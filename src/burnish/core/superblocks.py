@@ -19,8 +19,8 @@ class Recurrence(StrEnum):
     """One associative, commutative operation folds something into it, and nothing else in the loop reads it: partial
     results of groups of rounds can be joined."""
     PREDICTABLE = "predictable"
-    """It is computed from nothing but invariants and values of this kind, by more than an addition; a few operations
-    give it for the next round."""
+    """It is computed from nothing but invariants and values of this kind, by more than an addition: it can be computed
+    ahead of the rounds, but one after another."""
     CHASE = "pointer chase"
     """It is read from memory at a place that it says itself: a list, a tree."""
     HANDED = "handed on"
