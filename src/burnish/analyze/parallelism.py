@@ -282,7 +282,7 @@ def _recursion(evidence: Evidence, region: Region, rows: Sequence[Dependence]) -
     if flow.refused:
         obstacles.append(flow.refused)
     if flow.chained_calls:
-        obstacles.append("a call's argument comes from the call before it")
+        obstacles.append("a call depends on what the call before it gave back")
     if ordered:
         obstacles.append(f"input, output or unknown code (blocks {', '.join(f'b{b}' for b in ordered[:4])})")
     for row in sorted(needs, key=lambda row: -row.count)[:3]:

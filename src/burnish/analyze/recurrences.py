@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from burnish.analyze.graphs import dominators
+from burnish.analyze.handed import block_needs, calls_are_chained
 from burnish.analyze.live_registers import arguments_read, function_registers, loop_registers
 from burnish.analyze.loop_memory import CodeOf, Memory
 from burnish.analyze.loop_values import LoopValues, loop_values
@@ -40,7 +41,13 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
             continue
         if region.header is None:
             live_in, live_out = function_registers(code.plan)
-            found[region.number] = Flow(region.number, live_in, live_out)
+            found[region.number] = Flow(
+                region.number,
+                live_in,
+                live_out,
+                handed=block_needs(code),
+                chained_calls=region.recursive and calls_are_chained(code, region, structure, program.sites),
+            )
             continue
         if region.function not in trees:
             first = code.plan.function.blocks[0].label
