@@ -241,7 +241,7 @@ class _Loop:
             return
         for carried in self._flow.carried:
             if carried.kind in _CHAINED:
-                yield f"{_place(carried)} is handed from round to round ({carried.kind.value})"
+                yield f"{_place(carried)} {'is' if len(carried.place) == 1 else 'are'} handed on ({carried.kind.value})"
             elif carried.kind is Recurrence.REDUCTION and carried.floating:
                 yield f"{carried.operator} folds floating point: another order gives another result"
         worst = sorted(self._conflicts, key=lambda row: (-row.rounds, row.source, row.sink))

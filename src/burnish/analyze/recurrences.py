@@ -34,6 +34,7 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
     memory = Memory(program, structure, codes)
     found: dict[int, Flow] = {}
     trees: dict[int, Mapping[Label, Label]] = {}
+    costs = _costs(program, structure)
     for region in structure.regions:
         code = codes.get(region.function)
         if code is None:
@@ -52,7 +53,19 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
         if region.function not in trees:
             first = code.plan.function.blocks[0].label
             trees[region.function] = dominators(first, code.values.following)
-        found[region.number] = _of_loop(region, program, code, memory, trees[region.function])
+        found[region.number] = _of_loop(
+            region, program, code, memory, trees[region.function], costs.get(code.image, {})
+        )
+    return found
+
+
+def _costs(program: Program, structure: Structure) -> dict[int, dict[int, float]]:
+    """Instructions of a call of each function that ran, by image and address."""
+    found: dict[int, dict[int, float]] = {}
+    for region in structure.regions:
+        if region.header is None:
+            row = program.functions[region.function]
+            found.setdefault(row["image"], {})[row["address"]] = region.instructions / region.entered
     return found
 
 
@@ -138,7 +151,12 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
 
 
 def _of_loop(
-    region: Region, program: Program, code: CodeOf, memory: Memory, tree: Mapping[Label, Label]
+    region: Region,
+    program: Program,
+    code: CodeOf,
+    memory: Memory,
+    tree: Mapping[Label, Label],
+    called: Mapping[int, float],
 ) -> Flow:
     loop = program.loops[region.number]
     labels = code.labels
@@ -163,7 +181,7 @@ def _of_loop(
         live_out,
         tuple(_carried(kinds)),
         kinds.counted,
-        stages(kinds, bodies, entered),
+        stages(kinds, bodies, entered, called),
     )
 
 
