@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LEVELS = ("O0", "O1", "O2", "O3")
-_COST = 1500
+_COST = 3000
 """Statements that a function may run, about."""
 
 HEAD = """
@@ -52,7 +52,7 @@ class _Program:
     def make(self) -> str:
         """C text, whose last function is the program's root."""
         self.lines.append(f"static u1 {self.name}_m[4][48];")
-        for number in range(self.source.randint(2, 4)):
+        for number in range(self.source.randint(2, 3)):
             self._function(f"{self.name}_{number}")
         return "\n".join(self.lines)
 
@@ -77,7 +77,7 @@ class _Program:
         self.functions.append(_Function(name, self.spent * (12 if recursive else 1), recursive))
 
     def _block(self, multiplier: int, own: bool, statements: int | None = None) -> None:
-        for _ in range(self.source.randint(2, 5) if statements is None else statements):
+        for _ in range(self.source.randint(4, 8) if statements is None else statements):
             self._statement(multiplier, own)
 
     def _statement(self, multiplier: int, own: bool) -> None:
@@ -88,7 +88,7 @@ class _Program:
             self.lines.append(f"{pad}{self._place(own)} = {self._value(own)};")
         elif kind < 0.5:
             self.lines.append(f"{pad}s {choose.choice(('+=', '^=', '-='))} {self._value(own)};")
-        elif kind < 0.72 and self.depth < 4:
+        elif kind < 0.74 and self.depth < 4:
             self._loop(multiplier, own)
         elif kind < 0.82 and self.depth < 5:
             self.lines.append(f"{pad}if ({self._condition()}) {{")

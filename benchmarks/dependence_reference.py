@@ -24,8 +24,8 @@ Region = tuple[int, int | None]
 
 
 class Level(NamedTuple):
-    """One open region at an access: which visit of it, which round, and how many calls have begun or ended in that
-    round by the region's own code. An odd number: in a call."""
+    """One open region at an access: which visit of it, which round, and how many calls of the region's own code have
+    begun or ended in that round. An odd number: in a call."""
 
     region: Region
     visit: int
@@ -62,8 +62,8 @@ class Row:
 
 @dataclass(slots=True)
 class Counted:
-    """What is known of a region: visits, rounds, rounds that read what an earlier one wrote, and the numbers of
-    rounds of all visits."""
+    """What is known of a region: visits, rounds, rounds that read what an earlier one wrote, and the numbers of rounds
+    of all visits."""
 
     entered: int = 0
     rounds: int = 0

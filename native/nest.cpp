@@ -404,7 +404,6 @@ void register_nest(nb::module_& module) {
         .def_rw("site_block", &Program::site_block)
         .def_rw("site_kind", &Program::site_kind)
         .def_rw("site_size", &Program::site_size)
-        .def_rw("site_order", &Program::site_order)
         .def_rw("functions", &Program::functions);
     nb::class_<Nest>(module, "Nest")
         .def(nb::init<Program, std::vector<std::tuple<uint32_t, uint32_t, uint32_t>>, size_t, size_t, size_t, size_t>(),

@@ -28,7 +28,6 @@ struct Program {
     std::vector<uint32_t> site_block;    // of each site; none for a number that no site has
     std::vector<uint8_t> site_kind;
     std::vector<uint32_t> site_size;
-    std::vector<uint32_t> site_order;    // which of its block's accesses it is, from 1
     uint32_t functions = 0;
 
     bool follows(uint32_t block, uint32_t next) const {
@@ -83,13 +82,13 @@ struct Visit {
     bool partial = false;              // its first round was not seen to begin
 };
 
-// A function that is open: where its visits begin, the block it is in, how many calls that has made, and which access was
-// its latest: each site of a block has one access when the block is entered, or none, in order.
+// A function that is open: where its visits begin, the block it is in, how many calls that has made, and the site of its
+// latest access: each site of a block has one access when the block is entered, or none, in the order of their numbers.
 struct Frame {
     uint32_t visit;
     uint32_t block;
     uint32_t made = 0;
-    uint32_t access = 0;
+    uint32_t site = 0;
 };
 
 }  // namespace burnish::nest

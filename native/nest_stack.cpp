@@ -25,7 +25,7 @@ void Stack::enter(uint32_t block) {
     Frame& frame = frames_.back();
     frame.block = block;
     frame.made = 0;
-    frame.access = 0;
+    frame.site = 0;
     Visit& visit = visits_.back();
     append(visit, block);
     visit.instructions += program_.instructions[block];
@@ -255,15 +255,15 @@ void Stack::close_frames(size_t depth) {
 }
 
 bool Stack::come_to(uint32_t site) {
-    const uint32_t block = program_.site_block[site], order = program_.site_order[site];
+    const uint32_t block = program_.site_block[site];
     if (block == none || frames_.empty()) return false;
     for (size_t depth = frames_.size(); depth-- > 0;) {
-        if (frames_[depth].block != block || order <= frames_[depth].access) continue;
+        if (frames_[depth].block != block || site <= frames_[depth].site) continue;
         if (depth + 1 < frames_.size()) {
             ++time_;
             close_frames(depth + 1);
         }
-        frames_[depth].access = order;
+        frames_[depth].site = site;
         break;
     }
     return true;

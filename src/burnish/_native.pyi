@@ -158,7 +158,6 @@ class NestProgram:
     site_block: list[int]
     site_kind: list[int]
     site_size: list[int]
-    site_order: list[int]
     functions: int
 
 class Nest:

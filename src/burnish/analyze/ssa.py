@@ -14,7 +14,7 @@ from burnish.domains.walker import Walker
 from burnish.machine.registers import CELLS, Cell
 from burnish.recompile.bits import STACK_POINTER, cell_mask, cells_in, varnode_mask
 from burnish.recompile.calls import CallSummary
-from burnish.recompile.numbering import CALLS, instruction_of
+from burnish.recompile.numbering import CALLS, instructions_of
 from burnish.recompile.planned import Plan
 from burnish.recompile.provenance import FrameAddress
 
@@ -118,9 +118,10 @@ class _Builder:
         self.defined = self.plan.defined.get(label, 0)
         for offset, cell in self.temporaries.items():
             walker.write(Varnode(Space.UNIQUE, offset, cell.size), domain.initial(cell, 0, cell.size))
-        where = instruction_of(block)
-        for operation in self.plan.operations[label]:
-            domain.address = where[id(operation)]
+        for address, operation in zip(
+            instructions_of(self.plan, block), self.plan.operations[label], strict=True
+        ):
+            domain.address = address
             self._step(operation, walker)
         domain.address = block.marks[-1][0] if block.marks else label.address
         match block.terminator:
