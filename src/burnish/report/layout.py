@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -44,6 +44,13 @@ class Box:
     top: float
     width: float
     height: float
+
+    def meets(self, other: Box) -> bool:
+        """Whether both have a point in common that is on no side."""
+        return (
+            abs(2 * self.left + self.width - 2 * other.left - other.width) < self.width + other.width
+            and abs(2 * self.top + self.height - 2 * other.top - other.height) < self.height + other.height
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def lay_out(picture: Picture) -> Layout:
     routes: dict[int, Route] = {}
     for item in found.get("edges", ()):
         index = int(item["id"])
-        routes[index] = _route(item, picture.edges[index], height)
+        routes[index] = _route(item, picture.edges[index], height, nodes.values())
     return Layout(width, height, nodes, groups, routes, _rows(picture, nodes))
 
 
@@ -195,7 +202,7 @@ def _run(source: str) -> Mapping[str, Any]:
     return json.loads(done.stdout)
 
 
-def _route(item: Mapping[str, Any], edge: Edge, height: float) -> Route:
+def _route(item: Mapping[str, Any], edge: Edge, height: float, boxes: Collection[Box]) -> Route:
     """Positions as the manual's ``splineType``: ``s,x,y e,x,y p p p p …``, with ends only where there are heads."""
     ends: dict[str, Point] = {}
     points: list[Point] = []
@@ -212,9 +219,12 @@ def _route(item: Mapping[str, Any], edge: Edge, height: float) -> Route:
         wide, high = _label_size(edge)
         x, y = _numbers(item.get("lp", "0,0"))
         y = height - y
-        if min(hypot(x - at[0], y - at[1]) for at in points) > wide + _FAR:  # dot has no place for it
+        is_lost = min(hypot(x - at[0], y - at[1]) for at in points) > wide + _FAR
+        if is_lost:  # dot has no place for it: then it is half-way, or left out where that is on a node
             x, y = _middle(points)
         label = Box(x - wide / 2, y - high / 2, wide, high)
+        if is_lost and any(label.meets(box) for box in boxes):
+            label = None
     return Route(tuple(points), ends.get("s") or ends.get("e") or points[-1], label)
 
 
