@@ -28,6 +28,7 @@ struct Program {
     std::vector<uint32_t> site_block;    // of each site; none for a number that no site has
     std::vector<uint8_t> site_kind;
     std::vector<uint32_t> site_size;
+    std::vector<uint32_t> site_order;    // which of its block's accesses it is, from 1
     uint32_t functions = 0;
 
     bool follows(uint32_t block, uint32_t next) const {
@@ -52,8 +53,8 @@ struct Totals {
     uint64_t entered = 0, rounds = 0;
     uint64_t instructions = 0;  // what it called included, but not what recursion counts twice
     uint64_t conflicts = 0;     // rounds with a read of what an earlier round of the same visit wrote
-    uint64_t loads = 0, stores = 0;
-    uint64_t span = 0;          // as ``instructions``, where calls of itself run beside each other
+    uint64_t loads = 0, stores = 0;  // likewise
+    uint64_t span = 0;               // as ``instructions``, where calls of itself run beside each other
     uint32_t open = 0;
     bool recursive = false;
     uint64_t other_paths = 0;  // rounds whose paths are not kept
@@ -64,11 +65,13 @@ struct Totals {
 
 // A region that is open. Time is the number of blocks entered so far.
 struct Visit {
-    uint32_t region;
+    uint32_t region = none;
     uint64_t began;                    // its first block
     uint64_t round_began;
-    uint64_t rounds;
-    uint64_t instructions = 0;         // of all that it did
+    uint64_t rounds = 1;
+    uint32_t context = 0;              // see ``Contexts``
+    uint64_t loads = 0, stores = 0;    // of all that it did, as are
+    uint64_t instructions = 0;
     uint64_t instructions_before = 0;  // up to this round
     uint64_t forked = 0, longest = 0;  // instructions of calls that recursion made, and the longest chain of one
     uint64_t nearest = 0;              // of this round: distance to the latest round that wrote what it read
@@ -80,13 +83,13 @@ struct Visit {
     bool partial = false;              // its first round was not seen to begin
 };
 
-// A function that is open: where its visits begin, the block it is in, how many calls that has made, and its latest access:
-// each site of a block has one access when the block is entered, in order.
+// A function that is open: where its visits begin, the block it is in, how many calls that has made, and which access was
+// its latest: each site of a block has one access when the block is entered, or none, in order.
 struct Frame {
     uint32_t visit;
     uint32_t block;
     uint32_t made = 0;
-    uint32_t site = 0;
+    uint32_t access = 0;
 };
 
 }  // namespace burnish::nest

@@ -11,12 +11,14 @@
 
 namespace burnish::nest {
 
-// A read since the last write: its site, when, and the level at which it differs from the site's next read (``Stack::level``).
+// A read since the last write: when, and at which level it parts from the site's next read (``Parting``). Of a cell, the
+// latest read of each site is linked by ``next``; a site's earlier reads follow by ``older``, with falling levels.
 struct Read {
     uint64_t time;
     uint32_t site;
     uint32_t level;
     uint32_t next;
+    uint32_t older;
 };
 
 // The last write, and the reads since; time 0: there was none.
@@ -92,6 +94,11 @@ class Shadow {
     void release_all(uint32_t& head) {
         while (head) {
             const uint32_t next = reads_[head].next;
+            for (uint32_t older = reads_[head].older; older;) {
+                const uint32_t after = reads_[older].older;
+                release(older);
+                older = after;
+            }
             release(head);
             head = next;
         }
@@ -135,7 +142,14 @@ class Shadow {
         for (; head; head = reads_[head].next) {
             Read read = reads_[head];
             read.next = result;
-            result = add(read);
+            const uint32_t made = add(read);
+            uint32_t last = made;
+            for (uint32_t older = reads_[made].older; older; older = reads_[older].older) {
+                const uint32_t again = add(reads_[older]);
+                reads_[last].older = again;
+                last = again;
+            }
+            result = made;
         }
         return result;
     }

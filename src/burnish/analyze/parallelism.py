@@ -27,8 +27,10 @@ _ALWAYS = 0.95
 """A share of rounds from which on a conflict happens in practically every round."""
 _WORTH = 1.25
 """What a machine without costs must gain for conflicts not to be called serial."""
+_GAINS = 1.1
+"""What a pipeline must gain, its costs included, to be called one."""
 _FREE = Costs(0.0, 0.0, 0.0, 0.0, 1 << 20, 0.0, 0.0)
-_SERIAL = (Recurrence.CHASE, Recurrence.SERIAL)
+_SERIAL = (Recurrence.CHASE, Recurrence.HANDED, Recurrence.SERIAL)
 _KEPT_RANGES = 64
 
 
@@ -136,6 +138,14 @@ class _Loop:
         self._ranges = evidence.ranges.get(region.number, ())
         cost, nearest, visit = evidence.nest.rounds(region.number)
         accesses = (region.loads + region.stores) / max(1, region.instructions)
+        far = self._far()
+        if far:
+            first = np.r_[0, np.flatnonzero(np.diff(visit)) + 1] if len(visit) else np.zeros(0, np.intp)
+            inside = np.arange(len(visit)) - np.repeat(first, np.diff(np.r_[first, len(visit)]))
+            # The first rounds of each visit have no round so far before them.
+            nearest = np.where((inside >= far) & ((nearest == 0) | (nearest > far)), far, nearest).astype(
+                np.uint32
+            )
         self._rounds = Rounds(cost, nearest, visit, accesses)
         self._ordered = evidence.effects.blocks.get(region.number, ())
 
@@ -163,11 +173,11 @@ class _Loop:
             return Parallelism.UNKNOWN, alone
         if self._flow.refused:
             return Parallelism.UNKNOWN, alone
-        if any(carried.kind in _SERIAL and not carried.pairs for carried in self._flow.carried):
+        if self._far() == 1:
             return self._piped(alone)
         if self._ordered and self._evidence.effects.shares[self._region.number] >= _ALWAYS:
             return Parallelism.SERIAL, alone
-        if self._conflicts or self._ordered:
+        if self._conflicts or self._far() or self._ordered:
             return self._speculated(alone)
         kind = Parallelism.INDEPENDENT
         if any(carried.kind is Recurrence.REDUCTION for carried in self._flow.carried):
@@ -188,11 +198,11 @@ class _Loop:
     def _piped(self, alone: tuple[Prediction, ...]) -> tuple[Parallelism, tuple[Prediction, ...]]:
         if self._ordered or len(self._flow.stages) < 2:
             return Parallelism.SERIAL, alone
-        ideal = pipelined(self._flow.stages, 1.0, _FREE, self._evidence.cores)
-        if ideal[-1].speedup < _WORTH:
-            return Parallelism.SERIAL, alone
         round_cost = self._region.instructions / max(1, self._region.rounds)
         found = pipelined(self._flow.stages, round_cost, self._evidence.costs, self._evidence.cores)
+        # Some part of every loop could be a stage: what counts is whether handing rounds on pays.
+        if found[-1].speedup < _GAINS:
+            return Parallelism.SERIAL, alone
         return Parallelism.PIPELINE, found
 
     def _speculate(self, *, proved: bool) -> tuple[Prediction, ...]:
@@ -211,15 +221,18 @@ class _Loop:
     def _share(self) -> float:
         """Of rounds that need an earlier one."""
         nearest = self._rounds.nearest
-        if any(carried.kind in _SERIAL and not carried.pairs for carried in self._flow.carried):
-            # The first round of each visit has no round before it.
-            return (self._region.rounds - self._region.entered) / max(1, self._region.rounds)
         return int(np.count_nonzero(nearest)) / len(nearest) if len(nearest) else 0.0
 
+    def _far(self) -> int:
+        """The least number of rounds after which a register's value is needed again; 0 where none is."""
+        far = [one.distance for one in self._flow.carried if one.kind in _SERIAL and not one.pairs]
+        return min(far, default=0)
+
     def _distance(self) -> tuple[int, int]:
-        if not self._conflicts:
-            return 0, 0
-        return min(row.least for row in self._conflicts), max(row.most for row in self._conflicts)
+        rows = [(row.least, row.most) for row in self._conflicts]
+        far = self._far()
+        rows += [(far, far)] if far else []
+        return min((least for least, _ in rows), default=0), max((most for _, most in rows), default=0)
 
     def _obstacles(self, kind: Parallelism) -> Iterator[str]:
         if kind is Parallelism.UNKNOWN:

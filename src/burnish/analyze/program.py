@@ -87,6 +87,8 @@ class Program:
         found.site_block = [row["block"] if row else NONE for row in sites]
         found.site_kind = [_ACCESSES[Access(row["access"])] if row else 0 for row in sites]
         found.site_size = [row["size"] if row else 0 for row in sites]
+        order = _order(self.sites)
+        found.site_order = [order.get(number, 0) for number in range(len(sites))]
         found.functions = max(self.functions, default=-1) + 1
         return found
 
@@ -127,6 +129,17 @@ def program_of(recording: Recording) -> Program:
         innermost([ForestLoop(loop.header, loop.blocks, loop.parent) for loop in loops]),
         {function: frozenset(found) for function, found in members.items()},
     )
+
+
+def _order(sites: Mapping[int, Mapping[str, Any]]) -> dict[int, int]:
+    """Of each site, which of its block's it is, from 1. Numbers go by the order of operations, accesses by that of
+    instructions."""
+    found: dict[int, int] = {}
+    counted: dict[int, int] = {}
+    for number in sorted(sites, key=lambda number: (sites[number]["address"], number)):
+        block = sites[number]["block"]
+        found[number] = counted[block] = counted.get(block, 0) + 1
+    return found
 
 
 def _loops(entries: Mapping[int, int], following: Mapping[int, tuple[int, ...]]) -> tuple[StaticLoop, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from burnish.analyze.forms import forms
 from burnish.analyze.parallelism import Evidence
@@ -58,8 +58,9 @@ class _Growth:
         self._forms = forms(evidence.structure)
         self._called = _called(evidence.structure.regions)
         self._sites: dict[int, set[int]] = {}
-        for number, site in self._program.sites.items():
-            self._sites.setdefault(site["block"], set()).add(number)
+        accessed = {one.site for found in evidence.ranges.values() for one in found}
+        for number in accessed:
+            self._sites.setdefault(self._program.sites[number]["block"], set()).add(number)
         self._meeting = {frozenset((row.source, row.sink)) for row in evidence.structure.dependences}
         self._ordered = {block for found in evidence.effects.blocks.values() for block in found}
 
@@ -299,7 +300,5 @@ def _in_order(group: list[Node], after: Mapping[Node, Sequence[Node]]) -> list[N
 
 
 def _renumbered(one: Superblock, number: Mapping[int, int]) -> Superblock:
-    from dataclasses import replace
-
     apart = tuple(sorted(number[other] for other in one.independent_of if other in number))
     return replace(one, number=number[one.number], independent_of=apart)

@@ -87,6 +87,7 @@ def run(
     if json and format not in (None, Format.JSON):
         raise UsageError(f"--json and --format {format} do not go together.")
     shown = Format.JSON if json else format or Format.TABLE
+    drawn = Format.SVG
     if graph is not None:
         drawn = _suffix(graph) if format in (None, Format.TABLE, Format.JSON) else format
     found = superblocks(recording, function=function, cores=cores, bias=bias, costs=_costs(cost or []))

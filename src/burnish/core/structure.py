@@ -106,9 +106,9 @@ class Rounds:
 @dataclass(frozen=True, slots=True)
 class Region:
     """A loop, or a function (``header`` is None), and what the run did in it. ``instructions`` are those of all that
-    it called as well, of recursion once. ``conflicts`` counts rounds that read what an earlier round of the same
-    visit had written; ``loads`` and ``stores`` are accesses. ``span`` is what ``instructions`` would be if calls of
-    the function by itself ran beside each other. ``other_rounds`` are those whose paths are not kept."""
+    it called as well, of recursion once, and so are ``loads`` and ``stores``, accesses. ``conflicts`` counts rounds
+    that read what an earlier round of the same visit had written. ``span`` is what ``instructions`` would be if
+    calls of the function by itself ran beside each other. ``other_rounds`` are those whose paths are not kept."""
 
     number: int
     function: int

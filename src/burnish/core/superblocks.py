@@ -23,6 +23,9 @@ class Recurrence(StrEnum):
     give it for the next round."""
     CHASE = "pointer chase"
     """It is read from memory at a place that it says itself: a list, a tree."""
+    HANDED = "handed on"
+    """Each round computes it anew, from nothing of this value, and the next one reads it: rounds wait for a neighbour,
+    and no chain forms."""
     SERIAL = "serial"
     """Anything else: the next round needs what this one computes."""
 
@@ -33,7 +36,8 @@ class Carried:
     it on, and then ``pairs`` are those sites (store, load): dependences that it explains. ``step`` is what an affine
     one adds (None where that is an invariant that is not constant), ``operator`` what folds a reduction (``add``,
     ``max`` …, a word of ``packed`` before it for vectors), ``floating`` says that reassociation changes the result.
-    ``addresses`` are those of the instructions that compute it, in the file."""
+    ``distance`` is the least number of rounds after which
+    it comes back to itself. ``addresses`` are those of the instructions that compute it, in the file."""
 
     place: tuple[str, ...]
     kind: Recurrence
@@ -42,6 +46,7 @@ class Carried:
     floating: bool = False
     pairs: tuple[tuple[int, int], ...] = ()
     addresses: tuple[int, ...] = ()
+    distance: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,16 @@ class Flow:
 @dataclass(frozen=True, slots=True)
 class Range:
     """The memory that a site touched in a region. ``object`` is a name (of a data symbol, ``stack``, ``heap``, or of
-    a mapped file), ``least`` and ``end`` bound the addresses. Where all of them lie on a line: the address is
-    ``base`` plus the sum of ``strides`` times the rounds of the loops, innermost first, in each visit of the
-    outermost of these; else ``strides`` is None. ``fits`` is how many accesses lie on it."""
+    a mapped file; several are joined by commas), ``least`` and ``end`` bound the addresses, ``size`` is that of the
+    largest access in bytes.
+
+    Where all accesses of each visit of the region lie on a line, and all these lines have the same ``strides``, an
+    address is a start plus the sum of ``strides`` times the rounds (from 0) of the loops that are open inside the
+    region, the region's own included, innermost first; else ``strides`` is None. ``rounds`` says of each of those
+    loops how many rounds it had when the site ran, at most. The start is ``base`` plus the sum of ``outer`` times the
+    rounds of the next loops around the region, innermost first; where not ``fixed``, ``base`` is that of the first
+    visit of the outermost of all these loops, and other visits have another one. ``fits`` counts accesses on the line
+    (without ``strides``: those where a step to them was as foreseen)."""
 
     site: int
     store: bool
@@ -90,6 +102,9 @@ class Range:
     strides: tuple[int, ...] | None = None
     base: int = 0
     fits: int = 0
+    rounds: tuple[int, ...] = ()
+    outer: tuple[int, ...] = ()
+    fixed: bool = False
 
 
 class Parallelism(StrEnum):

@@ -13,6 +13,7 @@ from burnish.analyze.nest import structure, walk
 from burnish.analyze.parallelism import Evidence, explained, findings, ordered_effects
 from burnish.analyze.program import Program, program_of
 from burnish.analyze.ranges import ranges
+from burnish.analyze.recurrences import flows
 from burnish.analyze.replay import CORES, Costs
 from burnish.analyze.superblocks import BIAS
 from burnish.analyze.superblocks import superblocks as grown
@@ -20,7 +21,6 @@ from burnish.core.errors import FunctionNotFoundError, RecordingError, UsageErro
 from burnish.core.recording import What
 from burnish.core.structure import Region, Structure
 from burnish.core.superblocks import Finding, Superblock
-from burnish.pipeline.flows import flows_of
 from burnish.pipeline.lines import source_lines_of
 from burnish.pipeline.results import Result, plain
 from burnish.record.store import Recording, open_recording
@@ -110,12 +110,12 @@ def superblocks(
         raise RecordingError(
             f"{opened.path} is empty: no recorded function ran. Record a run in which they do, or other functions."
         )
-    flows, handed = flows_of(opened, program, found)
-    ignored = set(explained(flows))
+    said = flows(opened, program, found)
+    ignored = set(explained(said))
     evidence = Evidence(
         structure=found,
         program=program,
-        flows=flows,
+        flows=said,
         ranges=ranges(opened, program, nest),
         nest=walk(opened, program, sorted(ignored)) if ignored else nest,
         effects=ordered_effects(found, program),
@@ -132,7 +132,7 @@ def superblocks(
         costs=evidence.costs,
         regions=tuple(_summaries(found, program, lines)),
         findings=findings(evidence),
-        superblocks=grown(evidence, handed, bias),
+        superblocks=grown(evidence, {}, bias),
         warnings=tuple(_warnings(found)),
         structure=found,
         program=program,

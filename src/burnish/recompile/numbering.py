@@ -93,7 +93,7 @@ _ACCESSES = {
 def _sites(plan: Plan, free: Numbers) -> dict[tuple[Label, int], tuple[Site, ...]]:
     found: dict[tuple[Label, int], tuple[Site, ...]] = {}
     for block in plan.function.blocks:
-        where = _instruction_of(block)
+        where = instruction_of(block)
         for index, operation in enumerate(plan.operations[block.label]):
             kinds = _ACCESSES.get(operation.opcode, ())
             if kinds:
@@ -106,7 +106,7 @@ def _sites(plan: Plan, free: Numbers) -> dict[tuple[Label, int], tuple[Site, ...
     return found
 
 
-def _instruction_of(block: Block) -> dict[int, int]:
+def instruction_of(block: Block) -> dict[int, int]:
     """The instruction that each operation of a block belongs to, by the operation's identity."""
     found: dict[int, int] = {}
     marks = [*block.marks, (block.label.address, len(block.operations))]
@@ -155,7 +155,7 @@ def _groups(plan: Plan, free: Numbers) -> dict[Label, tuple[ResultGroup, ...]]:
 def _results(plan: Plan, block: Block) -> Iterator[ResultSite]:
     """What each instruction leaves in registers, without numbers. Flags, the stack pointer, addresses in the frame and
     whole vectors are no results."""
-    where = _instruction_of(block)
+    where = instruction_of(block)
     operations = plan.operations[block.label]
     in_frame = {
         name for name, fact in plan.layout.facts[block.label].items() if isinstance(fact, FrameAddress)

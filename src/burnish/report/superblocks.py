@@ -104,8 +104,8 @@ def _details(region: RegionSummary, finding: Finding) -> Iterator[str]:
         assert one.strides is not None
         strides = ", ".join(f"{stride:+d}" for stride in one.strides)
         yield (
-            f"memory: {'store' if one.store else 'load'} of {one.size} bytes in {one.object}, "
-            f"{one.least:#x} to {one.end:#x}, by {strides} a round"
+            f"memory: {'store' if one.store else 'load'} of {one.size} bytes, by {strides} a round, "
+            f"in {one.end - one.least:,} bytes of {one.object}"
         )
     if len(finding.ranges) > 4:
         yield f"memory: {len(finding.ranges) - min(4, len(memory))} more places"

@@ -24,7 +24,7 @@ KEEP void raw_1(void) {
     for (int i = 1; i < N; i++) a[i] = b[i] / (a[i - 1] | 1);
 }
 
-/* answer: conflicts 2 */
+/* answer: conflicts 2; -O2: conflicts 2; -O3: serial (two rounds are one there, and the next needs both) */
 KEEP void raw_2(void) {
     for (int i = 2; i < N; i++) a[i] = b[i] / (a[i - 2] | 1);
 }
@@ -116,7 +116,9 @@ struct item {
 /* answer: pipeline */
 KEEP void linked_list(struct item *item) {
     while (item) {
-        item->value = item->other / (item->value | 1) + 3;
+        int value = item->value;
+        for (int k = 1; k < 40; k++) value = item->other / (value | k) + 3;
+        item->value = value;
         item = item->next;
     }
 }
