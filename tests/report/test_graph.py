@@ -130,6 +130,7 @@ PICTURES = [
         (Group(0, GroupKind.SUPERBLOCK, ODD[0], ODD[1]),),
         (
             Histogram(ODD[0], ODD[1], ODD[2], ()),
+            Histogram(ODD[2], ODD[2], ODD[2], ((1, 1), (2, 3))),
             Spans(ODD[0], ODD[1], (Span(ODD[0], EdgeKind.WAR, 1, 900, ODD[2]),)),
         ),
         ODD,
@@ -367,13 +368,13 @@ def test_bars_count_everything_once(counts: dict[int, int]) -> None:
 
 def test_charts_say_their_numbers_on_hover() -> None:
     histogram = Histogram("h", "rounds", "visits", tuple((2**n, n + 1) for n in range(14)))
-    one = Histogram("o", "rounds", "visits", ((1000, 400),))
+    one = Histogram("o", "rounds", "visits", ((1000, 1),))
     spans = Spans("s", "rounds", (Span("b1 → b2", EdgeKind.RAW, 1, 900, "1 to 900"),))
     root = fromstring(to_svg(Picture("t", (), (), charts=(histogram, one, spans))))
     titles = [element.text for element in root.iter(f"{SVG}title")]
     assert "64–127 rounds: 7 visits" in titles
     assert "1 to 900" in titles
-    assert "always 1,000 rounds (400 visits)" in [element.text for element in root.iter(f"{SVG}text")]
+    assert "always 1,000 rounds (1 visit)" in [element.text for element in root.iter(f"{SVG}text")]
     page = Rectangle(root)
     assert max(len(bars_of(histogram.counts)), 1) == len(of_class(root, "bar"))
     assert page.bottom >= 3 * 60
