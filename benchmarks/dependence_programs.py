@@ -102,12 +102,16 @@ class _Program:
             if self.spent + called.cost * multiplier <= _COST:
                 self.spent += called.cost * multiplier
                 depth = choose.randint(1, 3) if called.recursive else 0
-                self.lines.append(f"{pad}s += {called.name}({self._memory(own)}, {self._value(own)}, {depth});")
+                self.lines.append(
+                    f"{pad}s += {called.name}({self._memory(own)}, {self._value(own)}, {depth});"
+                )
         elif kind < 0.96:
             size = f"(s & {choose.choice((3, 7, 15))})"
             if choose.random() < 0.5:
                 one, other = choose.sample(range(4), 2)
-                to, from_ = (f"{self.name}_m[{row}] + {choose.choice(('(s & 15)', '(x & 7)'))}" for row in (one, other))
+                to, from_ = (
+                    f"{self.name}_m[{row}] + {choose.choice(('(s & 15)', '(x & 7)'))}" for row in (one, other)
+                )
                 self.lines.append(f"{pad}__builtin_memcpy({to}, {from_}, {size});")
             else:
                 self.lines.append(f"{pad}__builtin_memset({self._memory(own)}, s, {size});")
@@ -127,7 +131,9 @@ class _Program:
         if kind == 0:
             self.lines.append(f"{pad}for (int {name} = 0; {name} < {bound}; {name}++) {{")
         elif kind == 1:
-            self.lines.append(f"{pad}for (int {name} = {rounds}; {name} > 0; {name} -= {choose.randint(1, 2)}) {{")
+            self.lines.append(
+                f"{pad}for (int {name} = {rounds}; {name} > 0; {name} -= {choose.randint(1, 2)}) {{"
+            )
         else:
             # The condition comes last, so the body runs at least once.
             self.lines.append(f"{pad}int {name} = -1; while (++{name} < {bound}) {{")
@@ -157,7 +163,9 @@ class _Program:
 
     def _value(self, own: bool) -> str:
         term = self._place(own)
-        return self.source.choice((term, f"{term} + s", f"s * {self.source.randint(3, 9)}u", f"{term} ^ {self._place(own)}"))
+        return self.source.choice(
+            (term, f"{term} + s", f"s * {self.source.randint(3, 9)}u", f"{term} ^ {self._place(own)}")
+        )
 
     def _condition(self) -> str:
         return f"((s >> {self.source.randrange(5)}) & {self.source.choice((1, 3, 7))}) == 0"
@@ -182,12 +190,16 @@ def build(seeds: range, folder: Path, levels: tuple[str, ...] = LEVELS) -> tuple
             body, call = text(seed, f"p{seed}_{level}")
             texts.append(body)
             run.append(f"  s += {call}; s += {call};")
-        texts.append(f"unsigned run_{level}(void) {{\n  unsigned s = 0;\n" + "\n".join(run) + "\n  return s;\n}\n")
+        texts.append(
+            f"unsigned run_{level}(void) {{\n  unsigned s = 0;\n" + "\n".join(run) + "\n  return s;\n}\n"
+        )
         source = folder / f"{level}.c"
         source.write_text("\n".join(texts))
         flags = [f"-{level}", "-fno-ipa-sra", "-minline-all-stringops", "-fno-tree-loop-distribute-patterns"]
         strategy = "-mstringop-strategy=rep_byte"
-        subprocess.run(["gcc", *flags, strategy, "-w", "-c", source, "-o", source.with_suffix(".o")], check=True)
+        subprocess.run(
+            ["gcc", *flags, strategy, "-w", "-c", source, "-o", source.with_suffix(".o")], check=True
+        )
         objects.append(str(source.with_suffix(".o")))
         calls.append(f"run_{level}()")
     main = folder / "main.c"

@@ -1,5 +1,5 @@
-"""Dependences of a recording by their definition, plainly and slowly: every access is kept with all that was open around
-it, and a byte's accesses are compared one with another.
+"""Dependences of a recording by their definition, plainly and slowly: every access is kept with all that was open
+around it, and a byte's accesses are compared one with another.
 
 The stack of open calls and loops is rebuilt from the trace in another way than the native walk does it: by recursive
 descent. A block's calls are those of its bytes, and each is followed by the callee's blocks, so all functions must be
@@ -24,8 +24,8 @@ Region = tuple[int, int | None]
 
 
 class Level(NamedTuple):
-    """One open region at an access: which visit of it, which round, and how many calls have begun or ended in that round
-    by the region's own code. An odd number: in a call."""
+    """One open region at an access: which visit of it, which round, and how many calls have begun or ended in that
+    round by the region's own code. An odd number: in a call."""
 
     region: Region
     visit: int
@@ -62,8 +62,8 @@ class Row:
 
 @dataclass(slots=True)
 class Counted:
-    """What is known of a region: visits, rounds, rounds that read what an earlier one wrote, and the numbers of rounds
-    of all visits."""
+    """What is known of a region: visits, rounds, rounds that read what an earlier one wrote, and the numbers of
+    rounds of all visits."""
 
     entered: int = 0
     rounds: int = 0
@@ -158,7 +158,9 @@ class Reference:
         by_address = {(row["image"], row["address"]): number for number, row in functions.items()}
         done: dict[int, list[tuple[int, int, str, int]]] = defaultdict(list)
         # What a function has at fixed places of its own frame is in the table, but has no records.
-        seen = {int(site) for thread in recording.traced_threads() for site in recording.accesses(*thread)["site"]}
+        seen = {
+            int(site) for thread in recording.traced_threads() for site in recording.accesses(*thread)["site"]
+        }
         for row in recording.to_arrow("sites").to_pylist():
             if row["site"] not in seen:
                 continue
@@ -167,7 +169,10 @@ class Reference:
         for number, block in self._blocks.items():
             function = functions[block["function"]]
             for line in disassemble(function["code"], function["address"]):
-                if line.raw[0] != 0xE8 or not block["address"] <= line.address < block["address"] + block["size"]:
+                if (
+                    line.raw[0] != 0xE8
+                    or not block["address"] <= line.address < block["address"] + block["size"]
+                ):
                     continue
                 called = by_address.get((function["image"], line.target))
                 if called is not None:

@@ -30,7 +30,8 @@ _WORTH = 1.25
 _GAINS = 1.1
 """What a pipeline must gain, its costs included, to be called one."""
 _FREE = Costs(0.0, 0.0, 0.0, 0.0, 1 << 20, 0.0, 0.0)
-_SERIAL = (Recurrence.CHASE, Recurrence.HANDED, Recurrence.SERIAL)
+_CHAINED = (Recurrence.PREDICTABLE, Recurrence.CHASE, Recurrence.HANDED, Recurrence.SERIAL)
+"""Values that a round cannot know without those before it: a predictable one can be computed ahead, but one by one."""
 _KEPT_RANGES = 64
 
 
@@ -48,7 +49,7 @@ def explained(flows: Mapping[int, Flow]) -> Iterator[tuple[int, int, int]]:
     or a reduction."""
     for region, flow in flows.items():
         for carried in flow.carried:
-            if carried.kind not in _SERIAL:
+            if carried.kind not in _CHAINED:
                 yield from ((source, sink, region) for source, sink in carried.pairs)
 
 
@@ -126,7 +127,7 @@ class _Loop:
             region.number, Flow(region.number, refused="its code was not analysed")
         )
         self._known = {
-            pair for carried in self._flow.carried if carried.kind not in _SERIAL for pair in carried.pairs
+            pair for carried in self._flow.carried if carried.kind not in _CHAINED for pair in carried.pairs
         }
         self._carried = [row for row in rows if row.between is Between.ROUNDS]
         self._conflicts = [
@@ -225,7 +226,7 @@ class _Loop:
 
     def _far(self) -> int:
         """The least number of rounds after which a register's value is needed again; 0 where none is."""
-        far = [one.distance for one in self._flow.carried if one.kind in _SERIAL and not one.pairs]
+        far = [one.distance for one in self._flow.carried if one.kind in _CHAINED and not one.pairs]
         return min(far, default=0)
 
     def _distance(self) -> tuple[int, int]:
@@ -239,8 +240,8 @@ class _Loop:
             yield self._flow.refused or "no visit had two rounds"
             return
         for carried in self._flow.carried:
-            if carried.kind in _SERIAL:
-                yield f"{_place(carried)} is handed from round to round ({carried.kind.value})"
+            if carried.kind in _CHAINED:
+                yield f"{_place(carried)} {'is' if len(carried.place) == 1 else 'are'} handed on ({carried.kind.value})"
             elif carried.kind is Recurrence.REDUCTION and carried.floating:
                 yield f"{carried.operator} folds floating point: another order gives another result"
         worst = sorted(self._conflicts, key=lambda row: (-row.rounds, row.source, row.sink))
@@ -281,7 +282,7 @@ def _recursion(evidence: Evidence, region: Region, rows: Sequence[Dependence]) -
     if flow.refused:
         obstacles.append(flow.refused)
     if flow.chained_calls:
-        obstacles.append("a call's argument comes from the call before it")
+        obstacles.append("a call depends on what the call before it gave back")
     if ordered:
         obstacles.append(f"input, output or unknown code (blocks {', '.join(f'b{b}' for b in ordered[:4])})")
     for row in sorted(needs, key=lambda row: -row.count)[:3]:

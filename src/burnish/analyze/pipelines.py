@@ -32,17 +32,21 @@ class _Part:
 
 
 def stages(
-    kinds: LoopKinds, instructions: Mapping[Label, Sequence[int]], entered: Mapping[Label, int]
+    kinds: LoopKinds,
+    instructions: Mapping[Label, Sequence[int]],
+    entered: Mapping[Label, int],
+    called: Mapping[int, float],
 ) -> tuple[Stage, ...]:
     """The stages of the best pipeline; none where all of the work must be in one that is serial. ``instructions`` are
-    the addresses of each block, ``entered`` is how often it ran."""
+    the addresses of each block, ``entered`` is how often it ran, ``called`` how many instructions the function at
+    an address takes."""
     waits = _waits(kinds)
     edges = _edges(kinds, waits)
     vertices = list(edges)
     found = components(vertices, lambda vertex: edges[vertex])
     number = {vertex: k for k, part in enumerate(found) for vertex in part}
     parts = [_Part(serial=_is_serial(kinds, part, waits)) for part in found]
-    _weigh(kinds, instructions, entered, number, parts)
+    _weigh(kinds, instructions, entered, called, number, parts)
     order = _order(parts, found, edges, number)
     place = {k: i for i, k in enumerate(order)}
     bad = [
@@ -105,6 +109,7 @@ def _weigh(
     kinds: LoopKinds,
     instructions: Mapping[Label, Sequence[int]],
     entered: Mapping[Label, int],
+    called: Mapping[int, float],
     number: Mapping[Vertex, int],
     parts: Sequence[_Part],
 ) -> None:
@@ -126,6 +131,8 @@ def _weigh(
             node = owner.get((label, address))
             part = part if node is None else number[node]
             parts[part].weight += weight
+            if node is not None and node.kind is Kind.CALL:
+                parts[part].weight += weight * called.get(node.value, 0.0)
             parts[part].addresses.append(address)
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from burnish.analyze.graphs import dominators
+from burnish.analyze.handed import block_needs, calls_are_chained
 from burnish.analyze.live_registers import arguments_read, function_registers, loop_registers
 from burnish.analyze.loop_memory import CodeOf, Memory
 from burnish.analyze.loop_values import LoopValues, loop_values
@@ -33,6 +34,7 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
     memory = Memory(program, structure, codes)
     found: dict[int, Flow] = {}
     trees: dict[int, Mapping[Label, Label]] = {}
+    costs = _costs(program, structure)
     for region in structure.regions:
         code = codes.get(region.function)
         if code is None:
@@ -40,12 +42,30 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
             continue
         if region.header is None:
             live_in, live_out = function_registers(code.plan)
-            found[region.number] = Flow(region.number, live_in, live_out)
+            found[region.number] = Flow(
+                region.number,
+                live_in,
+                live_out,
+                handed=block_needs(code),
+                chained_calls=region.recursive and calls_are_chained(code, region, structure, program.sites),
+            )
             continue
         if region.function not in trees:
             first = code.plan.function.blocks[0].label
             trees[region.function] = dominators(first, code.values.following)
-        found[region.number] = _of_loop(region, program, code, memory, trees[region.function])
+        found[region.number] = _of_loop(
+            region, program, code, memory, trees[region.function], costs.get(code.image, {})
+        )
+    return found
+
+
+def _costs(program: Program, structure: Structure) -> dict[int, dict[int, float]]:
+    """Instructions of a call of each function that ran, by image and address."""
+    found: dict[int, dict[int, float]] = {}
+    for region in structure.regions:
+        if region.header is None:
+            row = program.functions[region.function]
+            found.setdefault(row["image"], {})[row["address"]] = region.instructions / region.entered
     return found
 
 
@@ -131,7 +151,12 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
 
 
 def _of_loop(
-    region: Region, program: Program, code: CodeOf, memory: Memory, tree: Mapping[Label, Label]
+    region: Region,
+    program: Program,
+    code: CodeOf,
+    memory: Memory,
+    tree: Mapping[Label, Label],
+    called: Mapping[int, float],
 ) -> Flow:
     loop = program.loops[region.number]
     labels = code.labels
@@ -156,7 +181,7 @@ def _of_loop(
         live_out,
         tuple(_carried(kinds)),
         kinds.counted,
-        stages(kinds, bodies, entered),
+        stages(kinds, bodies, entered, called),
     )
 
 

@@ -37,22 +37,20 @@ class _Graph:
     after: dict[Node, list[Node]] = field(default_factory=dict[Node, list[Node]])
 
 
-def superblocks(
-    evidence: Evidence, handed: Mapping[int, frozenset[tuple[int, int]]], bias: float = BIAS
-) -> tuple[Superblock, ...]:
-    """The superblocks of all regions, those first in which most ran. ``handed`` are pairs of blocks by function: what
-    the first left in a register, the second may read; a function that is not in it has no superblocks that are
-    independent. ``bias`` is between 0.5 and 1."""
-    return _Growth(evidence, handed, bias).grown()
+def superblocks(evidence: Evidence, bias: float = BIAS) -> tuple[Superblock, ...]:
+    """The superblocks of all regions, those first in which most ran. ``bias`` is between 0.5 and 1."""
+    return _Growth(evidence, bias).grown()
 
 
 class _Growth:
-    def __init__(
-        self, evidence: Evidence, handed: Mapping[int, frozenset[tuple[int, int]]], bias: float
-    ) -> None:
+    def __init__(self, evidence: Evidence, bias: float) -> None:
         self._evidence = evidence
         self._program = evidence.program
-        self._handed = handed
+        self._handed = {
+            region.function: frozenset(flow.handed)
+            for region in evidence.structure.regions
+            if region.header is None and not (flow := evidence.flows[region.number]).refused
+        }
         self._bias = bias
         self._regions = {region.number: region for region in evidence.structure.regions}
         self._forms = forms(evidence.structure)

@@ -19,13 +19,13 @@ class Recurrence(StrEnum):
     """One associative, commutative operation folds something into it, and nothing else in the loop reads it: partial
     results of groups of rounds can be joined."""
     PREDICTABLE = "predictable"
-    """It is computed from nothing but invariants and values of this kind, by more than an addition; a few operations
-    give it for the next round."""
+    """It is computed from nothing but invariants and values of this kind, by more than an addition: it can be
+    computed ahead of the rounds, but one after another."""
     CHASE = "pointer chase"
     """It is read from memory at a place that it says itself: a list, a tree."""
     HANDED = "handed on"
-    """Each round computes it anew, from nothing of this value, and the next one reads it: rounds wait for a neighbour,
-    and no chain forms."""
+    """Each round computes it anew, from nothing of this value, and the next one reads it: rounds wait for a
+    neighbour, and no chain forms."""
     SERIAL = "serial"
     """Anything else: the next round needs what this one computes."""
 
@@ -64,7 +64,8 @@ class Flow:
     """What registers say about a loop or function. ``live_in`` are the registers that it reads before it writes them,
     ``live_out`` those that it writes and that are read after it. ``counted`` says that the number of rounds follows
     from invariants and affine values alone when the loop is entered. ``stages`` are those of the best pipeline, in
-    order; empty where all of the work is in one strongly connected part. ``chained_calls``: of a function that calls
+    order; empty where all of the work is in one strongly connected part. ``handed`` are, of a function, pairs of
+    blocks: what the first left in a register, the second may read. ``chained_calls``: of a function that calls
     itself, an argument of such a call may come from the result of another. ``refused`` says why nothing is known
     about it, else empty."""
 
@@ -74,6 +75,7 @@ class Flow:
     carried: tuple[Carried, ...] = ()
     counted: bool = False
     stages: tuple[Stage, ...] = ()
+    handed: tuple[tuple[int, int], ...] = ()
     chained_calls: bool = False
     refused: str = ""
 

@@ -132,7 +132,7 @@ def superblocks(
         costs=evidence.costs,
         regions=tuple(_summaries(found, program, lines)),
         findings=findings(evidence),
-        superblocks=grown(evidence, {}, bias),
+        superblocks=grown(evidence, bias),
         warnings=tuple(_warnings(found)),
         structure=found,
         program=program,
