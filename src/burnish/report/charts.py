@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
@@ -116,14 +117,7 @@ def _draw_histogram(parent: Element, chart: Histogram) -> None:
     """The axis of counts is logarithmic where they differ much; it then begins at one half."""
     _text(parent, 0, 12, chart.title, "plain")
     if len(chart.counts) <= 1:
-        said = f"always {chart.counts[0][0]:,} {chart.values}" if chart.counts else "none"
-        _text(
-            parent,
-            0,
-            _TOP + 6,
-            said + (f" ({chart.counts[0][1]:,} {chart.unit})" if chart.counts else ""),
-            "small",
-        )
+        _text(parent, 0, _TOP + 6, _always(chart), "small")
         return
     bars = bars_of(chart.counts)
     bottom, right = CHART_HEIGHT - _BOTTOM, CHART_WIDTH - _RIGHT
@@ -144,7 +138,9 @@ def _draw_histogram(parent: Element, chart: Histogram) -> None:
     for index, bar in enumerate(bars):
         middle = _LEFT + (index + 0.5) * step
         made = SubElement(parent, "g")
-        SubElement(made, "title").text = f"{bar.text} {chart.values}: {bar.count:,} {chart.unit}"
+        SubElement(made, "title").text = printable(
+            f"{_counted(bar.text, chart.values)}: {_counted(f'{bar.count:,}', chart.unit)}"
+        )
         box = {"x": f"{middle - width / 2:.1f}", "y": f"{bottom - height(bar.count):.1f}"}
         size = {"width": f"{width:.1f}", "height": f"{height(bar.count):.1f}"}
         SubElement(made, "rect", {**box, **size, "class": "bar"})
@@ -156,6 +152,20 @@ def _draw_histogram(parent: Element, chart: Histogram) -> None:
     _text(parent, (_LEFT + right) / 2, bottom + 32, values, "small", "middle")
     turned = _text(parent, 0, 0, chart.unit + (" (log)" if logarithmic else ""), "small", "middle")
     turned.set("transform", f"translate(10 {(_TOP + bottom) / 2:.1f}) rotate(-90)")
+
+
+def _always(chart: Histogram) -> str:
+    """A chart with one value or none, in words."""
+    if not chart.counts:
+        return "none"
+    value, count = chart.counts[0]
+    return f"always {_counted(f'{value:,}', chart.values)} ({_counted(f'{count:,}', chart.unit)})"
+
+
+def _counted(number: str, unit: str) -> str:
+    """``1 round before``, ``2 rounds before``."""
+    one = re.sub(r"s\b", "", unit, count=1)
+    return f"{number} {one if number == '1' else unit}"
 
 
 def _ticks(most: int, logarithmic: bool) -> list[int]:

@@ -66,7 +66,7 @@ def _node(node: Node) -> str:
 def _group(group: Group) -> str:
     look = "rounded" if group.kind is GroupKind.LOOP else "bold"
     title, tooltip = _quoted(group.title), _quoted(group.tooltip or group.title)
-    return f"graph [label={title} tooltip={tooltip} labeljust=l style={look}];"
+    return f"graph [label={title} tooltip={tooltip} labeljust=l fontsize=11 style={look}];"
 
 
 def _quoted(text: str | Sequence[str]) -> str:

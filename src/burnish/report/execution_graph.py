@@ -76,8 +76,10 @@ def _whole(
     hottest = sorted(structure.regions, key=lambda region: (-region.instructions, region.number))
     inner = {region.number: _inner(region) for region in hottest[:MOST_REGIONS]}
     called = {number for counts in inner.values() for number in counts}
-    # The drawing begins with the first that nothing called.
-    shown = sorted(hottest[:MOST_REGIONS], key=lambda region: (region.number in called, region.number))
+    # Ways begin at those that nothing called; sideways, Graphviz puts the last ones at the top.
+    shown = sorted(
+        hottest[:MOST_REGIONS], key=lambda each: (each.number in called, each.instructions, -each.number)
+    )
     by_region = {finding.region: finding for finding in findings}
     nodes = tuple(
         _region_node(region, structure, program, by_region.get(region.number), superblocks, lines)

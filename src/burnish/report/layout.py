@@ -45,6 +45,27 @@ class Box:
     width: float
     height: float
 
+    def towards(self, other: Box) -> Point:
+        """Where the line between the centres leaves this box."""
+        x, y = self.left + self.width / 2, self.top + self.height / 2
+        away = (other.left + other.width / 2 - x, other.top + other.height / 2 - y)
+        reach = min(
+            (
+                half / abs(part)
+                for half, part in zip((self.width / 2, self.height / 2), away, strict=True)
+                if part
+            ),
+            default=0.0,
+        )
+        return x + reach * away[0], y + reach * away[1]
+
+    def meets(self, other: Box) -> bool:
+        """Whether both have a point in common that is on no side."""
+        return (
+            abs(2 * self.left + self.width - 2 * other.left - other.width) < self.width + other.width
+            and abs(2 * self.top + self.height - 2 * other.top - other.height) < self.height + other.height
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -97,7 +118,7 @@ def lay_out(picture: Picture) -> Layout:
     routes: dict[int, Route] = {}
     for item in found.get("edges", ()):
         index = int(item["id"])
-        routes[index] = _route(item, picture.edges[index], height)
+        routes[index] = _route(item, picture.edges[index], height, nodes)
     return Layout(width, height, nodes, groups, routes, _rows(picture, nodes))
 
 
@@ -112,17 +133,13 @@ def _source(picture: Picture) -> Iterator[str]:
         if is_row(edge):
             continue
         ends = (edge.target, edge.source) if index in back else (edge.source, edge.target)
-        yield f'n{ends[0]} -> n{ends[1]} [id="{index}" {_attributes(edge, index in back)}];'
+        made = "dir=back" if index in back else "dir=forward"
+        if edge.label:
+            made += f" label={_space(*_label_size(edge))}"
+        if edge.kind in DEPENDENCES:
+            made += " constraint=false arrowsize=0.8"
+        yield f'n{ends[0]} -> n{ends[1]} [id="{index}" {made}];'
     yield "}"
-
-
-def _attributes(edge: Edge, is_back: bool) -> str:
-    made = "dir=back" if is_back else "dir=forward"
-    if edge.label:
-        made += f" label={_space(*_label_size(edge))}"
-    if edge.kind in DEPENDENCES:
-        made += " constraint=false arrowsize=0.8"
-    return made
 
 
 def _inside(picture: Picture, parent: int | None) -> Iterator[str]:
@@ -195,11 +212,30 @@ def _run(source: str) -> Mapping[str, Any]:
     return json.loads(done.stdout)
 
 
-def _route(item: Mapping[str, Any], edge: Edge, height: float) -> Route:
-    """Positions as the manual's ``splineType``: ``s,x,y e,x,y p p p p …``, with ends only where there are heads."""
+def _route(item: Mapping[str, Any], edge: Edge, height: float, nodes: Mapping[int, Box]) -> Route:
+    points, tip = (
+        _curve(item["pos"], height) if "pos" in item else _straight(nodes[edge.source], nodes[edge.target])
+    )
+    label = None
+    if edge.label:
+        wide, high = _label_size(edge)
+        x, y = _numbers(item.get("lp", "0,0"))
+        y = height - y
+        is_lost = min(hypot(x - at[0], y - at[1]) for at in points) > wide + _FAR
+        if is_lost:  # dot has no place for it: then it is half-way, or left out where that is on a node
+            x, y = _middle(points)
+        label = Box(x - wide / 2, y - high / 2, wide, high)
+        if is_lost and any(label.meets(box) for box in nodes.values()):
+            label = None
+    return Route(points, tip, label)
+
+
+def _curve(text: str, height: float) -> tuple[tuple[Point, ...], Point]:
+    """Points and tip from a ``splineType`` of the manual: ``s,x,y e,x,y p p p p …``, with ends only where there are
+    heads."""
     ends: dict[str, Point] = {}
     points: list[Point] = []
-    for word in item["pos"].split(";")[0].split():
+    for word in text.split(";")[0].split():
         x, y = _numbers(word.lstrip("es,"))
         if word[0] in "es":
             ends[word[0]] = (x, height - y)
@@ -207,15 +243,14 @@ def _route(item: Mapping[str, Any], edge: Edge, height: float) -> Route:
             points.append((x, height - y))
     if "s" in ends:
         points.reverse()
-    label = None
-    if edge.label:
-        wide, high = _label_size(edge)
-        x, y = _numbers(item.get("lp", "0,0"))
-        y = height - y
-        if min(hypot(x - at[0], y - at[1]) for at in points) > wide + _FAR:  # dot has no place for it
-            x, y = _middle(points)
-        label = Box(x - wide / 2, y - high / 2, wide, high)
-    return Route(tuple(points), ends.get("s") or ends.get("e") or points[-1], label)
+    return tuple(points), ends.get("s") or ends.get("e") or points[-1]
+
+
+def _straight(source: Box, target: Box) -> tuple[tuple[Point, ...], Point]:
+    """A line between two boxes, for an edge that dot gave up."""
+    begin, end = source.towards(target), target.towards(source)
+    base = (end[0] + (begin[0] - end[0]) / 8, end[1] + (begin[1] - end[1]) / 8)
+    return (begin, begin, base, base), end
 
 
 def _middle(points: Sequence[Point]) -> Point:
