@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_steps_are_those_of_the_registers(run: Analysed) -> None:
             if carried.kind is not Recurrence.AFFINE or carried.step is None or place not in CELLS:
                 continue
             seen = [row.get(place) for row in at.get(region.header or 0, ())]
-            steps = [(y - x) & 0xFFFFFFFF for x, y in zip(seen, seen[1:], strict=False) if None not in (x, y)]
+            steps = [(y - x) & 0xFFFFFFFF for x, y in pairwise(seen) if None not in (x, y)]
             assert sum(step != carried.step & 0xFFFFFFFF for step in steps) < region.entered
             compared += len(steps)
     assert compared or all(

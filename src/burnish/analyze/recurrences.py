@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from burnish.analyze.graphs import dominators
-from burnish.analyze.live_registers import arguments_read, function_registers, loop_registers
+from burnish.analyze.live_registers import LiveRegisters
 from burnish.analyze.loop_memory import CodeOf, Memory
 from burnish.analyze.loop_values import LoopValues, loop_values
 from burnish.analyze.pipelines import stages
@@ -38,7 +38,7 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
             found[region.number] = Flow(region.number, refused=refused[region.function])
             continue
         if region.header is None:
-            live_in, live_out = function_registers(code.plan)
+            live_in, live_out = code.registers.function()
             found[region.number] = Flow(region.number, live_in, live_out)
             continue
         if region.function not in trees:
@@ -113,7 +113,7 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
         if called is None or called.address != address or address in summaries.image.plt:
             return None
         callee = summaries.plan(called)
-        return None if isinstance(callee, Refused) else arguments_read(callee)
+        return None if isinstance(callee, Refused) else LiveRegisters(callee).arguments()
 
     def constant(address: int, size: int) -> bytes | None:
         image = summaries.image
@@ -126,7 +126,7 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
         values = values_of(plan, cache(reads), constant)
     except (KeyError, RecursionError):
         return "its values could not be followed"
-    return CodeOf(number, row["image"], plan, values, labels)
+    return CodeOf(number, row["image"], plan, values, LiveRegisters(plan), labels)
 
 
 def _of_loop(
@@ -146,7 +146,7 @@ def _of_loop(
         code.values, labels[loop.header], blocks, inner, tree, memory.in_loop(region.number, blocks, code)
     )
     kinds = LoopKinds(values)
-    live_in, live_out = loop_registers(code.plan, blocks)
+    live_in, live_out = code.registers.loop(blocks)
     bodies = {block.label: tuple(a for a, _ in block.marks) for block in code.plan.function.blocks}
     entered = {labels[block]: program.blocks[block]["entered"] for block in loop.blocks}
     return Flow(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from burnish.analyze.graphs import components
-from burnish.analyze.live_registers import arguments_read
+from burnish.analyze.live_registers import LiveRegisters
 from burnish.analyze.values import Kind, Node, ValueDomain, closure
 from burnish.core.code import Block, Branch, Label, Return, Switch, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
@@ -276,7 +276,7 @@ class _Builder:
                 kept = [a for k, a in enumerate(node.arguments) if k not in node.perhaps or not _garbage(a)]
                 node.arguments, node.perhaps = kept, frozenset()
         found.conditions = {label: real(node) for label, node in found.conditions.items()}
-        own, _ = arguments_read(self.plan)
+        own, _ = LiveRegisters(self.plan).arguments()
         for name, nodes in self.results.items():
             passed = bool(own & cell_mask(name))
             results = [real(node) for node in nodes]
