@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from burnish.core.code import Block, Label, Return, successors
-from burnish.core.pcode import OpCode, Operation
-from burnish.machine.registers import FLAG_CELLS
-from burnish.recompile.bits import ARGUMENTS, STACK_POINTER, cells_in, cells_mask
+from burnish.core.pcode import OpCode, Operation, Space
+from burnish.machine.registers import FLAG_CELLS, VECTOR_ARGUMENTS
+from burnish.recompile.bits import ARGUMENTS, STACK_POINTER, cell_mask, cells_in, cells_mask
 from burnish.recompile.liveness import terminator_uses, uses_and_defs
 from burnish.recompile.planned import Plan
 from burnish.recompile.provenance import FrameAddress
 
 _RESULTS = cells_mask(("rax", "xmm0"))
 """The convention has second ones, and nearly no function uses them."""
+_AL = cell_mask("rax") & -cell_mask("rax")
 _LEFT_OUT = STACK_POINTER | cells_mask(cell.name for cell in FLAG_CELLS)
 
 
@@ -65,8 +66,15 @@ class LiveRegisters:
     def _summary(self, block: Block, *, surely: bool) -> tuple[int, int]:
         """Register bytes that a block reads before it writes them, and those that it writes."""
         written = read = 0
+        vectors: int | None = None
         for operation in self._plan.operations[block.label]:
             sure, perhaps, here = self._effect(operation)
+            if operation.opcode is OpCode.CALL and vectors is not None:
+                summary = self._plan.summarise(operation)
+                perhaps &= without_vectors(vectors) if summary.variadic and summary.certain else perhaps
+            if here & _AL:
+                constant = operation.opcode is OpCode.COPY and operation.inputs[0].space is Space.CONST
+                vectors = operation.inputs[0].offset if constant else None
             read |= (sure if surely else sure | perhaps) & ~written
             written |= here
         if not isinstance(block.terminator, Return):
@@ -110,6 +118,12 @@ class LiveRegisters:
             here = {name for name, shape in facts.items() if isinstance(shape, FrameAddress)}
             names = here if names is None else names & here
         return cells_mask(names or ())
+
+
+def without_vectors(count: int) -> int:
+    """The registers of arguments without those of vectors from a number on, as bytes: what a function of the C library
+    reads whose number of arguments varies, where AL is ``count``."""
+    return ARGUMENTS & ~cells_mask(VECTOR_ARGUMENTS[count:])
 
 
 def _names(mask: int) -> tuple[str, ...]:

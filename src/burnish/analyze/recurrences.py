@@ -13,7 +13,7 @@ from burnish.analyze.loop_values import LoopValues, loop_values
 from burnish.analyze.pipelines import stages
 from burnish.analyze.program import Program
 from burnish.analyze.recurrence_kinds import Cycle, LoopKinds
-from burnish.analyze.ssa import FRAME, values_of
+from burnish.analyze.ssa import DIRECT, FRAME, values_of
 from burnish.analyze.values import Kind, Node
 from burnish.core.code import Label, Refused
 from burnish.core.errors import BurnishError
@@ -185,7 +185,7 @@ def _places(loop: LoopValues, roots: Iterable[Node]) -> tuple[str, ...]:
             found["memory"] = None
             continue
         cell, offset = node.place
-        found[f"stack{loop.values.low + offset:+#x}" if cell.name == FRAME else cell.name] = None
+        found[f"stack{loop.values.low + offset:+#x}" if cell.name in (FRAME, DIRECT) else cell.name] = None
     return tuple(found)
 
 

@@ -91,7 +91,11 @@ class _Finder:
                 return sums[0] if len(set(sums)) == 1 else None
             case Kind.LOAD:
                 needs = [n for n in self.loop.into[node] if n.by is By.MEMORY]
-                if any(need.carried for need in needs) or not all(map(self.kinds.same_place, needs)):
+                if (
+                    len(node.arguments) > 1
+                    or any(need.carried for need in needs)
+                    or not all(map(self.kinds.same_place, needs))
+                ):
                     return None
                 sums = [self.of(need.source.arguments[1]) for need in needs]
                 return sums[0] if len(set(sums)) == 1 else None
