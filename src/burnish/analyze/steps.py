@@ -40,7 +40,10 @@ def step_of(kinds: LoopKinds, nodes: frozenset[Node], roots: set[Node]) -> Step 
         return None
     (root,) = roots
     finder = _Finder(kinds, nodes, root)
-    ends = finder.of_root()
+    try:
+        ends = finder.of_root()
+    except RecursionError:
+        return None
     if not ends or None in ends or len(set(ends)) != 1:
         return None
     total = ends[0]
