@@ -2,28 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from burnish.core.code import Block, Label, Return, successors
+from burnish.core.code import Block, Label, Refused, Return, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.machine.registers import FLAG_CELLS, VECTOR_ARGUMENTS
-from burnish.recompile.bits import ARGUMENTS, STACK_POINTER, cell_mask, cells_in, cells_mask
+from burnish.recompile import Summaries
+from burnish.recompile.bits import ARGUMENTS, RETURN_VALUES, STACK_POINTER, cell_mask, cells_in, cells_mask
 from burnish.recompile.liveness import terminator_uses, uses_and_defs
 from burnish.recompile.planned import Plan
 from burnish.recompile.provenance import FrameAddress
 
 _RESULTS = cells_mask(("rax", "xmm0"))
 """The convention has second ones, and nearly no function uses them."""
+_DEPTH = 3
+"""How deep calls of calls are followed."""
 _AL = cell_mask("rax") & -cell_mask("rax")
 _LEFT_OUT = STACK_POINTER | cells_mask(cell.name for cell in FLAG_CELLS)
+
+
+Reads = Callable[[int], "tuple[int, int] | None"]
+"""The register bytes that the function at an address reads as its caller left them, for certain and perhaps; None where
+only the summary of calls says it."""
+
+
+class ArgumentsRead:
+    """``Reads`` of an image's own functions. What summaries say of those is meant for callers that keep values: it
+    includes registers of results that a function leaves alone."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self._summaries = summaries
+        self._known: dict[int, tuple[int, int]] = {}
+        self._open: list[int] = []
+
+    def __call__(self, address: int) -> tuple[int, int] | None:
+        """What the function at ``address`` reads; None for imports and what is no function."""
+        image = self._summaries.image
+        bounds = image.bounds_at(address)
+        if address in image.plt or bounds is None or bounds.address != address:
+            return None
+        if address in self._known:
+            return self._known[address]
+        plan = (
+            self._summaries.plan(bounds) if len(self._open) < _DEPTH and address not in self._open else None
+        )
+        if plan is None or isinstance(plan, Refused):
+            summary = self._summaries.at(address)
+            certain = summary.certain & ~RETURN_VALUES
+            return certain, summary.arguments & ~certain
+        self._open.append(address)
+        try:
+            found = LiveRegisters(plan, self).arguments()
+        finally:
+            self._open.pop()
+        if not self._open:
+            self._known[address] = found
+        return found
 
 
 class LiveRegisters:
     """Live registers of one function. Flags, the stack pointer, and what is only still there when the function returns
     are left out."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, reads: Reads = lambda address: None) -> None:
         self._plan = plan
+        self._reads = reads
         self._following = {b.label: successors(b.terminator) for b in plan.function.blocks}
         self._sure = {block.label: self._summary(block, surely=True) for block in plan.function.blocks}
         self._all = {block.label: self._summary(block, surely=False) for block in plan.function.blocks}
@@ -78,14 +121,25 @@ class LiveRegisters:
             read |= (sure if surely else sure | perhaps) & ~written
             written |= here
         if not isinstance(block.terminator, Return):
-            certain, perhaps = terminator_uses(block, self._plan.summarise)
+            certain, perhaps = self._ending(block)
             read |= (certain if surely else certain | perhaps) & ~written
         return read, written
+
+    def _ending(self, block: Block) -> tuple[int, int]:
+        tail = block.terminator
+        if isinstance(tail, TailCall) and tail.target.space is Space.RAM:
+            known = self._reads(tail.target.offset)
+            if known is not None:
+                return known
+        return terminator_uses(block, self._plan.summarise)
 
     def _effect(self, operation: Operation) -> tuple[int, int, int]:
         read, perhaps, written = uses_and_defs(operation, self._plan.summarise)
         if operation.opcode is OpCode.CALL and operation.inputs[0].offset == self._plan.function.address:
             return STACK_POINTER, 0, written  # it reads what the function does
+        known = self._reads(operation.inputs[0].offset) if operation.opcode is OpCode.CALL else None
+        if known is not None:
+            return known[0] | STACK_POINTER, known[1], written
         return read, perhaps, written
 
     def _live(

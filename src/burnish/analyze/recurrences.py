@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 
 from burnish.analyze.graphs import dominators
-from burnish.analyze.live_registers import LiveRegisters
+from burnish.analyze.live_registers import ArgumentsRead, LiveRegisters, Reads
 from burnish.analyze.loop_memory import CodeOf, Memory
 from burnish.analyze.loop_values import LoopValues, loop_values
 from burnish.analyze.pipelines import stages
@@ -55,6 +54,7 @@ def _codes(
     codes: dict[int, CodeOf] = {}
     refused: dict[int, str] = {}
     images: dict[int, Summaries | str] = {}
+    reads: dict[int, ArgumentsRead] = {}
     changed = set[int]()
     parts = list(pieces(recording))
     for part in parts:
@@ -73,7 +73,9 @@ def _codes(
         elif number in changed:
             refused[number] = f"{summaries.image.path} has other code than the recording"
         else:
-            code = _code(summaries, program, number)
+            if row["image"] not in reads:
+                reads[row["image"]] = ArgumentsRead(summaries)
+            code = _code(summaries, reads[row["image"]], program, number)
             if isinstance(code, str):
                 refused[number] = code
             else:
@@ -92,7 +94,7 @@ def _image(recording: Recording, number: int) -> Summaries | str:
     return Summaries(image)
 
 
-def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
+def _code(summaries: Summaries, reads: Reads, program: Program, number: int) -> CodeOf | str:
     row = program.functions[number]
     bounds = summaries.image.bounds_at(row["address"])
     if bounds is None or bounds.address != row["address"]:
@@ -108,13 +110,6 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
     if set(labels.values()) != {block.label for block in plan.function.blocks}:
         return "its blocks are not those of the recording"
 
-    def reads(address: int) -> tuple[int, int] | None:
-        called = summaries.image.bounds_at(address)
-        if called is None or called.address != address or address in summaries.image.plt:
-            return None
-        callee = summaries.plan(called)
-        return None if isinstance(callee, Refused) else LiveRegisters(callee).arguments()
-
     def constant(address: int, size: int) -> bytes | None:
         image = summaries.image
         fixed = image.is_constant(address, size) and not any(
@@ -123,10 +118,10 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
         return image.read(address, size) if fixed else None
 
     try:
-        values = values_of(plan, cache(reads), constant)
+        values = values_of(plan, reads, constant)
     except (KeyError, RecursionError):
         return "its values could not be followed"
-    return CodeOf(number, row["image"], plan, values, LiveRegisters(plan), labels)
+    return CodeOf(number, row["image"], plan, values, LiveRegisters(plan, reads), labels)
 
 
 def _of_loop(

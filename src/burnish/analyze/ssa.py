@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from burnish.analyze.frame_uses import FrameUses, frame_uses
 from burnish.analyze.graphs import components
-from burnish.analyze.live_registers import LiveRegisters, without_vectors
+from burnish.analyze.live_registers import LiveRegisters, Reads, without_vectors
 from burnish.analyze.values import Kind, Node, ValueDomain, closure
 from burnish.core.code import Block, Branch, Label, Return, Switch, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
@@ -45,11 +45,6 @@ class Values:
     following: dict[Label, tuple[Label, ...]] = field(default_factory=dict[Label, "tuple[Label, ...]"])
     low: int = 0
     returned: list[Node] = field(default_factory=list[Node])
-
-
-Reads = Callable[[int], "tuple[int, int] | None"]
-"""The register bytes that the function at an address reads as its caller left them, for certain and perhaps; None where
-only the summary of calls says it."""
 
 
 Constant = Callable[[int, int], "bytes | None"]
@@ -298,7 +293,7 @@ class _Builder:
                 kept = [a for k, a in enumerate(node.arguments) if k not in node.perhaps or not _garbage(a)]
                 node.arguments, node.perhaps = kept, frozenset()
         found.conditions = {label: real(node) for label, node in found.conditions.items()}
-        own, _ = LiveRegisters(self.plan).arguments()
+        own, _ = LiveRegisters(self.plan, self.reads).arguments()
         for name, nodes in self.results.items():
             passed = bool(own & cell_mask(name))
             results = [real(node) for node in nodes]
@@ -317,12 +312,15 @@ def _leaves_as_it_was(node: Node) -> bool:
         node = work.pop()
         if node.kind is Kind.ENTRY:
             return True
-        copies = node.kind is Kind.PHI or (node.kind is Kind.OPERATION and node.opcode in _COPIES)
-        for argument in node.arguments if copies else ():
+        for argument in node.arguments if _copies(node) else ():
             if argument not in seen:
                 seen.add(argument)
                 work.append(argument)
     return False
+
+
+def _copies(node: Node) -> bool:
+    return node.kind is Kind.PHI or (node.kind is Kind.OPERATION and node.opcode in _COPIES)
 
 
 def _garbage(node: Node) -> bool:
@@ -333,7 +331,7 @@ def _garbage(node: Node) -> bool:
         node = work.pop()
         if node.kind is Kind.CHANGED:
             return True
-        for argument in node.arguments if node.kind is Kind.PHI else ():
+        for argument in node.arguments if _copies(node) else ():
             if argument not in seen:
                 seen.add(argument)
                 work.append(argument)
