@@ -71,25 +71,31 @@ class LiveRegisters:
         self._sure = {block.label: self._summary(block, surely=True) for block in plan.function.blocks}
         self._all = {block.label: self._summary(block, surely=False) for block in plan.function.blocks}
         self._returns = {b.label for b in plan.function.blocks if isinstance(b.terminator, Return)}
-        self._after: dict[Label, int] | None = None
+        self._after: tuple[dict[Label, int], dict[Label, int]] | None = None
 
     def loop(self, blocks: frozenset[Label]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """``(live in, live out)`` of a loop. Registers that hold a fixed place in the frame are left out."""
         if self._after is None:
-            self._after = self._live(self._following, self._all, _RESULTS)
-        before = self._live(blocks, self._all, 0)
+            every = self._following
+            self._after = self._live(every, self._sure, _RESULTS), self._live(every, self._all, _RESULTS)
+        before = self._live(blocks, self._sure, 0), self._live(blocks, self._all, 0)
         read = wanted = written = 0
         for label, targets in self._following.items():
             for target in targets:
                 if label not in blocks and target in blocks:
-                    read |= before[target]
+                    read |= self._either(before, target)
                 elif label in blocks and target not in blocks:
-                    wanted |= self._after.get(target, 0)
+                    wanted |= self._either(self._after, target)
         for label in blocks:
             wanted |= _RESULTS if label in self._returns else 0
             written |= self._all[label][1]
         fixed = self._in_frame(blocks)
         return _names(read & ~fixed), _names(wanted & written & ~fixed)
+
+    def _either(self, live: tuple[dict[Label, int], dict[Label, int]], label: Label) -> int:
+        """What is read for certain from a block on, and what calls perhaps read, as far as that holds a value."""
+        sure, perhaps = live
+        return sure.get(label, 0) | (perhaps.get(label, 0) & self._plan.defined.get(label, 0))
 
     def function(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """``(live in, live out)`` of the function: arguments, and results."""
