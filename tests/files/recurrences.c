@@ -4,13 +4,13 @@
 #include <stdio.h>
 #define N 320
 #define F __attribute__((noinline, noclone))
-int a[N], b[N], c[N];
-float f[N];
-double d[N];
-unsigned u[N], seed;
-unsigned char by[N];
-struct node { struct node *next; int v; } nodes[N];
-volatile int sink;
+static int a[N], b[N], c[N];
+static float f[N];
+static double d[N];
+static unsigned u[N], seed;
+static unsigned char by[N];
+static struct node { struct node *next; int v; } nodes[N];
+static volatile int sink;
 int g;
 
 // none counted
@@ -61,6 +61,9 @@ F int calls(int n) { int s = 0; for (int i = 0; i < n; i++) s += work(i); return
 F int draw(void) { seed = seed * 1103515245u + 12345u; return seed >> 16; }
 // serial counted
 F void draws(int n) { for (int i = 0; i < n; i++) c[i] = draw(); }
+F void bump(int *x, int by) { *x = (*x ^ by) * 5 + by / 3; }
+// serial counted
+F int taken(int n) { int x = 0; for (int i = 0; i < n; i++) { bump(&x, a[i]); c[i] = x; } return x; }
 // chase add
 F int list(struct node *p) { int s = 0; while (p) { s += p->v; p = p->next; } return s; }
 // chase counted
@@ -98,7 +101,7 @@ int main(void) {
     up(N); down(N); squares(N); stepped(N);
     double t = sum(N) + widened(N) + real(N) + product(N) + most(N) + least(N) + largest(N) + parity(N) + dot(N);
     t += several(N) + often(N) + where(N) + nested(20) + calls(20) + list(nodes) + table(N) + packed(N);
-    through(&c[3], N); histogram(N); draws(20); quadratic(N); congruent(5, N); fibonacci(40); prefix(N);
+    through(&c[3], N); histogram(N); draws(20); taken(20); quadratic(N); congruent(5, N); fibonacci(40); prefix(N);
     differences(N);
     printf("%f %d\n", t, search(a[200]));
 }

@@ -83,7 +83,10 @@ def folded(
 def _memory_fits(kinds: LoopKinds, nodes: frozenset[Node]) -> bool:
     """Whether each store of a cycle goes where the load lies that it was computed from, and nothing else reads it."""
     for node in nodes:
-        if node.kind is Kind.STORE and node.arguments[0] in nodes:
+        plain = 2 if node.kind is Kind.STORE else 1
+        if node.kind in (Kind.STORE, Kind.LOAD) and (
+            len(node.arguments) > plain or node.arguments[0] in nodes
+        ):
             return False
         if node.kind is Kind.STORE:
             number = kinds.numbers[node.arguments[0]]
@@ -121,6 +124,8 @@ def _by_form(loop: LoopValues, nodes: frozenset[Node]) -> Fold | None:
         inside = [argument in nodes for argument in node.arguments]
         if node.kind is Kind.PHI:
             last = last or any(argument not in nodes for argument in loop.kept_arguments(node))
+        elif node.kind is Kind.CHANGED:
+            last = True
         elif node.kind is not Kind.OPERATION or (node.opcode in _RESIZING and sum(inside) == 1):
             continue
         elif node.opcode is OpCode.SELECT and not inside[0]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from burnish.analyze.live_registers import LiveRegisters
 from burnish.analyze.loop_values import Met
 from burnish.analyze.program import Program
 from burnish.analyze.ssa import Values
@@ -23,6 +24,7 @@ class CodeOf:
     image: int
     plan: Plan = field(repr=False)
     values: Values = field(repr=False)
+    registers: LiveRegisters = field(repr=False)
     labels: Mapping[int, Label] = field(repr=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -59,6 +59,8 @@ class LoopValues:
     into: dict[Node, list[Need]] = field(default_factory=dict[Node, "list[Need]"])
     out_of: dict[Node, list[Need]] = field(default_factory=dict[Node, "list[Need]"])
     used_after: set[Node] = field(default_factory=set[Node])
+    decided: dict[Hashable, list[Label]] = field(default_factory=dict[Hashable, "list[Label]"])
+    """What ``deciding_branches`` found."""
 
     def has(self, node: Node) -> bool:
         """Whether a node is in the loop."""
@@ -138,29 +140,39 @@ def _deciding(loop: LoopValues, phi: Node) -> list[Label]:
 def deciding_branches(loop: LoopValues, join: Label, pairs: Sequence[tuple[Label, Node]]) -> list[Label]:
     """Blocks whose branches decide by which of ``pairs`` (a block before ``join``, and what comes from there) it is
     reached, once it is."""
+    numbers: dict[Node, int] = {}
+    last = {source: numbers.setdefault(argument, len(numbers)) for source, argument in pairs}
+    key = (join, *last.items())
+    if key not in loop.decided:
+        loop.decided[key] = _decide(loop, join, last)
+    return loop.decided[key]
+
+
+def _decide(loop: LoopValues, join: Label, last: Mapping[Label, int]) -> list[Label]:
     start = loop.header if join == loop.header else loop.tree.get(join, join)
-    between = ways_to(loop, start, [source for source, _ in pairs])
-    brought: dict[Label, set[Node]] = {label: set() for label in between}
-    last = dict(pairs)
+    between = ways_to(loop, start, last)
+    # Bits are the different values.
+    brought = dict.fromkeys(between, 0)
     changed = True
 
-    def through(target: Label, label: Label) -> set[Node]:
+    def through(target: Label, label: Label) -> int:
         if target == join:
-            return {last[label]} if label in last else set()
-        return brought.get(target, set()) if target != start else set()
+            return 1 << last[label] if label in last else 0
+        return brought.get(target, 0) if target != start else 0
 
     while changed:
         changed = False
         for label in between:
-            now = set[Node]().union(*(through(target, label) for target in loop.values.following[label]))
+            now = 0
+            for target in loop.values.following[label]:
+                now |= through(target, label)
             if now != brought[label]:
                 brought[label] = now
                 changed = True
     found: list[Label] = []
     for label in sorted(between):
-        sides = [through(target, label) for target in loop.values.following[label]]
-        sides = [side for side in sides if side]
-        if len(sides) > 1 and any(side != sides[0] for side in sides):
+        sides = {through(target, label) for target in loop.values.following[label]} - {0}
+        if len(sides) > 1:
             found.append(label)
     return found
 

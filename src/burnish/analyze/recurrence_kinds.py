@@ -159,6 +159,8 @@ class LoopKinds:
     def _of_load(self, node: Node) -> Level:
         needs = [need for need in self.loop.into[node] if need.by is By.MEMORY]
         address = self.level_of(node.arguments[0])
+        if len(node.arguments) > 1:
+            return Level.OTHER
         if not needs:
             return address if address <= Level.REPEATED else Level.OTHER
         if address is not Level.INVARIANT or not all(self.same_place(need) for need in needs):
@@ -190,11 +192,11 @@ class LoopKinds:
             step = step_of(self, nodes, roots)
             assert step is not None
             self.level |= dict.fromkeys(step.straight, Level.AFFINE)
-        if k not in self._views:
+        if k not in self._views and found.step != 0:
             self.cycles.append(found)
 
     def _kind(self, nodes: frozenset[Node], roots: tuple[Node, ...], into: Sequence[Need]) -> Cycle:
-        if any(node.kind in (Kind.CALL, Kind.CHANGED) for node in nodes):
+        if any(node.kind is Kind.CALL for node in nodes):
             return Cycle(nodes, roots, Recurrence.SERIAL)
         step: Step | None = step_of(self, nodes, set(roots))
         if step is not None:
@@ -214,7 +216,7 @@ class LoopKinds:
     def _predictable(self, nodes: frozenset[Node], roots: tuple[Node, ...], into: Sequence[Need]) -> bool:
         if self._outside(list(nodes)) > Level.PREDICTED:
             return False
-        operations = [node for node in nodes if node.kind is Kind.OPERATION]
+        operations = [node for node in nodes if node.kind in (Kind.OPERATION, Kind.CHANGED)]
         if not operations:
             return True  # values that change places
         inner = any(node.kind is Kind.PHI and node.block in self.loop.inner for node in nodes - set(roots))

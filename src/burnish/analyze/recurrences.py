@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 
 from burnish.analyze.graphs import dominators
 from burnish.analyze.handed import block_needs, calls_are_chained
-from burnish.analyze.live_registers import arguments_read, function_registers, loop_registers
+from burnish.analyze.live_registers import ArgumentsRead, LiveRegisters, Reads
 from burnish.analyze.loop_memory import CodeOf, Memory
 from burnish.analyze.loop_values import LoopValues, loop_values
 from burnish.analyze.pipelines import stages
 from burnish.analyze.program import Program
 from burnish.analyze.recurrence_kinds import Cycle, LoopKinds
-from burnish.analyze.ssa import FRAME, values_of
+from burnish.analyze.ssa import DIRECT, FRAME, values_of
 from burnish.analyze.values import Kind, Node
 from burnish.core.code import Label, Refused
 from burnish.core.errors import BurnishError
@@ -41,7 +40,7 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
             found[region.number] = Flow(region.number, refused=refused[region.function])
             continue
         if region.header is None:
-            live_in, live_out = function_registers(code.plan)
+            live_in, live_out = code.registers.function()
             found[region.number] = Flow(
                 region.number,
                 live_in,
@@ -76,6 +75,7 @@ def _codes(
     codes: dict[int, CodeOf] = {}
     refused: dict[int, str] = {}
     images: dict[int, Summaries | str] = {}
+    reads: dict[int, ArgumentsRead] = {}
     changed = set[int]()
     parts = list(pieces(recording))
     for part in parts:
@@ -94,7 +94,9 @@ def _codes(
         elif number in changed:
             refused[number] = f"{summaries.image.path} has other code than the recording"
         else:
-            code = _code(summaries, program, number)
+            if row["image"] not in reads:
+                reads[row["image"]] = ArgumentsRead(summaries)
+            code = _code(summaries, reads[row["image"]], program, number)
             if isinstance(code, str):
                 refused[number] = code
             else:
@@ -113,7 +115,7 @@ def _image(recording: Recording, number: int) -> Summaries | str:
     return Summaries(image)
 
 
-def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
+def _code(summaries: Summaries, reads: Reads, program: Program, number: int) -> CodeOf | str:
     row = program.functions[number]
     bounds = summaries.image.bounds_at(row["address"])
     if bounds is None or bounds.address != row["address"]:
@@ -129,13 +131,6 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
     if set(labels.values()) != {block.label for block in plan.function.blocks}:
         return "its blocks are not those of the recording"
 
-    def reads(address: int) -> tuple[int, int] | None:
-        called = summaries.image.bounds_at(address)
-        if called is None or called.address != address or address in summaries.image.plt:
-            return None
-        callee = summaries.plan(called)
-        return None if isinstance(callee, Refused) else arguments_read(callee)
-
     def constant(address: int, size: int) -> bytes | None:
         image = summaries.image
         fixed = image.is_constant(address, size) and not any(
@@ -144,10 +139,10 @@ def _code(summaries: Summaries, program: Program, number: int) -> CodeOf | str:
         return image.read(address, size) if fixed else None
 
     try:
-        values = values_of(plan, cache(reads), constant)
+        values = values_of(plan, reads, constant)
     except (KeyError, RecursionError):
         return "its values could not be followed"
-    return CodeOf(number, row["image"], plan, values, labels)
+    return CodeOf(number, row["image"], plan, values, LiveRegisters(plan, reads), labels)
 
 
 def _of_loop(
@@ -172,7 +167,7 @@ def _of_loop(
         code.values, labels[loop.header], blocks, inner, tree, memory.in_loop(region.number, blocks, code)
     )
     kinds = LoopKinds(values)
-    live_in, live_out = loop_registers(code.plan, blocks)
+    live_in, live_out = code.registers.loop(blocks)
     bodies = {block.label: tuple(a for a, _ in block.marks) for block in code.plan.function.blocks}
     entered = {labels[block]: program.blocks[block]["entered"] for block in loop.blocks}
     return Flow(
@@ -212,7 +207,7 @@ def _places(loop: LoopValues, roots: Iterable[Node]) -> tuple[str, ...]:
             found["memory"] = None
             continue
         cell, offset = node.place
-        found[f"stack{loop.values.low + offset:+#x}" if cell.name == FRAME else cell.name] = None
+        found[f"stack{loop.values.low + offset:+#x}" if cell.name in (FRAME, DIRECT) else cell.name] = None
     return tuple(found)
 
 

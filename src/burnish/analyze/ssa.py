@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from burnish.analyze.frame_uses import FrameUses, frame_uses
 from burnish.analyze.graphs import components
-from burnish.analyze.live_registers import arguments_read
+from burnish.analyze.live_registers import LiveRegisters, Reads, without_vectors
 from burnish.analyze.values import Kind, Node, ValueDomain, closure
 from burnish.core.code import Block, Branch, Label, Return, Switch, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
@@ -20,12 +21,13 @@ from burnish.recompile.provenance import FrameAddress
 
 OUTSIDE = Label(-1)
 """Where the first block is entered from."""
-FRAME = "frame"
-"""The name of the cell that stands for the frame."""
+FRAME, DIRECT = "frame", "direct"
+"""The names of the cells that stand for the frame, and for the frame as direct stores alone leave it."""
 _STRINGS = {OpCode.REP_MOVS: 3, OpCode.REP_STOS: 2}
 """How many sites they have."""
 _RESULTS = (("rax", 8), ("xmm0", 16))
 _ARGUMENT_BYTES = 8
+_MOST_PASSES = 8
 _COPIES = (OpCode.PIECE, OpCode.SUBPIECE)
 
 
@@ -45,11 +47,6 @@ class Values:
     returned: list[Node] = field(default_factory=list[Node])
 
 
-Reads = Callable[[int], "tuple[int, int] | None"]
-"""The register bytes that the function at an address reads as its caller left them, for certain and perhaps; None where
-only the summary of calls says it."""
-
-
 Constant = Callable[[int, int], "bytes | None"]
 """The bytes at an address of the image, and so many of them, where nothing can change them."""
 
@@ -58,24 +55,27 @@ def values_of(
     plan: Plan, reads: Reads = lambda address: None, constant: Constant = lambda address, size: None
 ) -> Values:
     """The values of a function that can be rebuilt. Raises ``KeyError`` for what is not modelled."""
-    escaped: dict[int, int] = {}
-    while True:
-        built = _Builder(plan, escaped, reads, constant)
+    uses = FrameUses()
+    for _ in range(_MOST_PASSES):
+        built = _Builder(plan, uses, reads, constant)
         found = built.build()
-        sizes = built.slots
-        now = {distance: sizes.get(distance, _ARGUMENT_BYTES) for distance in built.domain.escapes}
-        if now.keys() <= escaped.keys():
+        # What pointers may reach is known only when all has been seen.
+        now = frame_uses(built.marked, built.slots)
+        if now == uses:
             return found
-        # What calls may change is known only when all has been seen.
-        escaped |= now
+        uses = now
+    raise KeyError("pointers into the frame")
 
 
 class _Builder:
-    def __init__(self, plan: Plan, escaped: Mapping[int, int], reads: Reads, constant: Constant) -> None:
+    def __init__(self, plan: Plan, uses: FrameUses, reads: Reads, constant: Constant) -> None:
         self.plan = plan
         self.constant = constant
         self.reads = reads
-        self.escaped = escaped
+        self.uses = uses
+        self.marked: dict[tuple[Label, int], Node] = {}
+        """Accesses and calls."""
+        self._number = 0
         facts = {
             label: {name: s.offset for name, s in known.items() if isinstance(s, FrameAddress)}
             for label, known in plan.layout.facts.items()
@@ -83,6 +83,7 @@ class _Builder:
         self.domain = ValueDomain(facts)
         low = min(plan.layout.low, 0)
         self.cell = Cell(FRAME, 0, 8 + max(plan.layout.stack_bytes, 0) - low)
+        self.direct = Cell(DIRECT, 0, self.cell.size)
         self.found = Values(low=low)
         self.walkers: dict[Label, Walker[Node]] = {}
         self.slots: dict[int, int] = {}
@@ -115,6 +116,7 @@ class _Builder:
         walker = self.walkers[label] = Walker(domain)
         domain.label, domain.address = label, label.address
         self.found.accesses[label] = []
+        self._number = 0
         self.defined = self.plan.defined.get(label, 0)
         for offset, cell in self.temporaries.items():
             walker.write(Varnode(Space.UNIQUE, offset, cell.size), domain.initial(cell, 0, cell.size))
@@ -152,8 +154,10 @@ class _Builder:
                 walker.write(output, literal)
                 self._accessed(None)
             elif slot is None:
-                walker.write(output, self.domain.load(address, output.size))
-                self._accessed(self.domain.nodes[-1])
+                node = self.domain.load(address, output.size)
+                self._accessed(node)
+                self._touch(node, walker)
+                walker.write(output, node)
             else:
                 walker.write(output, walker.read_cell(self.cell, slot, output.size))
                 self._accessed(None)
@@ -161,11 +165,13 @@ class _Builder:
             address, value = walker.read(inputs[0]), walker.read(inputs[1])
             slot = self._slot(address, inputs[1].size)
             if slot is None:
-                self.domain.store(address, value, inputs[1].size)
-                self._accessed(self.domain.nodes[-1])
+                node = self.domain.made(Kind.STORE, inputs[1].size, (address, value))
+                self._accessed(node)
+                self._touch(node, walker)
             else:
-                self.domain.escape(value)
                 walker.write_cell(self.cell, slot, inputs[1].size, value)
+                if self.uses.sizes:
+                    walker.write_cell(self.direct, slot, inputs[1].size, value)
                 self._accessed(None)
         else:
             walker.step(operation)
@@ -201,32 +207,44 @@ class _Builder:
         perhaps: set[int] = set()
         known = self.reads(target.offset) if direct else None
         sure, maybe = known or (summary.certain, summary.arguments & ~summary.certain)
+        if known is None and summary.certain and summary.variadic:
+            # A function of the C library whose number of arguments varies: AL says how many are in vector registers.
+            given = walker.read_cell(CELLS["rax"], 0, 1)
+            maybe &= without_vectors(given.value) if given.kind is Kind.CONSTANT else maybe
         for mask, certain in ((sure & ~STACK_POINTER, True), (maybe & self.defined, False)):
             for cell, part in cells_in(mask):
                 if not certain:
                     perhaps.add(len(arguments))
                 arguments.append(walker.read_cell(cell, 0, min(part.bit_length(), _ARGUMENT_BYTES)))
-        for argument in arguments:
-            domain.escape(argument)
         node = domain.made(Kind.CALL, 0, arguments, target.offset if direct else 0)
         node.perhaps = frozenset(perhaps)
         self.defined = self.defined & ~summary.clobbers | summary.results & summary.clobbers
         for cell, _ in cells_in(summary.clobbers):
             self._changed(node, walker, cell, 0, cell.size)
-        for distance, size in self.escaped.items():
-            start = distance - self.found.low
-            if start >= 0 and start + size <= self.cell.size:
-                self._changed(node, walker, self.cell, start, size)
+        self._touch(node, walker)
 
-    def _changed(self, call: Node, walker: Walker[Node], cell: Cell, offset: int, size: int) -> None:
-        node = self.domain.made(Kind.CHANGED, size, (call,))
+    def _touch(self, node: Node, walker: Walker[Node]) -> None:
+        """What an access or call does to places in the frame that it has the address of."""
+        access = (self.domain.label, self._number)
+        self._number += 1
+        self.marked[access] = node
+        for distance, size in self.uses.of(access, call=node.kind is Kind.CALL):
+            start = distance - self.found.low
+            if node.kind is not Kind.STORE:
+                node.arguments.append(walker.read_cell(self.direct, start, size))
+            if node.kind is not Kind.LOAD:
+                before = walker.read_cell(self.cell, start, size)
+                self._changed(node, walker, self.cell, start, size, before)
+
+    def _changed(
+        self, by: Node, walker: Walker[Node], cell: Cell, offset: int, size: int, *before: Node
+    ) -> None:
+        node = self.domain.made(Kind.CHANGED, size, (by, *before))
         node.place = (cell, offset)
         walker.write_cell(cell, offset, size, node)
 
     def _string(self, operation: Operation, walker: Walker[Node]) -> None:
         arguments = [walker.read(node) for node in operation.inputs[:3]]
-        for argument in arguments:
-            self.domain.escape(argument)
         node = self.domain.made(Kind.CALL, 0, arguments)
         self._accessed(node, _STRINGS[operation.opcode])
         written = (0, 1, 2) if operation.opcode is OpCode.REP_MOVS else (0, 2)
@@ -234,6 +252,7 @@ class _Builder:
             place = operation.inputs[k]
             walker.write(place, self.domain.made(Kind.CHANGED, place.size, (node,)))
             self.domain.nodes[-1].place = (CELLS["rcx" if k == 2 else "rdi" if k == 0 else "rsi"], 0)
+        self._touch(node, walker)
 
     def _fill(self) -> None:
         """Give each phi its arguments; that may ask for more phis."""
@@ -247,8 +266,6 @@ class _Builder:
             phi.sources = self.found.before[phi.block]
             for source in phi.sources:
                 phi.arguments.append(self._at_end(source, cell, offset, phi.size))
-            for argument in phi.arguments:
-                domain.escape(argument)
 
     def _at_end(self, label: Label, cell: Cell, offset: int, size: int) -> Node:
         domain = self.domain
@@ -277,7 +294,7 @@ class _Builder:
                 kept = [a for k, a in enumerate(node.arguments) if k not in node.perhaps or not _garbage(a)]
                 node.arguments, node.perhaps = kept, frozenset()
         found.conditions = {label: real(node) for label, node in found.conditions.items()}
-        own, _ = arguments_read(self.plan)
+        own, _ = LiveRegisters(self.plan, self.reads).arguments()
         for name, nodes in self.results.items():
             passed = bool(own & cell_mask(name))
             results = [real(node) for node in nodes]
@@ -296,12 +313,15 @@ def _leaves_as_it_was(node: Node) -> bool:
         node = work.pop()
         if node.kind is Kind.ENTRY:
             return True
-        copies = node.kind is Kind.PHI or (node.kind is Kind.OPERATION and node.opcode in _COPIES)
-        for argument in node.arguments if copies else ():
+        for argument in node.arguments if _copies(node) else ():
             if argument not in seen:
                 seen.add(argument)
                 work.append(argument)
     return False
+
+
+def _copies(node: Node) -> bool:
+    return node.kind is Kind.PHI or (node.kind is Kind.OPERATION and node.opcode in _COPIES)
 
 
 def _garbage(node: Node) -> bool:
@@ -312,7 +332,7 @@ def _garbage(node: Node) -> bool:
         node = work.pop()
         if node.kind is Kind.CHANGED:
             return True
-        for argument in node.arguments if node.kind is Kind.PHI else ():
+        for argument in node.arguments if _copies(node) else ():
             if argument not in seen:
                 seen.add(argument)
                 work.append(argument)

@@ -40,7 +40,10 @@ def step_of(kinds: LoopKinds, nodes: frozenset[Node], roots: set[Node]) -> Step 
         return None
     (root,) = roots
     finder = _Finder(kinds, nodes, root)
-    ends = finder.of_root()
+    try:
+        ends = finder.of_root()
+    except RecursionError:
+        return None
     if not ends or None in ends or len(set(ends)) != 1:
         return None
     total = ends[0]
@@ -91,7 +94,11 @@ class _Finder:
                 return sums[0] if len(set(sums)) == 1 else None
             case Kind.LOAD:
                 needs = [n for n in self.loop.into[node] if n.by is By.MEMORY]
-                if any(need.carried for need in needs) or not all(map(self.kinds.same_place, needs)):
+                if (
+                    len(node.arguments) > 1
+                    or any(need.carried for need in needs)
+                    or not all(map(self.kinds.same_place, needs))
+                ):
                     return None
                 sums = [self.of(need.source.arguments[1]) for need in needs]
                 return sums[0] if len(set(sums)) == 1 else None

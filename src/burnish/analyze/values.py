@@ -31,13 +31,14 @@ class Kind(Enum):
     OPERATION = "operation"
     """A pure one; parts of values are ``SUBPIECE`` and ``PIECE``, whose arguments here begin with the lowest."""
     LOAD = "load"
-    """``arguments`` is the address."""
+    """``arguments`` are the address, and values of places in the frame that it may be to."""
     STORE = "store"
     """``arguments`` are address and value."""
     CALL = "call"
     """A call, or a string instruction: all that it reads. Of a call ``value`` is the address called, or 0."""
     CHANGED = "changed"
-    """What a call leaves in a place."""
+    """What a call leaves in a place, or a store through a pointer, which may be to another one: ``arguments`` are it,
+    and what was there before."""
 
 
 @dataclass(eq=False, slots=True)
@@ -84,8 +85,6 @@ class ValueDomain:
         self.facts = facts
         self.nodes: list[Node] = []
         self.phis: list[Node] = []
-        self.escapes: set[int] = set()
-        """Distances of what has its address taken."""
         self._constants: dict[tuple[int, int], Node] = {}
         self._frames: dict[int, Node] = {}
         self._initial: dict[tuple[Label, str, int, int], Node] = {}
@@ -156,8 +155,6 @@ class ValueDomain:
 
     def operation(self, opcode: OpCode, size: int, arguments: Sequence[Node], lane: int = 0) -> Node:
         """A pure operation, computed where all is constant."""
-        for argument in arguments:
-            self.escape(argument)
         node = Node(Kind.OPERATION, size, list(arguments), self.label, self.address, opcode=opcode, lane=lane)
         constant = all(argument.kind is Kind.CONSTANT for argument in arguments)
         if constant and opcode not in (OpCode.ADDRESS, OpCode.PIECE):
@@ -170,18 +167,12 @@ class ValueDomain:
         self.nodes.append(node)
         return node
 
-    def escape(self, node: Node) -> None:
-        """A value goes where it is not followed as an address in the frame."""
-        if node.kind is Kind.FRAME:
-            self.escapes.add(node.value)
-
     def load(self, address: Node, size: int) -> Node:
         """``size`` bytes of memory that is no place in the frame."""
         return self.made(Kind.LOAD, size, (address,))
 
     def store(self, address: Node, value: Node, size: int) -> None:
         """Write memory that is no place in the frame."""
-        self.escape(value)
         self.made(Kind.STORE, size, (address, value))
 
     def extract(self, value: Node, size: int, offset: int, part: int) -> Node:

@@ -32,12 +32,15 @@ class Recurrence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A value that rounds hand on. ``place`` is where it lives: registers, or ``memory`` where stores and loads hand
-    it on, and then ``pairs`` are those sites (store, load): dependences that it explains. ``step`` is what an affine
-    one adds (None where that is an invariant that is not constant), ``operator`` what folds a reduction (``add``,
-    ``max`` …, a word of ``packed`` before it for vectors), ``floating`` says that reassociation changes the result.
-    ``distance`` is the least number of rounds after which
-    it comes back to itself. ``addresses`` are those of the instructions that compute it, in the file."""
+    """A value that rounds hand on. ``place`` is where it lives: registers, places in the frame by their distance from
+    the stack pointer at entry (``stack-0x14``), or ``memory`` where stores and loads hand it on, and then ``pairs``
+    are those sites (store, load): dependences that it explains. ``step`` is what an affine one adds (None where that
+    is an invariant that is not constant, or one for each lane of a vector). ``operator`` is what folds a reduction
+    (``add``, ``mul``, ``and``, ``or``, ``xor``, ``max``, ``min``, without sign ``umax`` and ``umin``, and ``last``
+    where some rounds put another value in its place; a word of ``packed`` before it for vectors); a reduction in
+    memory may be one of each element of an array. ``floating`` says that reassociation changes the result.
+    ``distance`` is the least number of rounds after which it comes back to itself. ``addresses`` are those of the
+    instructions that compute it, in the file."""
 
     place: tuple[str, ...]
     kind: Recurrence
