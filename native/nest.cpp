@@ -230,7 +230,7 @@ class Nest : public Stack {
     }
 
     uint64_t left_out() const { return shadow_.left_out; }
-    uint64_t time() const { return time_; }
+    uint64_t entered() const { return entered_; }
     uint64_t gaps() const { return gaps_; }
 
   private:
@@ -419,7 +419,7 @@ void register_nest(nb::module_& module) {
         .def("contexts", &Nest::contexts)
         .def("extents", &Nest::extents)
         .def_prop_ro("left_out", &Nest::left_out)
-        .def_prop_ro("time", &Nest::time)
+        .def_prop_ro("entered", &Nest::entered)
         .def_prop_ro("gaps", &Nest::gaps);
 }
 
