@@ -106,8 +106,12 @@ def nested_loops(entry: int, following: Mapping[int, Sequence[int]]) -> dict[int
     return found
 
 
+class CutOffError(Exception):
+    """The trace ends within a function."""
+
+
 class Reference:
-    """The dependences of a recording, and what its regions did."""
+    """The dependences of a recording, and what its regions did. A trace may end anywhere."""
 
     def __init__(self, recording: Recording) -> None:
         self._blocks: dict[int, dict[str, Any]] = {r["block"]: r for r in recording.blocks.to_pylist()}
@@ -166,17 +170,16 @@ class Reference:
                 continue
             self._sites[row["site"]] = row
             done[row["block"]].append((row["address"], row["site"], "access", row["site"]))
-        for number, block in self._blocks.items():
-            function = functions[block["function"]]
+        calls: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for number, function in functions.items():
             for line in disassemble(function["code"], function["address"]):
-                if (
-                    line.raw[0] != 0xE8
-                    or not block["address"] <= line.address < block["address"] + block["size"]
-                ):
-                    continue
-                called = by_address.get((function["image"], line.target))
+                called = by_address.get((function["image"], line.target)) if line.raw[0] == 0xE8 else None
                 if called is not None:
-                    done[number].append((line.address, 1 << 32, "call", called))
+                    calls[number].append((line.address, called))
+        for number, block in self._blocks.items():
+            for address, called in calls[block["function"]]:
+                if block["address"] <= address < block["address"] + block["size"]:
+                    done[number].append((address, 1 << 32, "call", called))
             self._plans[number] = [(what, which) for _, _, what, which in sorted(done[number])]
 
     # The trace, by recursive descent.
@@ -186,8 +189,11 @@ class Reference:
         records = _Peeking(words)
         self._written.clear()
         self._read.clear()
-        while (first := records.block()) is not None:
-            self._call(self._starts[first], records)
+        try:
+            while (first := records.block()) is not None:
+                self._call(self._starts[first], records)
+        except CutOffError:
+            self._close(0)
 
     def _call(self, function: int, records: _Peeking) -> None:
         depth = len(self._stack)
@@ -210,7 +216,8 @@ class Reference:
             if ending is Ending.TAIL_CALL:
                 self._close(depth)
                 following = records.block()
-                assert following is not None
+                if following is None:
+                    raise CutOffError
                 self._call(self._starts[following], records)
                 return
             following = records.take_block()
@@ -333,13 +340,15 @@ class _Peeking:
         """The same, taken; there must be one."""
         found = self.block()
         if found is None:
-            raise ValueError("the trace ends within a function")
+            raise CutOffError
         self._next = next(self._words, None)
         return found
 
     def take_access(self, site: int) -> int:
         """What the record of that site says, which must be next."""
-        if self._next is None or self._next >> 48 != site:
+        if self._next is None:
+            raise CutOffError
+        if self._next >> 48 != site:
             raise ValueError(f"no access of site {site} where there must be one: {self._next}")
         value = self._next & ((1 << 48) - 1)
         self._next = next(self._words, None)

@@ -2,6 +2,7 @@
 //
 // Accesses come between the blocks (docs/recordings.md). A dependence between two of them belongs to the outermost visit
 // in whose rounds, or calls of a round, they differ (the carried dependences of Allen and Kennedy).
+#include "dependence.h"
 #include "nest_stack.h"
 #include "shadow.h"
 
@@ -24,7 +25,6 @@ namespace {
 constexpr uint64_t block_mark = 0xffff, address_bits = 48;
 constexpr uint64_t low = (uint64_t(1) << address_bits) - 1;
 enum SiteKind : uint8_t { other, load, store, string_target, string_source, string_bytes };
-enum Kind : uint8_t { raw, war, waw };
 
 template <typename T>
 nb::ndarray<nb::numpy, T> own(std::vector<T> values) {
@@ -32,26 +32,6 @@ nb::ndarray<nb::numpy, T> own(std::vector<T> values) {
     nb::capsule owner(kept, [](void* data) noexcept { delete static_cast<std::vector<T>*>(data); });
     return nb::ndarray<nb::numpy, T>(kept->data(), {kept->size()}, owner);
 }
-
-struct Key {
-    uint32_t source, sink, region;
-    uint8_t kind, between;
-    bool operator==(const Key&) const = default;
-};
-
-struct KeyHash {
-    size_t operator()(const Key& key) const {
-        uint64_t hash = mixed(key.kind * 8 + key.between, key.source);
-        return mixed(mixed(hash, key.sink), key.region);
-    }
-};
-
-struct Dependence {
-    uint64_t count = 0, rounds = 0, least = 0, most = 0;
-    uint64_t sink = 0;  // the latest, by number
-    // Beginnings of visits, and the latest round of each that is counted in ``rounds``.
-    std::vector<std::pair<uint64_t, uint64_t>> marks;
-};
 
 }  // namespace
 
@@ -232,7 +212,7 @@ class Nest : public Stack {
     }
 
     uint64_t left_out() const { return shadow_.left_out; }
-    uint64_t time() const { return time_; }
+    uint64_t entered() const { return entered_; }
     uint64_t gaps() const { return gaps_; }
 
   private:
@@ -313,14 +293,6 @@ class Nest : public Stack {
         shadow_.read(kept).older = older;
         return kept;
     }
-
-    // What came before the access that is made.
-    struct Source {
-        Kind kind = raw;
-        uint32_t site = 0;
-        uint64_t time = 0;
-        bool operator==(const Source&) const = default;
-    };
 
     // What is written was read before: ``at`` is the latest read of a site.
     void note_reads(uint32_t at, uint32_t sink) {
@@ -421,7 +393,7 @@ void register_nest(nb::module_& module) {
         .def("contexts", &Nest::contexts)
         .def("extents", &Nest::extents)
         .def_prop_ro("left_out", &Nest::left_out)
-        .def_prop_ro("time", &Nest::time)
+        .def_prop_ro("entered", &Nest::entered)
         .def_prop_ro("gaps", &Nest::gaps);
 }
 

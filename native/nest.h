@@ -62,7 +62,7 @@ struct Totals {
     std::vector<uint32_t> cost, nearest, visit;  // of rounds, as far as they are kept
 };
 
-// A region that is open. Time is the number of blocks entered so far.
+// A region that is open. Time grows with each block, and where a block goes on behind a call.
 struct Visit {
     uint32_t region = none;
     uint64_t began;                    // its first block

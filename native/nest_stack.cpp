@@ -21,6 +21,7 @@ void Stack::enter(uint32_t block) {
         return;
     }
     ++time_;
+    ++entered_;
     arrive(block);
     Frame& frame = frames_.back();
     frame.block = block;

@@ -55,7 +55,8 @@ class Stack {
     std::vector<Visit> visits_;
     std::vector<uint32_t> open_regions_;  // each once, in the order in which they were opened
     Fits fits_;
-    uint64_t time_ = 0, oldest_ = 1, gaps_ = 0;
+    uint64_t time_ = 0;  // grows with each block, and where a block goes on behind a call
+    uint64_t oldest_ = 1, entered_ = 0, gaps_ = 0;
 
   private:
     void arrive(uint32_t block);

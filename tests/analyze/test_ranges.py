@@ -7,14 +7,20 @@ import random
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import burnish
 from burnish.analyze.nest import walk
+from burnish.analyze.objects import Objects
 from burnish.analyze.program import Program, program_of
 from burnish.analyze.ranges import never_meet, ranges
+from burnish.core.recording import RecordedImage
 from burnish.core.superblocks import Range
+from burnish.images.data_symbols import linked_symbols
+from burnish.record.attribution import build_id
 
 N = 24
 TEXT = """
@@ -264,3 +270,40 @@ def test_what_has_no_line_or_no_fixed_base_may_meet() -> None:
     scattered = Range(3, True, 4, "", 0, 400, 100)
     assert not never_meet(line, scattered) and not never_meet(scattered, scattered)
     assert never_meet(scattered, Range(4, True, 4, "", 400, 800, 100))
+
+
+def recording_with(mappings: list[dict[str, Any]], *images: RecordedImage) -> Any:
+    """Like a recording, as far as names of memory ask."""
+    table = SimpleNamespace(to_pylist=lambda: mappings)
+    manifest = SimpleNamespace(images=images)
+    return SimpleNamespace(has=lambda _: bool(mappings), to_arrow=lambda _: table, manifest=manifest)
+
+
+def test_memory_of_which_nothing_is_known_is_grouped_by_gaps() -> None:
+    objects = Objects(recording_with([]))
+    far = 3 << 20
+    objects.cluster([(far, far + 8), (4096, 5000), (6000, 6008), (far + 4096, far + 5000)])
+    assert objects.name(4096, 6008) == objects.name(6000, 6004) == "memory 1"
+    assert objects.name(far, far + 5000) == "memory 2"
+
+
+def test_names_come_from_mappings_and_symbols(build: Callable[..., Path]) -> None:
+    program = build("named", "int table[100]; int main(void) { return table[3]; }", "-no-pie")
+    image = RecordedImage(str(program), build_id(program))
+    symbols = {symbol.name: symbol for symbol in linked_symbols(program)}
+    table, row = symbols["table"], {"process": 1, "image": None, "offset": 0}
+    base = 0x7F0000000000
+    mappings = [
+        {**row, "start": base, "end": base + 4096, "name": "/usr/lib/libc.so.6"},
+        {**row, "start": base + (1 << 32), "end": base + (1 << 32) + 8192, "name": "[stack]"},
+        {**row, "start": base + 8192, "end": base + 12288, "name": ""},
+    ]
+    objects = Objects(recording_with(mappings, image))
+    assert objects.name(table.address + 4, table.end) == "table"
+    assert objects.name(table.address - 8, table.end) == "named"  # more than the symbol
+    assert objects.name(base + 8, base + 16) == "libc.so.6"
+    assert objects.name(base + (1 << 32) - 100, base + (1 << 32) + 8) == "stack"
+    assert objects.name(base + 8192, base + 8200) == objects.name(1 << 44, (1 << 44) + 8) == "heap"
+    # Of another file than the recorded one nothing is known.
+    other = Objects(recording_with(mappings, RecordedImage(str(program), "00")))
+    assert other.name(table.address, table.end) == "heap"

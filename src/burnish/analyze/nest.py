@@ -86,7 +86,7 @@ def structure(recording: Recording, program: Program, nest: Nest) -> Structure:
         tuple(regions),
         _dependences(nest),
         int(sum(r.instructions for r in regions if r.header is None)),
-        nest.time,
+        nest.entered,
         nest.gaps,
         nest.left_out,
         What.MEMORY.value in recording.manifest.what,

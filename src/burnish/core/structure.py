@@ -38,8 +38,10 @@ class Between(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Dependence:
     """All occurrences of one dependence through memory: ``source`` came first, ``sink`` later; both are numbers of
-    sites. ``region`` is None where no region that was open had begun before the first. Distances are in rounds.
-    ``count`` counts executions of the sink, ``rounds`` the rounds in which there was one."""
+    sites. ``region`` is None where no region that was open had begun before the first. Distances are in rounds, from
+    a byte's last write, or, of several reads by one site that a write is too late for, from the nearest; beyond 2^18
+    they may be given too short. ``count`` counts executions of the sink, ``rounds`` the rounds of the region in which
+    there was one."""
 
     hazard: Hazard
     between: Between
