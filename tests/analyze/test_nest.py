@@ -171,7 +171,7 @@ def one_function(items: str, following: dict[int, tuple[int, ...]] | None = None
         }
         for number, item in enumerate(items, 1)
     }
-    return Program(rows, {0: {"function": 0}}, sites, {0: 0}, following, {}, (), {})
+    return Program(rows, {0: {"function": 0}}, sites, {0: 0}, following, {}, {}, (), {}, {})
 
 
 def nest_of(program: Program, *threads: Sequence[int], pages: int = 1 << 16) -> Nest:

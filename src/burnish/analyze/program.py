@@ -104,7 +104,7 @@ def program_of(recording: Recording) -> Program:
         source, target = row["source"], row["target"]
         if (source, target) not in taken:  # several cases of a switch may lead to one block
             following[source] = (*following.get(source, ()), target)
-        taken[source, target] = taken.get((source, target), 0) + row["taken"]
+        taken[source, target] = taken.get((source, target), 0) + (row.get("taken") or 0)
     entries = {
         row["function"]: number
         for number, row in sorted(blocks.items())
