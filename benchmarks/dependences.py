@@ -115,7 +115,7 @@ def nest_program() -> Program:
         StaticLoop(2, 0, 3, frozenset({3}), 1, 3),
     )
     loop_of = {1: 0, 2: 1, 3: 2, 4: 1, 5: 0}
-    return Program(blocks, {0: {"function": 0}}, sites, {0: 0}, following, {}, loops, loop_of)
+    return Program(blocks, {0: {"function": 0}}, sites, {0: 0}, following, {}, {}, loops, loop_of, {})
 
 
 def nest_records(events: int) -> NDArray[np.uint64]:
