@@ -102,7 +102,7 @@ def corpus(names: Sequence[str], folder: Path, levels: Sequence[str] = LEVELS) -
     clones = alone = 0
     for project in chosen:
         source = sources[project.package] if project.package else ROOT / "benchmarks" / "programs"
-        if project.name == "sqlite" and (wrong := _amalgamated(source)):
+        if project.name == "sqlite" and (wrong := amalgamated(source)):
             return wrong
         for path in sorted(p for pattern in project.files for p in source.glob(pattern)):
             if path.name in _NOT_ALONE:
@@ -127,7 +127,7 @@ def _compiled(project: Project, source: Path, path: Path, level: str, folder: Pa
     return made if done.returncode == 0 else None
 
 
-def _amalgamated(source: Path) -> str:
+def amalgamated(source: Path) -> str:
     """Makes SQLite's generated files and gathers all of them in ``tsrc``; empty, or what is missing."""
     if (source / "tsrc" / "sqlite3.h").exists():
         return ""

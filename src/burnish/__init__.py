@@ -1,9 +1,8 @@
 """Burnish watches compiled x86-64 code run, learns from what it sees, and rebuilds it so that it runs faster.
 
-The public face. Names are imported when they are first used, so that ``import burnish`` costs nothing. Where a verb and
-a package have one name (``record``), the name is the verb's: ``from burnish.record.store import …`` still finds the
-package.
-"""
+The public face. Names are imported when they are first used, so that ``import burnish`` costs nothing. Where a verb
+and a package have one name (``record``), the name is the verb's: ``from burnish.record.store import …`` still finds
+the package."""
 
 from __future__ import annotations
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from burnish.pipeline.revert import revert as revert
     from burnish.pipeline.session import load as load
     from burnish.pipeline.show import show as show
+    from burnish.pipeline.superblocks import superblocks as superblocks
     from burnish.record.store import open_recording as open_recording
 
 __version__ = "0.1.0"
@@ -47,6 +47,7 @@ _HOME = {
     "record": "burnish.pipeline.face",
     "revert": "burnish.pipeline.revert",
     "show": "burnish.pipeline.show",
+    "superblocks": "burnish.pipeline.superblocks",
     "verify": "burnish.pipeline.face",
 }
 
@@ -67,6 +68,7 @@ __all__ = [
     "record",
     "revert",
     "show",
+    "superblocks",
     "verify",
 ]
 

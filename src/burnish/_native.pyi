@@ -141,3 +141,67 @@ class Factoriser:
 
     def finish(self) -> _Grammar:
         """As ``factorise_exactly``; may be called once."""
+
+class NestProgram:
+    """What blocks, loops and sites are. See ``native/nest.h`` and ``burnish.analyze.program``."""
+
+    function: list[int]
+    loop: list[int]
+    header: list[int]
+    entry: list[int]
+    ending: list[int]
+    calls: list[int]
+    instructions: list[int]
+    first_successor: list[int]
+    successors: list[int]
+    parent: list[int]
+    site_block: list[int]
+    site_kind: list[int]
+    site_size: list[int]
+    functions: int
+
+class Nest:
+    """The structure of an execution, fed with blocks (uint32; the largest number: a gap) or with records of 8 bytes."""
+
+    def __init__(
+        self,
+        program: NestProgram,
+        ignored: Sequence[tuple[int, int, int]],
+        most_paths: int,
+        most_items: int,
+        kept_rounds: int,
+        most_pages: int,
+    ) -> None: ...
+    def begin_thread(self) -> None: ...
+    def blocks(self, numbers: NDArray[np.uint32]) -> None: ...
+    def records(self, words: NDArray[np.uint64]) -> None: ...
+    def finish(self) -> None: ...
+    def regions(self) -> dict[str, NDArray[np.uint64]]: ...
+    def trips(self, region: int) -> list[tuple[int, int]]: ...
+    def paths(self, region: int) -> list[tuple[int, list[int]]]: ...
+    def rounds(self, region: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]: ...
+    def dependences(self) -> dict[str, NDArray[np.uint64]]: ...
+    def fits(self) -> dict[str, NDArray[np.int64]]: ...
+    def contexts(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]: ...
+    def extents(self) -> list[tuple[int, int, int, int, int, int]]: ...
+    @property
+    def left_out(self) -> int: ...
+    @property
+    def entered(self) -> int: ...
+    @property
+    def gaps(self) -> int: ...
+
+def replay_rounds(
+    cost: NDArray[np.uint32],
+    nearest: NDArray[np.uint32],
+    visit: NDArray[np.uint32],
+    cores: int,
+    grain: int,
+    window: int,
+    enter: float,
+    task: float,
+    commit: float,
+    factor: float,
+) -> tuple[float, float, int, int]:
+    """Rounds of a loop on so many cores (``burnish.analyze.replay``): the time of one core, that of all, tasks that ran
+    twice, and tasks."""

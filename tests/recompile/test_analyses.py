@@ -13,9 +13,11 @@ import pytest
 from burnish.core.code import Label, Reason, Refused
 from burnish.core.image import Image
 from burnish.core.pcode import OpCode
+from burnish.core.recording import Access
 from burnish.images import load
 from burnish.recompile.bits import CLOBBERED, cell_mask, cells_in
 from burnish.recompile.liveness import define
+from burnish.recompile.numbering import Numbers, Wanted, number
 from burnish.recompile.plan import Summaries
 from burnish.recompile.planned import Plan
 
@@ -275,3 +277,17 @@ def test_stack_arguments_that_are_popped_some_calls_later_are_arguments() -> Non
     first = _calls(plan)[0]
     offset, size = plan.layout.outgoing[first]
     assert (offset, size >= 8) == (-16, True)
+
+
+def test_equal_instructions_of_a_block_keep_their_own_addresses() -> None:
+    """Of the loads only the second matters; both stores do, and so do both results of ``ecx``."""
+    moves = "mov (%rdi), %eax\n" * 2 + "mov %eax, (%rsi)\n" * 2
+    adds = "add %edx, %ecx\n" * 2 + "mov %ecx, (%rdx)\nret"
+    plan = _planned(_image(f=moves + adds))
+    numbering = number(plan, Numbers(), Wanted(accesses=True, results=True))
+    start = plan.function.blocks[0].label.address
+    sites = [(s.access, s.address - start) for row in numbering.sites.values() for s in row]
+    stores = [(Access.STORE, offset) for offset in (4, 6, 12)]
+    assert sites == [(Access.LOAD, 2), *stores]
+    results = [r for row in numbering.groups.values() for group in row for r in group.results]
+    assert [r.address - start for r in results if r.register == "rcx"] == [8, 10]

@@ -31,6 +31,9 @@ VERBS: dict[str, Verb] = {
     "recompile": Verb("recompile", "Lift functions of a file and build them again, into a patched copy."),
     "coverage": Verb("coverage", "Count which functions of a file can be rebuilt, and why others cannot."),
     "show": Verb("show", "Show one function as assembly, p-code or LLVM IR, before and after."),
+    "superblocks": Verb(
+        "superblocks", "Show what a recorded run could do in parallel, and what is in the way."
+    ),
     "factorize": Verb("factorize", "Write a string of events as nested repetitions."),
     "revert": Verb("revert", "Give the original bytes of a patched copy back."),
     "doctor": Verb("doctor", "Say what this machine has and lacks, and what each lack costs."),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from burnish.core.image import Image, ImageKind
 from burnish.images.elf import parse
+from burnish.images.file_check import read_elf
 from burnish.images.objects import (
     ObjectLayout,
     address_of,
@@ -121,12 +122,23 @@ def read_data(image: Image, data: bytes) -> ImageData:
         return _of_linked(image, binary)
 
 
-def _of_linked(image: Image, binary: lief.ELF.Binary) -> ImageData:
+def linked_symbols(path: Path) -> tuple[DataSymbol, ...]:
+    """The data symbols of an executable or shared library. Raises ``ImageError``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _linked_symbols(parse(path, read_elf(path)))
+
+
+def _linked_symbols(binary: lief.ELF.Binary) -> tuple[DataSymbol, ...]:
     symbols = [*binary.symtab_symbols, *binary.dynamic_symbols]
+    return tuple(_data_symbols(symbols, lambda symbol: symbol.value if symbol.shndx < _RESERVED else None))
+
+
+def _of_linked(image: Image, binary: lief.ELF.Binary) -> ImageData:
     places = [r.address for r in (*binary.dynamic_relocations, *binary.pltgot_relocations)]
     known = {*image.relative, *image.got, *image.ifuncs}
     return ImageData(
-        tuple(_data_symbols(symbols, lambda symbol: symbol.value if symbol.shndx < _RESERVED else None)),
+        _linked_symbols(binary),
         tuple(sorted(known.union(places))),
         thread_local=any(int(s.type) & 0xFFFF == _PT_TLS for s in binary.segments),
     )

@@ -1,4 +1,5 @@
-"""``annotate``: how often each instruction of a recorded function was executed, beside its text and its source line."""
+"""``annotate``: how often each instruction of a recorded function was executed, beside its text and its source
+line."""
 
 from __future__ import annotations
 
@@ -9,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from burnish.core.errors import BurnishError, RecordingError
+from burnish.core.errors import RecordingError
 from burnish.core.image import SourceLine
-from burnish.images import load
-from burnish.images.dwarf import SourceLines, source_lines
 from burnish.machine.disassemble import Syntax, disassemble
+from burnish.pipeline.lines import source_lines_of_image
 from burnish.pipeline.observed_profile import AccessProfile, ValueProfile, access_profiles, value_profiles
 from burnish.pipeline.profile import function_of, profile
 from burnish.pipeline.results import Result
@@ -57,8 +57,8 @@ class Annotation(Result):
 def annotate(
     recording: str | os.PathLike[str] | Recording, function: str, syntax: Syntax = Syntax.ATT
 ) -> Annotation:
-    """What a recording says of one function, by name or ``0x`` address. Source lines are shown where the file that was
-    recorded is still there and has them.
+    """What a recording says of one function, by name or ``0x`` address. Source lines are shown where the file that
+    was recorded is still there and has them.
 
     Raises ``RecordingError`` for what is no recording, ``FunctionNotFoundError`` for a function that is not in it.
     """
@@ -82,7 +82,7 @@ def annotate(
         for block in opened.blocks.to_pylist()
         if block["function"] == row["function"] and block["part"] == 0
     }
-    sources = _sources(opened, row["image"])
+    sources = source_lines_of_image(opened, row["image"])
     values = value_profiles(opened).get(row["function"], ()) if sampled is None else ()
     accesses: tuple[AccessProfile, ...] = ()
     if sampled is None:
@@ -102,13 +102,3 @@ def annotate(
     )
     image: str = opened.manifest.images[int(row["image"])].path
     return Annotation(row["name"], image, row["address"], calls, lines, unit)
-
-
-def _sources(recording: Recording, image: int) -> SourceLines:
-    recorded = recording.manifest.images[image]
-    nothing = SourceLines((), ())
-    try:
-        now = load(Path(recorded.path))
-    except BurnishError:
-        return nothing
-    return source_lines(now) if (now.build_id or "") == recorded.build_id else nothing

@@ -193,12 +193,18 @@ def without_dead(
     block: Block, live_out: int, summarise: Summarise, carried: Iterable[int] = ()
 ) -> tuple[Operation, ...]:
     """The block's operations less those whose result nobody reads."""
+    return tuple(block.operations[place] for place in alive(block, live_out, summarise, carried))
+
+
+def alive(block: Block, live_out: int, summarise: Summarise, carried: Iterable[int] = ()) -> tuple[int, ...]:
+    """The places of those operations in the block. The same operation may be in several."""
     certain, perhaps = terminator_uses(block, summarise)
     live = live_out | certain | perhaps
     always = frozenset(carried)
     temporaries = {node.offset for node in _terminator_temporaries(block)}
-    kept: list[Operation] = []
-    for operation in reversed(block.operations):
+    kept: list[int] = []
+    for place in reversed(range(len(block.operations))):
+        operation = block.operations[place]
         output = operation.output
         if output is not None:
             if output.space is Space.REGISTER:
@@ -213,7 +219,7 @@ def without_dead(
         read, maybe, written = uses_and_defs(operation, summarise)
         live = live & ~written | read | maybe
         temporaries.update(n.offset for n in operation.inputs if n.space is Space.UNIQUE)
-        kept.append(operation)
+        kept.append(place)
     kept.reverse()
     return tuple(kept)
 

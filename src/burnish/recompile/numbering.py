@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -93,11 +93,11 @@ _ACCESSES = {
 def _sites(plan: Plan, free: Numbers) -> dict[tuple[Label, int], tuple[Site, ...]]:
     found: dict[tuple[Label, int], tuple[Site, ...]] = {}
     for block in plan.function.blocks:
-        where = _instruction_of(block)
+        where = instructions_of(plan, block)
         for index, operation in enumerate(plan.operations[block.label]):
             kinds = _ACCESSES.get(operation.opcode, ())
             if kinds:
-                address = where[id(operation)]
+                address = where[index]
                 size = _size(operation)
                 found[block.label, index] = tuple(
                     Site(free.site + k, kind, size, address) for k, kind in enumerate(kinds)
@@ -106,15 +106,13 @@ def _sites(plan: Plan, free: Numbers) -> dict[tuple[Label, int], tuple[Site, ...
     return found
 
 
-def _instruction_of(block: Block) -> dict[int, int]:
-    """The instruction that each operation of a block belongs to, by the operation's identity."""
-    found: dict[int, int] = {}
-    marks = [*block.marks, (block.label.address, len(block.operations))]
-    for (address, start), (_, end) in itertools.pairwise(marks):
-        for operation in block.operations[start:end]:
-            found[id(operation)] = address
-    for operation in block.operations:
-        found.setdefault(id(operation), block.label.address)
+def instructions_of(plan: Plan, block: Block) -> list[int]:
+    """The instruction that each of the block's operations that matter belongs to."""
+    starts = [start for _, start in block.marks]
+    found: list[int] = []
+    for place in plan.places[block.label]:
+        mark = bisect_right(starts, place) - 1
+        found.append(block.marks[mark][0] if mark >= 0 else block.label.address)
     return found
 
 
@@ -155,7 +153,7 @@ def _groups(plan: Plan, free: Numbers) -> dict[Label, tuple[ResultGroup, ...]]:
 def _results(plan: Plan, block: Block) -> Iterator[ResultSite]:
     """What each instruction leaves in registers, without numbers. Flags, the stack pointer, addresses in the frame and
     whole vectors are no results."""
-    where = _instruction_of(block)
+    where = instructions_of(plan, block)
     operations = plan.operations[block.label]
     in_frame = {
         name for name, fact in plan.layout.facts[block.label].items() if isinstance(fact, FrameAddress)
@@ -170,9 +168,9 @@ def _results(plan: Plan, block: Block) -> Iterator[ResultSite]:
                 last.pop(cell, None)
                 if cell.name != "rsp" and cell.name not in in_frame:
                     last[cell] = operation.output
-        address = where[id(operation)]
+        address = where[index]
         following = operations[index + 1] if index + 1 < len(operations) else None
-        if following is not None and where[id(following)] == address and following.opcode not in CALLS:
+        if following is not None and where[index + 1] == address and following.opcode not in CALLS:
             continue
         for cell, node in last.items():
             if node.size <= _SCALAR:

@@ -28,12 +28,12 @@ from burnish.recompile.changes import Changes, Lift
 from burnish.recompile.layout import lay_out
 from burnish.recompile.liveness import (
     Summarise,
+    alive,
     carried_temporaries,
     define,
     defined,
     liveness,
     uses_and_defs,
-    without_dead,
 )
 from burnish.recompile.loops import likely_fallthroughs
 from burnish.recompile.planned import Plan
@@ -194,8 +194,11 @@ def make_plan(function: Function, summarise: Summarise, image: Image | None = No
         return refused
     live = liveness(function, summarise)
     carried = carried_temporaries(function)
+    places = {
+        block.label: alive(block, live.live_out[block.label], summarise, carried) for block in function.blocks
+    }
     operations = {
-        block.label: without_dead(block, live.live_out[block.label], summarise, carried)
+        block.label: tuple(block.operations[place] for place in places[block.label])
         for block in function.blocks
     }
     layout = lay_out(function, operations, live.live_in, summarise)
@@ -221,6 +224,7 @@ def make_plan(function: Function, summarise: Summarise, image: Image | None = No
         written,
         results,
         likely_fallthroughs(function),
+        places,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from burnish.core.code import Function, Label
 from burnish.core.pcode import Operation
@@ -34,3 +34,5 @@ class Plan:
     """Register bytes that hold a value of the function's own making at every return and tail call."""
     likely: frozenset[Label] = frozenset()
     """Blocks whose branch more likely falls through than not."""
+    places: Mapping[Label, Sequence[int]] = field(default_factory=dict[Label, "Sequence[int]"])
+    """Where each of ``operations`` stands in its block: an operation may be in several places."""

@@ -10,7 +10,7 @@ that is left by ``longjmp`` or an exception ends where a caller of it goes on.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -84,13 +84,13 @@ class Code:
         self.ways = frozenset(pairs)
         self._leaving = [row for row in blocks if row["ending"] == Ending.RETURN.value]
         self._functions = functions
-        self._calls: Mapping[int, tuple[_Outgoing, ...]] | None = None
+        self._calls: Mapping[int, tuple[Outgoing, ...]] | None = None
 
     def next_call(self, block: int, after: int, function: int) -> int | None:
         """How many of the calls of a block that returns have been made when it calls ``function``, after ``after`` of
         them have been; None where none that is left can be that call."""
         if self._calls is None:
-            self._calls = self._outgoing()
+            self._calls = outgoing_calls(self._functions, self._leaving)
         found = self._calls.get(block, ())
         for index in range(after, len(found)):
             call = found[index]
@@ -98,37 +98,39 @@ class Code:
                 return index if call.repeats else index + 1
         return None
 
-    def _outgoing(self) -> Mapping[int, tuple[_Outgoing, ...]]:
-        by_place = {(row["image"], row["address"]): row["function"] for row in self._functions}
-        rows = {row["function"]: row for row in self._functions}
-        found: dict[int, list[tuple[int, _Outgoing]]] = {}
-        for number in {row["function"] for row in self._leaving}:
-            own = rows[number]
-            lines = disassemble(own["code"], own["address"])
-            named = (by_place.get((own["image"], line.target)) for line in lines if not _is_call(line.raw))
-            # What it gives to other code as a pointer, that may call.
-            given = frozenset(function for function in named if function not in (None, number))
-            found[number] = [
-                (line.address, _outgoing(line.raw, by_place.get((own["image"], line.target)), given))
-                for line in lines
-                if _is_call(line.raw)
-            ]
-        return {
-            row["block"]: tuple(
-                call
-                for at, call in found[row["function"]]
-                if row["address"] <= at < row["address"] + row["size"]
-            )
-            for row in self._leaving
-        }
 
-
-class _Outgoing(NamedTuple):
+class Outgoing(NamedTuple):
     """A call instruction: the recorded functions that may follow it, None for any; and whether several may, one after
     another, because it calls code that is not recorded."""
 
     targets: frozenset[int] | None
     repeats: bool
+
+
+def outgoing_calls(
+    functions: Sequence[Mapping[str, Any]], blocks: Sequence[Mapping[str, Any]]
+) -> Mapping[int, tuple[Outgoing, ...]]:
+    """The call instructions of ``blocks``, by block; both are rows of a recording's tables, ``functions`` all of it."""
+    by_place = {(row["image"], row["address"]): row["function"] for row in functions}
+    rows = {row["function"]: row for row in functions}
+    found: dict[int, list[tuple[int, Outgoing]]] = {}
+    for number in {row["function"] for row in blocks}:
+        own = rows[number]
+        lines = disassemble(own["code"], own["address"])
+        named = (by_place.get((own["image"], line.target)) for line in lines if not _is_call(line.raw))
+        # What it gives to other code as a pointer, that may call.
+        given = frozenset(function for function in named if function not in (None, number))
+        found[number] = [
+            (line.address, _outgoing(line.raw, by_place.get((own["image"], line.target)), given))
+            for line in lines
+            if _is_call(line.raw)
+        ]
+    return {
+        row["block"]: tuple(
+            call for at, call in found[row["function"]] if row["address"] <= at < row["address"] + row["size"]
+        )
+        for row in blocks
+    }
 
 
 def _plain(raw: bytes) -> bytes:
@@ -141,17 +143,15 @@ def _is_call(raw: bytes) -> bool:
     return code[:1] == b"\xe8" or (code[:1] == b"\xff" and len(code) > 1 and code[1] >> 3 & 7 == 2)
 
 
-def _outgoing(raw: bytes, target: int | None, given: frozenset[int]) -> _Outgoing:
+def _outgoing(raw: bytes, target: int | None, given: frozenset[int]) -> Outgoing:
     """A call of the recorded function ``target``, or of something else that is given pointers to ``given``."""
     code = _plain(raw)
     if code[0] == 0xE8:
         return (
-            _Outgoing(given, repeats=True)
-            if target is None
-            else _Outgoing(frozenset({target}), repeats=False)
+            Outgoing(given, repeats=True) if target is None else Outgoing(frozenset({target}), repeats=False)
         )
     # Through a table that the loader fills it leads elsewhere.
-    return _Outgoing(given, repeats=True) if code[1] & 0xC7 == 0x05 else _Outgoing(None, repeats=False)
+    return Outgoing(given, repeats=True) if code[1] & 0xC7 == 0x05 else Outgoing(None, repeats=False)
 
 
 def calls(trace: npt.NDArray[np.uint32], code: Code) -> Calls:
