@@ -53,7 +53,7 @@ def test_rare_conflicts_cost_something_and_not_everything() -> None:
 
 def test_transactions_cost_what_proved_independence_does_not() -> None:
     rounds = _rounds(np.zeros(6400), cost=2000)
-    costly, free = speculate(rounds, DEFAULT), speculate(rounds, DEFAULT, proved=True)
+    costly, free = speculate(rounds, DEFAULT), speculate(rounds, DEFAULT, apart=True)
     assert _at(costly, 16) < _at(free, 16) <= 16
     dear = Costs(access=80)
     assert _at(speculate(rounds, dear), 16) < _at(costly, 16)

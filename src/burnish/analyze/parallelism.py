@@ -185,13 +185,13 @@ class _Loop:
             kind = Parallelism.REDUCTION
         elif self._private():
             kind = Parallelism.PRIVATE
-        return kind, self._speculate(proved=self._proved())
+        return kind, self._speculate(apart=self._apart())
 
     def _speculated(self, alone: tuple[Prediction, ...]) -> tuple[Parallelism, tuple[Prediction, ...]]:
         ideal = speculate(self._rounds, _FREE, self._evidence.cores)
         if ideal[-1].speedup < _WORTH:
             return self._piped(alone)
-        found = self._speculate(proved=False)
+        found = self._speculate(apart=False)
         share = self._evidence.effects.shares.get(self._region.number, 0.0) if self._ordered else 0.0
         waits = tuple(replace(p, speedup=1 / (share + (1 - share) / p.speedup)) for p in found)
         return Parallelism.CONFLICTS, waits
@@ -206,11 +206,12 @@ class _Loop:
             return Parallelism.SERIAL, alone
         return Parallelism.PIPELINE, found
 
-    def _speculate(self, *, proved: bool) -> tuple[Prediction, ...]:
-        return speculate(self._rounds, self._evidence.costs, self._evidence.cores, proved=proved)
+    def _speculate(self, *, apart: bool) -> tuple[Prediction, ...]:
+        return speculate(self._rounds, self._evidence.costs, self._evidence.cores, apart=apart)
 
-    def _proved(self) -> bool:
-        """Whether the lines on which addresses lie say that rounds cannot meet, whatever the input."""
+    def _apart(self) -> bool:
+        """Whether the lines on which addresses lay cannot meet in as many rounds as there were: what a check of bounds
+        at entry could tell, and no proof."""
         if self._flow.refused or not self._flow.counted or self._private():
             return False
         stores = [one for one in self._ranges if one.store]

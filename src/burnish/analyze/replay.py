@@ -50,15 +50,15 @@ class Rounds:
 
 
 def speculate(
-    rounds: Rounds, costs: Costs, cores: Sequence[int] = CORES, *, proved: bool = False
+    rounds: Rounds, costs: Costs, cores: Sequence[int] = CORES, *, apart: bool = False
 ) -> tuple[Prediction, ...]:
     """The speed-up of a loop whose rounds run in transactions that commit in order, at the best number of rounds a
-    transaction; without transactions where it is ``proved`` that they do not meet."""
+    transaction; without transactions where a check at entry can tell that they stay ``apart``."""
     cost, nearest, visit = (column[:_ROUNDS] for column in (rounds.cost, rounds.nearest, rounds.visit))
     if not len(cost):
         return tuple(Prediction(number, 1.0) for number in cores)
-    factor = 1.0 if proved else 1.0 + costs.access * rounds.accesses
-    commit = 0.0 if proved else costs.commit
+    factor = 1.0 if apart else 1.0 + costs.access * rounds.accesses
+    commit = 0.0 if apart else costs.commit
     found: list[Prediction] = []
     for number in cores:
         best = 1.0

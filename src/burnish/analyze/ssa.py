@@ -291,14 +291,18 @@ class _Builder:
             node.arguments = [real(argument) for argument in node.arguments]
         for node in self.domain.nodes:
             if node.perhaps:
-                kept = [a for k, a in enumerate(node.arguments) if k not in node.perhaps or not _garbage(a)]
+                kept = [
+                    a
+                    for k, a in enumerate(node.arguments)
+                    if k not in node.perhaps or not _may_be(a, Kind.CHANGED)
+                ]
                 node.arguments, node.perhaps = kept, frozenset()
         found.conditions = {label: real(node) for label, node in found.conditions.items()}
         own, _ = LiveRegisters(self.plan, self.reads).arguments()
         for name, nodes in self.results.items():
             passed = bool(own & cell_mask(name))
             results = [real(node) for node in nodes]
-            if passed or not any(_leaves_as_it_was(node) for node in results):
+            if passed or not any(_may_be(node, Kind.ENTRY) for node in results):
                 found.returned += results
         effects = [node for node in self.domain.nodes if node.kind in (Kind.STORE, Kind.CALL)]
         needed = closure([*effects, *found.conditions.values(), *found.returned])
@@ -306,12 +310,14 @@ class _Builder:
         found.nodes = [n for n in self.domain.nodes if n not in same and (n in needed or n in accessed)]
 
 
-def _leaves_as_it_was(node: Node) -> bool:
-    """Whether a value may be what a register held when the function was entered: then that is none of its results."""
+def _may_be(node: Node, kind: Kind) -> bool:
+    """Whether a value may be one of a kind, handed on unchanged. What a register held when the function was entered
+    (``ENTRY``) is none of its results; what a call left in one that is no result of its own (``CHANGED``) another
+    call does not read."""
     work, seen = [node], {node}
     while work:
         node = work.pop()
-        if node.kind is Kind.ENTRY:
+        if node.kind is kind:
             return True
         for argument in node.arguments if _copies(node) else ():
             if argument not in seen:
@@ -322,21 +328,6 @@ def _leaves_as_it_was(node: Node) -> bool:
 
 def _copies(node: Node) -> bool:
     return node.kind is Kind.PHI or (node.kind is Kind.OPERATION and node.opcode in _COPIES)
-
-
-def _garbage(node: Node) -> bool:
-    """Whether a value may be what a call left in a register that is no result of its own: then another call does not
-    read it."""
-    work, seen = [node], {node}
-    while work:
-        node = work.pop()
-        if node.kind is Kind.CHANGED:
-            return True
-        for argument in node.arguments if _copies(node) else ():
-            if argument not in seen:
-                seen.add(argument)
-                work.append(argument)
-    return False
 
 
 def _same_values(phis: Sequence[Node]) -> dict[Node, Node]:

@@ -5,7 +5,7 @@ A path is the sequence of blocks of one round, in which an inner region stands f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -93,16 +93,6 @@ class Trips:
     def constant(self) -> int | None:
         """The number of rounds, where it is always the same."""
         return self.counts[0][0] if len(self.counts) == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class Rounds:
-    """Single rounds of a loop, in order, as far as they were kept, as columns: the instructions of each, how many
-    rounds before it the nearest one lies that wrote what it read (0: none), and the number of its visit."""
-
-    cost: tuple[int, ...] = field(repr=False)
-    nearest: tuple[int, ...] = field(repr=False)
-    visit: tuple[int, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

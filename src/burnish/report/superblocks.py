@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from burnish.core.superblocks import Finding, Parallelism, Superblock
+from burnish.core.superblocks import Finding, Superblock
 from burnish.pipeline.superblocks import RegionSummary, Superblocks
 from burnish.report.tables import Column, print_line, print_table
+from burnish.report.words import kind_text
 
 _FORM = 60
 _SUPERBLOCKS = 20
@@ -67,23 +68,11 @@ def _row(region: RegionSummary, finding: Finding) -> tuple[str, ...]:
         _share(region.share),
         f"{region.rounds:,}",
         "" if not region.loop else f"{mean:.0f}" if constant else f"{mean:.1f}",
-        _kind(finding),
+        kind_text(finding),
         _share(finding.conflicts) if finding.conflicts else "",
         f"{best:.2f}×",
         f"{finding.gain:.2f}×",
     )
-
-
-def _kind(finding: Finding) -> str:
-    if finding.kind is Parallelism.REDUCTION:
-        operators = sorted({one.operator for one in finding.flow.carried if one.operator})
-        return f"reduction ({', '.join(operators)})"
-    if finding.kind is Parallelism.CONFLICTS and finding.distance[0]:
-        least, most = finding.distance
-        return f"conflicts, distance {least}" + (f" to {most}" if most > least else "")
-    if finding.kind is Parallelism.PIPELINE:
-        return f"pipeline of {len(finding.flow.stages)}"
-    return finding.kind.value
 
 
 def _name(region: RegionSummary) -> str:

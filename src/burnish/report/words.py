@@ -57,12 +57,15 @@ def rounds_text(region: Region) -> str:
 
 
 def kind_text(finding: Finding) -> str:
-    """The kind of parallelism, with the operators or how often rounds conflict."""
+    """The kind of parallelism, with the operators, how far conflicts reach, or how many stages there are."""
     if finding.kind is Parallelism.REDUCTION:
         operators = sorted({one.operator for one in finding.flow.carried if one.operator})
         return f"reduction ({', '.join(operators)})" if operators else "reduction"
-    if finding.kind is Parallelism.CONFLICTS:
-        return f"conflicts in {share_text(finding.conflicts)}"
+    if finding.kind is Parallelism.CONFLICTS and finding.distance[0]:
+        least, most = finding.distance
+        return f"conflicts, distance {least}" + (f" to {most}" if most > least else "")
+    if finding.kind is Parallelism.PIPELINE:
+        return f"pipeline of {len(finding.flow.stages)}"
     return finding.kind.value
 
 

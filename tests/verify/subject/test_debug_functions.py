@@ -15,8 +15,10 @@ import pytest
 
 from burnish.core.image import ImageKind
 from burnish.images.elf import load_bytes
+from burnish.verify.pair import Local
 from burnish.verify.subject.debug_functions import DebugFunctions, origin
 from burnish.verify.subject.debug_types import DebugTypes
+from burnish.verify.subject.types import FunctionType
 
 SOURCE = """
 #include <stdio.h>
@@ -146,7 +148,7 @@ def test_a_file_without_debug_information_says_nothing(tmp_path: Path) -> None:
     assert all(DebugTypes(elf, image).of(one) is None for one in image.functions)
 
 
-def test_damaged_information_says_nothing(tmp_path: Path) -> None:
+def test_damaged_information_is_no_error(tmp_path: Path) -> None:
     elf = compiled(tmp_path, "gcc", "-c", "-O2")
     image = load_bytes(elf, Path("f"), "f")
     from elftools.elf.elffile import ELFFile
@@ -160,5 +162,7 @@ def test_damaged_information_says_nothing(tmp_path: Path) -> None:
             data[start + chance.randrange(size)] = chance.randrange(256)
         types = DebugTypes(bytes(data), image)
         for one in image.functions:
-            types.locals(one)
-            types.declared(one.name)
+            found, declared = types.of(one), types.declared(one.name)
+            assert found is None or isinstance(found, FunctionType)
+            assert declared is None or isinstance(declared, FunctionType)
+            assert all(isinstance(local, Local) and local.size >= 0 for local in types.locals(one))
