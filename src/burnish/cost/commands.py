@@ -150,7 +150,7 @@ def _compare(
 
 
 def _warnings(old: list[CommandResult], new: list[CommandResult]) -> tuple[str, ...]:
-    shortest = min(result.wall_s for result in old + new)
+    shortest = min(result.cpu_s for result in old + new)
     if shortest >= _SHORT_S:
         return ()
-    return (f"A run takes only {shortest * 1000:.1f} ms, mostly to start and end: give it more work.",)
+    return (f"A run computes only {shortest * 1000:.1f} ms, mostly to start and end: give it more work.",)
