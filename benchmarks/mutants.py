@@ -26,6 +26,8 @@ KINDS: tuple[Kind, ...] = (
 _NOPS = {1: "90", 2: "6690", 3: "0f1f00", 4: "0f1f4000", 5: "0f1f440000", 6: "660f1f440000", 7: "0f1f8000000000",
     8: "0f1f840000000000", 9: "660f1f840000000000"}  # fmt: skip
 _ATTEMPTS = 400
+_REPEATED = 100
+"""So many draws an instruction that bring nothing new mean that all has been drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,22 @@ def mutants(
     instructions = list(_decoded(code))
     starts = [instruction.address for instruction in instructions]
     found: dict[tuple[int, bytes], Mutant] = {}
+    tried: set[tuple[int, Kind, bytes]] = set()
+    repeated = 0
     for _ in range(_ATTEMPTS * count):
-        if len(found) == count:
+        if len(found) == count or repeated > _REPEATED * len(instructions):
             break
         kind = source.choice(KINDS if targets else KINDS[:-1])
         instruction = source.choice(instructions)
         made = _OPERATORS[kind](_place(instruction), source, starts)
         if made is None or made == bytes(instruction.bytes):
             continue
+        attempt = (instruction.address, kind, made)
+        repeated += 1
+        if attempt in tried:
+            continue
+        repeated = 0
+        tried.add(attempt)
         changed = {
             instruction.address + n
             for n, (a, b) in enumerate(zip(instruction.bytes, made, strict=True))

@@ -35,6 +35,7 @@ _KEPT = ROOT / "out" / "benchmarks" / "mutation.rows.jsonl"
 _REPRODUCERS = ROOT / "out" / "mutation"
 _BATCH = 32
 _TESTS = 64
+_ROOM = 3
 _ORIGINAL_SHARE = 4
 """Every so many mutants are of the original instead of the rewrite."""
 
@@ -88,8 +89,14 @@ def made(
     inputs: int,
     known: frozenset[tuple[str, str, int]] = frozenset(),
 ) -> Iterator[Made]:
-    """``count`` mutants of all subjects together, run natively, in batches that all subjects take turns at."""
-    plans = [_Plan(subject, seed, -(-count // len(chosen)), known) for subject in chosen]
+    """``count`` mutants of all subjects together, run natively, in batches that all subjects take turns at.
+
+    Subjects have equal shares; what small ones cannot fill, the others do.
+    """
+    plans = [_Plan(subject, seed, _ROOM * -(-count // len(chosen))) for subject in chosen]
+    share = _share([plan.size for plan in plans], count)
+    for plan in plans:
+        plan.keep(share, known)
     with Executor(LIMITS) as executor:
         while plans:
             for plan in list(plans):
@@ -103,22 +110,45 @@ def made(
                     yield Made(plan.subject, side, number, mutant, native)
 
 
+def _share(sizes: Sequence[int], count: int) -> int:
+    """The largest share of each with which all together have at most ``count``."""
+    share = 0
+    while sum(min(size, share + 1) for size in sizes) <= min(count, sum(sizes)) and share < max(
+        sizes, default=0
+    ):
+        share += 1
+    return share
+
+
 class _Plan:
     """The mutants of one subject that are still to be run."""
 
-    def __init__(
-        self, subject: Subject, seed: int, count: int, known: frozenset[tuple[str, str, int]]
-    ) -> None:
+    def __init__(self, subject: Subject, seed: int, room: int) -> None:
         self.subject = subject
-        shares = {"original": count // _ORIGINAL_SHARE, "rewrite": count - count // _ORIGINAL_SHARE}
         self._waiting: list[tuple[str, int, Mutant]] = []
+        shares = _sides(room)
         for side, share in shares.items():
             code = Code.of(subject.original if side == "original" else subject.rewrite, subject.function)
-            for number, mutant in enumerate(
-                mutants(code.data, f"{seed} {subject.name} {side}", share, code.relocated)
-            ):
-                if (subject.name, side, number) not in known:
-                    self._waiting.append((side, number, mutant))
+            found = mutants(code.data, f"{seed} {subject.name} {side}", share, code.relocated)
+            self._waiting += ((side, number, mutant) for number, mutant in enumerate(found))
+
+    @property
+    def size(self) -> int:
+        """How many mutants there are."""
+        return len(self._waiting)
+
+    def keep(self, share: int, known: frozenset[tuple[str, str, int]]) -> None:
+        """Leaves ``share`` of them, without those that are ``known`` already."""
+        name, sides = self.subject.name, _sides(share)
+        present = Counter(side for side, _, _ in self._waiting)
+        for side, other in (("original", "rewrite"), ("rewrite", "original")):
+            # What one side lacks the other has.
+            sides[side] += max(0, sides[other] - present[other])
+        self._waiting = [
+            (side, number, mutant)
+            for side, number, mutant in self._waiting
+            if number < sides[side] and (name, side, number) not in known
+        ]
 
     def batch(self) -> list[tuple[str, int, Mutant]]:
         """The next ones, all of one side."""
@@ -126,6 +156,10 @@ class _Plan:
         taken = [item for item in self._waiting[:_BATCH] if item[0] == side]
         self._waiting = self._waiting[len(taken) :]
         return taken
+
+
+def _sides(share: int) -> dict[str, int]:
+    return {"original": share // _ORIGINAL_SHARE, "rewrite": share - share // _ORIGINAL_SHARE}
 
 
 class Judge:
