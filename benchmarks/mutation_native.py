@@ -35,9 +35,16 @@ class Differs:
 
 
 def differs(
-    executor: Executor, subject: Subject, side: str, mutants: Sequence[Mutant], inputs: int, seed: int
+    executor: Executor,
+    subject: Subject,
+    side: str,
+    mutants: Sequence[Mutant],
+    inputs: int,
+    seed: int,
+    known: int = 0,
 ) -> list[Differs]:
-    """For each mutant of one side, what differs from the other side on the same ``inputs`` states."""
+    """For each mutant of one side, what differs from the other side on the same ``inputs`` states, of which on the
+    first ``known`` nothing does."""
     one, two = native(subject.original, subject.function), native(subject.rewrite, subject.function)
     changed, other = (one, two) if side == "original" else (two, one)
     found: dict[int, Differs] = {}
@@ -46,8 +53,10 @@ def differs(
         waiting = [n for n in range(len(mutants)) if n not in found]
         if not waiting:
             break
-        states = inputs_for(subject.signature, step, seed + 1000 * number)
         done += step
+        if done <= known:
+            continue
+        states = inputs_for(subject.signature, step, seed + 1000 * number)
         (reference,) = run(executor, other, [other.code], states)
         codes = [mutants[n].applied(changed.code, changed.entry - changed.address) for n in waiting]
         for at, result in zip(waiting, run(executor, changed, codes, states), strict=True):
