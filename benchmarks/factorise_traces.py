@@ -36,7 +36,7 @@ from harness import Figure, common, finish, parser
 from recorded_programs import arguments, compiled
 
 _BYTES, _EXPONENT = 1e9, 1.1
-_SIZES = {"bzip2": 500_000, "sqlite": 60_000, "lua": 750}
+_SIZES = {"bzip2": 2_600_000, "sqlite": 82_000, "lua": 650}
 """What makes a program enter about 10^8 blocks."""
 _WHAT = (What.EDGES, What.BLOCKS)
 

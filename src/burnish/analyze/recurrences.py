@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from burnish.analyze.exit_values import put_exit_values
 from burnish.analyze.graphs import dominators
 from burnish.analyze.handed import block_needs, calls_are_chained
 from burnish.analyze.live_registers import ArgumentsRead, LiveRegisters, Reads
@@ -16,7 +17,7 @@ from burnish.analyze.program import Program
 from burnish.analyze.recurrence_kinds import Cycle, LoopKinds
 from burnish.analyze.ssa import DIRECT, FRAME, values_of
 from burnish.analyze.values import Kind, Node
-from burnish.core.code import Label, Refused
+from burnish.core.code import Branch, Label, Refused
 from burnish.core.errors import BurnishError
 from burnish.core.structure import Region, Structure
 from burnish.core.superblocks import Carried, Flow, Recurrence
@@ -142,6 +143,9 @@ def _code(summaries: Summaries, reads: Reads, program: Program, number: int) -> 
         values = values_of(plan, reads, constant)
     except (KeyError, RecursionError):
         return "its values could not be followed"
+    loops = [frozenset(labels[b] for b in loop.blocks) for loop in program.loops if loop.function == number]
+    ends = {block.label: block.terminator for block in plan.function.blocks}
+    put_exit_values(values, {label: end for label, end in ends.items() if isinstance(end, Branch)}, loops)
     return CodeOf(number, row["image"], plan, values, LiveRegisters(plan, reads), labels)
 
 
