@@ -112,6 +112,7 @@ def test_what_rounds_hand_on(run: Analysed) -> None:
         assert loops or name not in LEVELS[run.level], name
         for region, flow in loops:
             assert not flow.refused
+            assert all(c.ordered == c.operator.endswith("last") for c in flow.carried)
             found = sorted(word(c) for c in flow.carried if c.kind is not Recurrence.AFFINE)
             found = found if "serial" not in found else sorted({*found})
             wanted = sorted(w for w in words if w not in ("none", "counted"))

@@ -197,6 +197,7 @@ def _carried(kinds: LoopKinds) -> Iterable[Carried]:
             _pairs(kinds, cycle),
             _addresses(cycle.nodes),
             _distance(loop, cycle),
+            fold is not None and fold.ordered,
         )
     for phi in kinds.handed:
         yield Carried(

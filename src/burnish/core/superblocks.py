@@ -16,8 +16,8 @@ class Recurrence(StrEnum):
     AFFINE = "affine"
     """A constant is added in each round: known for every round beforehand."""
     REDUCTION = "reduction"
-    """One associative, commutative operation folds something into it, and nothing else in the loop reads it: partial
-    results of groups of rounds can be joined."""
+    """One associative operation folds something into it, and nothing else in the loop reads it: partial results of
+    groups of rounds can be joined; in the order of the groups where ``Carried.ordered``, else in any."""
     PREDICTABLE = "predictable"
     """It is computed from nothing but invariants and values of this kind, by more than an addition: it can be
     computed ahead of the rounds, but one after another."""
@@ -37,8 +37,9 @@ class Carried:
     are those sites (store, load): dependences that it explains. ``step`` is what an affine one adds (None where that
     is an invariant that is not constant, or one for each lane of a vector). ``operator`` is what folds a reduction
     (``add``, ``mul``, ``and``, ``or``, ``xor``, ``max``, ``min``, without sign ``umax`` and ``umin``, and ``last``
-    where some rounds put another value in its place; a word of ``packed`` before it for vectors); a reduction in
-    memory may be one of each element of an array. ``floating`` says that reassociation changes the result.
+    where some rounds put another value in its place: of groups, that of the last one in which one did; a word of
+    ``packed`` before it for vectors); a reduction in memory may be one of each element of an array. ``floating`` says
+    that reassociation changes the result, ``ordered`` that the operation does not commute.
     ``distance`` is the least number of rounds after which it comes back to itself. ``addresses`` are those of the
     instructions that compute it, in the file."""
 
@@ -50,6 +51,7 @@ class Carried:
     pairs: tuple[tuple[int, int], ...] = ()
     addresses: tuple[int, ...] = ()
     distance: int = 1
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
