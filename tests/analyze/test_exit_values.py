@@ -1,12 +1,10 @@
-"""What is known of values behind loops: of assembled loops, and of a compiled product of matrices at three levels of
-optimisation, where the next bound of the innermost loop may come from where it stopped."""
+"""What is known of values behind loops: of assembled ones. ``test_execution`` has a compiled product of matrices, where
+the next bound of the innermost loop may come from where it stopped."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,16 +15,9 @@ from burnish.analyze.ssa import Values, values_of
 from burnish.analyze.values import Kind, Node, closure
 from burnish.core.code import Branch, Refused
 from burnish.core.pcode import OpCode
-from burnish.core.recording import What
-from burnish.core.superblocks import Recurrence
 from burnish.images import load
-from burnish.pipeline.record import record
-from burnish.pipeline.recording import RecordOptions
-from burnish.pipeline.superblocks import superblocks
 from burnish.recompile.plan import Summaries
 
-MATRIX = (Path(__file__).parents[1] / "files" / "superblocks" / "matrix.c").read_text()
-WHAT = (What.EDGES, What.BLOCKS, What.MEMORY)
 LOOP = "f: 1: add $8, %rdi; {}; lea 5(%rdi), %rax; ret"
 
 
@@ -98,24 +89,3 @@ def grows(phi: Node) -> bool:
         node.opcode is OpCode.INT_ADD and node.arguments[0] is phi and node.arguments[1].value == 8
         for node in phi.arguments
     )
-
-
-def test_the_loops_of_a_product_of_matrices(build: Callable[..., Path], tmp_path: Path) -> None:
-    """Rounds of the outer two hand on nothing but values that grow by a constant."""
-    head, function, rest = re.split(r"(?=__attribute__)|(?=int main)", MATRIX)
-    levels = "023"
-    copies = [
-        function.replace("noinline", f'noinline, noclone, optimize("O{level}")').replace("multiply", f"multiply{level}")
-        for level in levels
-    ]
-    calls = "; ".join(f"multiply{level}(N)" for level in levels)
-    text = head + "".join(copies) + rest.replace("multiply(N)", f"{{ {calls}; }}")
-    functions = tuple(f"multiply{level}" for level in levels)
-    record(RecordOptions(str(build("products", text, "-fno-ipa-icf")), (), tmp_path / "r", WHAT, functions))
-    found = superblocks(tmp_path / "r")
-    outer = [one for one in found.findings if found.region(one.region).depth < 3]
-    assert len(outer) >= 6
-    for one in outer:
-        assert {carried.kind for carried in one.flow.carried} == {Recurrence.AFFINE}
-        assert one.flow.counted
-        assert one.conflicts == 0

@@ -65,14 +65,25 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What block ``source`` leaves in a register, a flag or a place of the frame (named as in ``Carried``), and block
+    ``sink`` may read: in the next round of a loop where ``carried``, else in the same one."""
+
+    place: str
+    source: int
+    sink: int
+    carried: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """What registers say about a loop or function. ``live_in`` are the registers that it reads before it writes them,
     ``live_out`` those that it writes and that are read after it. ``counted`` says that the number of rounds follows
     from invariants and affine values alone when the loop is entered. ``stages`` are those of the best pipeline, in
     order; empty where all of the work is in one strongly connected part. ``handed`` are, of a function, pairs of
     blocks: what the first left in a register, the second may read. ``chained_calls``: of a function that calls
-    itself, an argument of such a call may come from the result of another. ``refused`` says why nothing is known
-    about it, else empty."""
+    itself, an argument of such a call may come from the result of another. ``left`` is what the region's blocks leave
+    for each other, as far as no loop inside has both. ``refused`` says why nothing is known about it, else empty."""
 
     region: int
     live_in: tuple[str, ...] = ()
@@ -83,6 +94,7 @@ class Flow:
     handed: tuple[tuple[int, int], ...] = ()
     chained_calls: bool = False
     refused: str = ""
+    left: tuple[Left, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
