@@ -1,5 +1,5 @@
-"""The execution graph, of a product of two matrices: as a string of blocks and as a trace (that of Saad and others), and
-compiled, where registers are followed through the trace here."""
+"""The execution graph, of a product of two matrices: as a string of blocks and as a trace (those of Saad and others),
+and compiled, where registers are followed through the trace here."""
 
 from __future__ import annotations
 

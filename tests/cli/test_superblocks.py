@@ -82,7 +82,9 @@ def test_json(capsys: Capture, recording: Path) -> None:
     assert [one["cores"] for one in document["findings"][0]["predictions"]] == [1, 2, 4, 8]
 
 
-def test_loops_around_rare_blocks_are_found(build: Callable[..., Path], tmp_path: Path, capsys: Capture) -> None:
+def test_loops_around_rare_blocks_are_found(
+    build: Callable[..., Path], tmp_path: Path, capsys: Capture
+) -> None:
     """In one round of a hundred the innermost loop takes another way, as data says: as a string nothing outside of it
     comes again (``test_factorise``)."""
     program = build("rare", RARE, "-O2")

@@ -68,7 +68,7 @@ class Fold:
     @property
     def ordered(self) -> bool:
         """Whether partial results must be joined in order."""
-        return self.operator == LAST
+        return self.operator == LAST or self.operator.startswith("arg")
 
     def __str__(self) -> str:
         return f"packed {self.operator}" if self.packed else self.operator

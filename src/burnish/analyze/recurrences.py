@@ -215,6 +215,7 @@ def _carried(kinds: LoopKinds) -> Iterable[Carried]:
             _addresses(cycle.nodes),
             _distance(loop, cycle),
             fold is not None and fold.ordered,
+            _places(loop, cycle.decided_by),
         )
     for phi in kinds.handed:
         yield Carried(

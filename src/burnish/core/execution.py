@@ -73,9 +73,9 @@ class Use:
 @dataclass(frozen=True, slots=True)
 class HandedOn:
     """A RAW dependence through registers, flags or places in the frame: what block ``source`` leaves in one, ``sink``
-    may read: in the same round of ``region``, the innermost one that both are in, or where ``carried`` in the next round
-    of it, or a later one where none writes it in between. It comes from the code, and not from what was seen. WAR and WAW through these bind
-    nothing: each round, as each thread, has its own."""
+    may read: in the same round of ``region``, the innermost one that both are in, or where ``carried`` in its next
+    round, or a later one where none writes it in between. It comes from the code, and not from what was seen. WAR and
+    WAW through these bind nothing: each round, as each thread, has its own."""
 
     region: int
     variable: int

@@ -35,13 +35,17 @@ class Carried:
     """A value that rounds hand on. ``place`` is where it lives: registers, places in the frame by their distance from
     the stack pointer at entry (``stack-0x14``), or ``memory`` where stores and loads hand it on, and then ``pairs``
     are those sites (store, load): dependences that it explains. ``step`` is what an affine one adds (None where that
-    is an invariant that is not constant, or one for each lane of a vector). ``operator`` is what folds a reduction
-    (``add``, ``mul``, ``and``, ``or``, ``xor``, ``max``, ``min``, without sign ``umax`` and ``umin``, and ``last``
-    where some rounds put another value in its place: of groups, that of the last one in which one did; a word of
-    ``packed`` before it for vectors); a reduction in memory may be one of each element of an array. ``floating`` says
-    that reassociation changes the result, ``ordered`` that the operation does not commute.
-    ``distance`` is the least number of rounds after which it comes back to itself. ``addresses`` are those of the
-    instructions that compute it, in the file."""
+    is an invariant that is not constant, or one for each lane of a vector).
+
+    ``operator`` is what folds a reduction: ``add``, ``mul``, ``and``, ``or``, ``xor``, ``max``, ``min``, without sign
+    ``umax`` and ``umin``, or ``last`` where some rounds put another value in its place (of groups of rounds, that of
+    the last in which one did). ``arg`` before a minimum or maximum is a value that is replaced whenever that at
+    ``decided_by`` is: both are joined by one comparison. ``packed`` stands before it for vectors. A reduction in memory
+    may be one of each element of an array. ``floating`` says that reassociation changes the result, ``ordered`` that
+    the operation does not commute.
+
+    ``distance`` is the least number of rounds after which the value comes back to itself, ``addresses`` are those of
+    the instructions that compute it, in the file."""
 
     place: tuple[str, ...]
     kind: Recurrence
@@ -52,6 +56,7 @@ class Carried:
     addresses: tuple[int, ...] = ()
     distance: int = 1
     ordered: bool = False
+    decided_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
