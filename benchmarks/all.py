@@ -1,6 +1,6 @@
 """Runs every benchmark, one after the other, and makes the figures of BENCHMARKS.md from what they found.
 
-    python benchmarks/all.py                 # about 90 minutes; on a machine that does nothing else
+    python benchmarks/all.py                 # about two hours; on a machine that does nothing else
     python benchmarks/all.py --quick         # about 10 minutes: do they all work?
     python benchmarks/all.py --write         # puts the figures into BENCHMARKS.md
     python benchmarks/all.py --from-disk     # runs nothing: the figures of the last full runs
@@ -66,6 +66,9 @@ JOBS = (
     Job("recording_cost", "Recording"),
     Job("recording_exact", "Recording is exact"),
     Job("factorise", "Strings as nested repetitions"),
+    Job("factorise_traces", "Traces as nested repetitions"),
+    Job("dependences", "Dependences through memory"),
+    Job("superblocks", "The structure of real programs"),
     Job("solver_encodings", "Hard arithmetic in the solvers"),
     Job("verify_hackers_delight", "Proofs: Hacker's Delight"),
     Job("verify_functions", "Proofs: functions of real programs"),

@@ -12,10 +12,8 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,33 +28,26 @@ from burnish.pipeline.recording import RecordOptions
 from burnish.pipeline.superblocks import superblocks
 from burnish.record.store import open_recording
 from burnish.report.superblocks import print_superblocks
-from debian_sources import fetched
 from harness import ROOT, Figure, common, finish, parser
-from real_functions import amalgamated
+from recorded_programs import arguments, compiled
 
 GOLDEN = ROOT / "benchmarks" / "golden"
-_PROGRAMS = ROOT / "benchmarks" / "programs"
-_FLAGS = ("gcc", "-O2", "-g", "-w", "-fcf-protection=none", "-fno-stack-protector", "-no-pie")
-_NOT_ALONE = ("shell.c", "tclsqlite.c", "geopoly.c", "parse_template.c")
 _WHAT = (What.EDGES, What.BLOCKS, What.MEMORY)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A program: the package that it is compiled with, its driver, what it is given, and the functions of
-    interest."""
+    """A program of ``recorded_programs``, how much it does, and the functions of interest."""
 
     name: str
-    package: str
-    driver: str
     size: int
     functions: tuple[str, ...]
 
 
 CASES = (
-    Case("bzip2", "bzip2", "compress.c", 20_000, ("mainSort", "mainGtU", "BZ2_blockSort", "fallbackSort",
+    Case("bzip2", 20_000, ("mainSort", "mainGtU", "BZ2_blockSort", "fallbackSort",
         "generateMTFValues", "BZ2_compressBlock", "BZ2_hbMakeCodeLengths", "add_pair_to_block")),
-    Case("sqlite", "sqlite3", "walk_pages.c", 1_000, ("sqlite3BtreeNext", "btreeNext", "moveToLeftmost", "moveToChild",
+    Case("sqlite", 1_000, ("sqlite3BtreeNext", "btreeNext", "moveToLeftmost", "moveToChild",
         "sqlite3BtreeTableMoveto", "getAndInitPage", "btreeParseCellPtr", "sqlite3BtreePayloadFetch")),
 )  # fmt: skip
 
@@ -75,40 +66,16 @@ class Measured:
     same: bool
 
 
-def compiled(case: Case, folder: Path) -> Path | str:
-    """The program of a case, or a sentence that says what is missing."""
-    sources = fetched([case.package])
-    if isinstance(sources, str):
-        return sources
-    source = sources[case.package]
-    words: Sequence[str]
-    if case.package == "sqlite3":
-        wrong = amalgamated(source)
-        if wrong:
-            return wrong
-        files = [p for p in sorted((source / "tsrc").glob("*.c")) if p.name not in _NOT_ALONE]
-        words = (f"-I{source / 'tsrc'}", *map(str, files))
-        flags = ("-DSQLITE_CORE", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION")
-    else:
-        names = ["blocksort", "huffman", "crctable", "randtable", "compress", "decompress", "bzlib"]
-        words = (f"-I{source}", *(str(source / f"{name}.c") for name in names))
-        flags = ("-D_FILE_OFFSET_BITS=64",)
-    made = folder / case.name
-    command = [*_FLAGS, *flags, str(_PROGRAMS / case.driver), *words, "-o", str(made), "-lm"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return made if done.returncode == 0 else f"{case.name} cannot be compiled: {done.stderr[-400:]}"
-
-
 def measured(case: Case, folder: Path, quick: bool, update: bool) -> Measured | str:
     """Compiles, records and analyses one case."""
-    program = compiled(case, folder)
+    program = compiled(case.name, folder)
     if isinstance(program, str):
         return program
     names = {function.name for function in load(program).functions}
     functions = tuple(name for name in case.functions if name in names)
     size = case.size // 10 if quick else case.size
     output = folder / f"{case.name}.burnish"
-    record(RecordOptions(str(program), (str(size),), output, _WHAT, functions))
+    record(RecordOptions(str(program), arguments(case.name, size), output, _WHAT, functions))
     began = time.process_time()
     found = superblocks(output)
     analysis = time.process_time() - began

@@ -55,7 +55,13 @@ class Stream {
     Growing<Symbol> stack_;
     Growing<uint16_t> back_;    // how far back the chain goes on; 0: it ends
     std::vector<size_t> newest_;  // position + 1 of the newest symbol of a chain
-    std::vector<size_t> due_;   // where the stack will end when the body of the repetition at this position comes again
+    // Repetitions on the stack, and by where the stack will end when the body of one has come again the newest of them:
+    // like the symbols they come and go as on a stack, so that each keeps the one that was the newest before.
+    struct Waiting {
+        size_t at, before;
+    };
+    Growing<Waiting> waiting_;
+    std::vector<size_t> due_;
     std::vector<Symbol> buffer_;  // what was read last
     size_t filled_ = 0;
     bool running_ = false;      // the input goes on as the body of the repetition on top of the stack
@@ -137,13 +143,25 @@ class Stream {
         stack_.push(symbol);
         back_.push(newest && back <= UINT16_MAX ? uint16_t(back) : 0);
         newest = at + 1;
-        if (grammar_.is_rule(symbol)) due_[(at + 1 + grammar_.length_of(grammar_.body_of(symbol))) % due_.size()] = at;
+        if (grammar_.is_rule(symbol)) {
+            size_t& due = due_of(symbol, at);
+            waiting_.push({at, due});
+            due = waiting_.size() - 1;
+        }
+    }
+
+    size_t& due_of(Symbol rule, size_t at) {
+        return due_[(at + 1 + grammar_.length_of(grammar_.body_of(rule))) % due_.size()];
     }
 
     void pop(size_t count = 1) {
         while (count--) {
             const size_t at = stack_.size() - 1, back = back_[at];
             newest_[chain_of(stack_[at])] = back ? at + 1 - back : 0;
+            if (grammar_.is_rule(stack_[at])) {
+                due_of(stack_[at], at) = waiting_[waiting_.size() - 1].before;
+                waiting_.pop();
+            }
             stack_.pop();
             back_.pop();
         }
@@ -173,14 +191,17 @@ class Stream {
     }
 
     bool grows_forward(Symbol& symbol) {
-        const size_t size = stack_.size(), at = due_[size % due_.size()];
-        if (at >= size || !grammar_.is_rule(stack_[at])) return false;
-        const uint32_t body = grammar_.body_of(stack_[at]);
-        const size_t length = grammar_.length_of(body);
-        if (at + 1 + length != size || !std::ranges::equal(last(length), grammar_.body(body))) return false;
-        symbol = grammar_.repeat(body, grammar_.count_of(stack_[at]) + 1);
-        pop(length + 1);
-        return true;
+        const size_t size = stack_.size();
+        for (size_t due = due_[size % due_.size()]; due != none; due = waiting_[due].before) {
+            const size_t at = waiting_[due].at, length = size - at - 1;
+            if (length > window_) return false;  // those of other places that share the slot
+            const uint32_t body = grammar_.body_of(stack_[at]);
+            if (!std::ranges::equal(last(length), grammar_.body(body))) continue;
+            symbol = grammar_.repeat(body, grammar_.count_of(stack_[at]) + 1);
+            pop(length + 1);
+            return true;
+        }
+        return false;
     }
 
     bool square(Symbol& symbol) {

@@ -6,6 +6,7 @@
 #include "nest_stack.h"
 #include "shadow.h"
 
+#include <functional>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
@@ -31,6 +32,23 @@ nb::ndarray<nb::numpy, T> own(std::vector<T> values) {
     auto* kept = new std::vector<T>(std::move(values));
     nb::capsule owner(kept, [](void* data) noexcept { delete static_cast<std::vector<T>*>(data); });
     return nb::ndarray<nb::numpy, T>(kept->data(), {kept->size()}, owner);
+}
+
+// One value of each row: ``get`` is a member or a function of the row.
+template <typename T, typename Rows, typename Get>
+nb::ndarray<nb::numpy, T> column(const Rows& rows, Get get) {
+    std::vector<T> values;
+    values.reserve(rows.size());
+    for (const auto& row : rows) values.push_back(T(std::invoke(get, row)));
+    return own(std::move(values));
+}
+
+// The same of members with a value for each level, one row behind the other.
+template <typename T, typename Member>
+nb::ndarray<nb::numpy, T> levels(const std::vector<Fit>& fits, Member member) {
+    std::vector<T> values;
+    for (const Fit& fit : fits) values.insert(values.end(), (fit.*member).begin(), (fit.*member).end());
+    return own(std::move(values));
 }
 
 }  // namespace
@@ -75,29 +93,16 @@ class Nest : public Stack {
     }
 
     nb::dict regions() const {
-        std::vector<uint64_t> entered, rounds, instructions, conflicts, loads, stores, spans, others;
-        std::vector<uint8_t> recursive;
-        for (const Totals& row : totals_) {
-            entered.push_back(row.entered);
-            rounds.push_back(row.rounds);
-            instructions.push_back(row.instructions);
-            conflicts.push_back(row.conflicts);
-            loads.push_back(row.loads);
-            stores.push_back(row.stores);
-            spans.push_back(row.span);
-            others.push_back(row.other_paths);
-            recursive.push_back(row.recursive);
-        }
         nb::dict result;
-        result["entered"] = own(std::move(entered));
-        result["rounds"] = own(std::move(rounds));
-        result["instructions"] = own(std::move(instructions));
-        result["conflicts"] = own(std::move(conflicts));
-        result["loads"] = own(std::move(loads));
-        result["stores"] = own(std::move(stores));
-        result["span"] = own(std::move(spans));
-        result["other_paths"] = own(std::move(others));
-        result["recursive"] = own(std::move(recursive));
+        result["entered"] = column<uint64_t>(totals_, &Totals::entered);
+        result["rounds"] = column<uint64_t>(totals_, &Totals::rounds);
+        result["instructions"] = column<uint64_t>(totals_, &Totals::instructions);
+        result["conflicts"] = column<uint64_t>(totals_, &Totals::conflicts);
+        result["loads"] = column<uint64_t>(totals_, &Totals::loads);
+        result["stores"] = column<uint64_t>(totals_, &Totals::stores);
+        result["span"] = column<uint64_t>(totals_, &Totals::span);
+        result["other_paths"] = column<uint64_t>(totals_, &Totals::other_paths);
+        result["recursive"] = column<uint8_t>(totals_, &Totals::recursive);
         return result;
     }
 
@@ -122,85 +127,55 @@ class Nest : public Stack {
     }
 
     nb::dict dependences() const {
-        std::vector<uint32_t> source, sink, region;
-        std::vector<uint8_t> kind, between;
-        std::vector<uint64_t> count, rounds, least, most;
         std::vector<std::pair<Key, Dependence>> rows(found_.begin(), found_.end());
         std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
             auto key = [](const Key& k) { return std::make_tuple(k.region, k.kind, k.between, k.source, k.sink); };
             return key(a.first) < key(b.first);
         });
-        for (const auto& [key, row] : rows) {
-            source.push_back(key.source);
-            sink.push_back(key.sink);
-            region.push_back(key.region);
-            kind.push_back(key.kind);
-            between.push_back(key.between);
-            count.push_back(row.count);
-            rounds.push_back(row.rounds);
-            least.push_back(row.least);
-            most.push_back(row.most);
-        }
+        const auto key = [](auto member) { return [member](const auto& row) { return row.first.*member; }; };
+        const auto value = [](auto member) { return [member](const auto& row) { return row.second.*member; }; };
         nb::dict result;
-        result["source"] = own(std::move(source));
-        result["sink"] = own(std::move(sink));
-        result["region"] = own(std::move(region));
-        result["kind"] = own(std::move(kind));
-        result["between"] = own(std::move(between));
-        result["count"] = own(std::move(count));
-        result["rounds"] = own(std::move(rounds));
-        result["least"] = own(std::move(least));
-        result["most"] = own(std::move(most));
+        result["source"] = column<uint32_t>(rows, key(&Key::source));
+        result["sink"] = column<uint32_t>(rows, key(&Key::sink));
+        result["region"] = column<uint32_t>(rows, key(&Key::region));
+        result["kind"] = column<uint8_t>(rows, key(&Key::kind));
+        result["between"] = column<uint8_t>(rows, key(&Key::between));
+        result["count"] = column<uint64_t>(rows, value(&Dependence::count));
+        result["rounds"] = column<uint64_t>(rows, value(&Dependence::rounds));
+        result["least"] = column<uint64_t>(rows, value(&Dependence::least));
+        result["most"] = column<uint64_t>(rows, value(&Dependence::most));
         return result;
     }
 
     // Of each fit: its site, context and extent, how many levels are on the line, and a row of ``most_levels`` each for the
     // strides, the bases, whether visits differ in base, the last rounds and the steps that were as foreseen.
     nb::dict fits() const {
-        std::vector<uint32_t> site, context, levels, fitting;
-        std::vector<uint64_t> count, least, end, size, base, most, met;
-        std::vector<int64_t> stride;
+        const auto& fits = fits_.fits();
+        const auto extent = [](auto member) { return [member](const Fit& fit) { return fit.extent.*member; }; };
         std::vector<uint8_t> moved;
-        for (const Fit& fit : fits_.fits()) {
-            site.push_back(fit.site);
-            context.push_back(fit.context);
-            levels.push_back(fit.levels);
-            fitting.push_back(fit.fitting);
-            count.push_back(fit.extent.count);
-            least.push_back(fit.extent.least);
-            end.push_back(fit.extent.end);
-            size.push_back(fit.extent.size);
-            stride.insert(stride.end(), fit.stride.begin(), fit.stride.end());
-            base.insert(base.end(), fit.base.begin(), fit.base.end());
-            most.insert(most.end(), fit.most.begin(), fit.most.end());
-            met.insert(met.end(), fit.met.begin(), fit.met.end());
+        for (const Fit& fit : fits)
             for (unsigned k = 0; k < most_levels; ++k) moved.push_back(fit.moved >> k & 1);
-        }
         nb::dict result;
-        result["site"] = own(std::move(site));
-        result["context"] = own(std::move(context));
-        result["levels"] = own(std::move(levels));
-        result["fitting"] = own(std::move(fitting));
-        result["count"] = own(std::move(count));
-        result["least"] = own(std::move(least));
-        result["end"] = own(std::move(end));
-        result["size"] = own(std::move(size));
-        result["stride"] = own(std::move(stride));
-        result["base"] = own(std::move(base));
-        result["most"] = own(std::move(most));
-        result["met"] = own(std::move(met));
+        result["site"] = column<uint32_t>(fits, &Fit::site);
+        result["context"] = column<uint32_t>(fits, &Fit::context);
+        result["levels"] = column<uint32_t>(fits, &Fit::levels);
+        result["fitting"] = column<uint32_t>(fits, &Fit::fitting);
+        result["count"] = column<uint64_t>(fits, extent(&Extent::count));
+        result["least"] = column<uint64_t>(fits, extent(&Extent::least));
+        result["end"] = column<uint64_t>(fits, extent(&Extent::end));
+        result["size"] = column<uint64_t>(fits, extent(&Extent::size));
+        result["stride"] = levels<int64_t>(fits, &Fit::stride);
+        result["base"] = levels<uint64_t>(fits, &Fit::base);
+        result["most"] = levels<uint64_t>(fits, &Fit::most);
+        result["met"] = levels<uint64_t>(fits, &Fit::met);
         result["moved"] = own(std::move(moved));
         return result;
     }
 
     // The parent and the region of each context; the region is ``none`` for the first one, and for those that are folded.
     nb::tuple contexts() const {
-        std::vector<uint32_t> parent, region;
-        for (const Context& node : fits_.contexts.nodes()) {
-            parent.push_back(node.parent);
-            region.push_back(node.region);
-        }
-        return nb::make_tuple(own(std::move(parent)), own(std::move(region)));
+        const auto& nodes = fits_.contexts.nodes();
+        return nb::make_tuple(column<uint32_t>(nodes, &Context::parent), column<uint32_t>(nodes, &Context::region));
     }
 
     // What was not kept as a fit: rows of site, region, count, least address, end and size.
@@ -257,8 +232,7 @@ class Nest : public Stack {
     // Keeps a read: of each site the latest, and of those before it the latest at each level where it parts from the next.
     // All others part from what comes later as one of these does, but further away.
     void remember(Cell& cell, uint32_t site) {
-        uint32_t at = cell.reads;
-        while (at && shadow_.read(at).site != site) at = shadow_.read(at).next;
+        const uint32_t at = shadow_.read_by(cell, site);
         if (!at) {
             cell.reads = shadow_.add({time_, site, same_level, cell.reads, 0});
             return;

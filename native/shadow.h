@@ -46,6 +46,7 @@ class Shadow {
         bytes_.assign(8, Cell{});
         reads_.assign(1, Read{});
         free_ = 0;
+        found_.assign(size_t(1) << found_bits, Found{});
     }
 
     // Calls ``touch(cell)`` for each cell that the bytes of an access lie in. Where memory for new pages has run out the
@@ -74,6 +75,22 @@ class Shadow {
     }
 
     Read& read(uint32_t index) { return reads_[index]; }
+
+    // The latest read of a cell by a site; 0 where there is none. What many sites read (a table of constants) would take
+    // long to go through: where it was found is remembered, as long as the cell is not written again.
+    uint32_t read_by(const Cell& cell, uint32_t site) {
+        uint32_t at = cell.reads;
+        for (unsigned passed = 0; at && passed < few; ++passed, at = reads_[at].next)
+            if (reads_[at].site == site) return at;
+        if (!at) return 0;
+        Found& found = found_[(reinterpret_cast<uintptr_t>(&cell) / sizeof(Cell) * 0x9e3779b97f4a7c15ULL + site) *
+                                  0x9e3779b97f4a7c15ULL >>
+                              (64 - found_bits)];
+        if (found.cell == &cell && found.site == site && found.written == cell.written) return found.read;
+        while (at && reads_[at].site != site) at = reads_[at].next;
+        if (at && reads_[at].time > cell.written) found = {&cell, cell.written, site, at};
+        return at;
+    }
 
     uint32_t add(Read read) {
         if (free_) {
@@ -108,6 +125,12 @@ class Shadow {
 
   private:
     static constexpr unsigned page_bits = 9;  // words
+    static constexpr unsigned few = 6, found_bits = 18;
+    struct Found {
+        const Cell* cell = nullptr;
+        uint64_t written = 0;
+        uint32_t site = 0, read = 0;
+    };
     using Page = std::unique_ptr<Word[]>;
 
     Word* find(uint64_t word) {
@@ -161,6 +184,7 @@ class Shadow {
     std::deque<Cell> bytes_;
     std::vector<Read> reads_;
     uint32_t free_ = 0;
+    std::vector<Found> found_;
 };
 
 }  // namespace burnish::nest

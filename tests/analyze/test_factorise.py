@@ -128,12 +128,36 @@ def test_a_long_stream_of_nested_loops() -> None:
     assert made.text("abcde") == "((a(bc)7d)50e)3000"
 
 
-def test_a_body_that_is_longer_than_what_is_kept_of_the_stream() -> None:
-    body = np.concatenate([np.repeat(symbols([0, 1]), 700_000), symbols([2])])
-    made = stream_form([body] * 3, 3)
-    # The third copy is not joined to the first two: two repetitions could grow at its end, and one place is kept.
-    assert made.length() <= 11
-    assert np.array_equal(made.expand(), np.tile(body, 3))
+def test_one_event_in_a_hundred_at_random_leaves_the_innermost_loop() -> None:
+    """As the documentation says: of what is around it hardly anything comes again. ``test_superblocks`` has the same of
+    code."""
+    source = np.random.default_rng(1)
+    whole = np.tile(symbols([0, *[1, *[2, 3, 4, 5] * 40, 6] * 30, 7]), 20)
+    clean = stream_form([whole], 9)
+    assert clean.text("abcdefghi") == "(a(b(cdef)40g)30h)20"
+    rare = source.random(len(whole)) < 0.01
+    made = stream_form([np.where(rare, np.uint32(8), whole)], 9)
+    assert 6 * rare.sum() < made.length() < 12 * rare.sum()
+    bodies = {tuple(sorted(made.body(rule).tolist())) for rule in range(made.rules)}
+    assert (2, 3, 4, 5) in bodies
+    assert not any(0 in body or 7 in body for body in bodies)
+
+
+def test_bodies_that_are_longer_than_what_is_kept_of_the_stream() -> None:
+    """More than 2^20 events are not compared as memory. Where what stands behind an inner repetition is as long as its
+    body, two repetitions could grow at one place."""
+    ab, long = symbols("ab"), 600_000
+    assert_folds([np.repeat(ab, 700_000), symbols("c")], 3, "(a700000b700000c)3")
+    assert_folds([np.tile(ab, long), symbols("cd")], 5, "((ab)600000cd)5")
+    inner = [np.tile(np.concatenate([np.tile(ab, 300), symbols("cd")]), 2000), symbols("efg")]
+    assert_folds([np.tile(np.concatenate(inner), 3), symbols("h")], 4, "((((ab)300cd)2000efg)3h)4")
+
+
+def assert_folds(parts: list[NDArray[np.uint32]], copies: int, text: str) -> None:
+    body = np.concatenate(parts)
+    made = stream_form([body] * copies, 8)
+    assert made.text("abcdefgh") == text
+    assert np.array_equal(made.expand(), np.tile(body, copies))
 
 
 def test_more_events_than_fit_into_64_bits_are_counted() -> None:

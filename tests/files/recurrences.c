@@ -49,6 +49,16 @@ F int several(int n) {
 F int often(int n) { int k = 0; for (int i = 0; i < n; i++) if (a[i] > 500) k++; return k; }
 // last counted
 F int where(int n) { int k = -1; for (int i = 0; i < n; i++) if (a[i] == 77) k = i; return k; }
+// max argmax counted
+F int peak(int n) { int m = a[0], k = 0; for (int i = 1; i < n; i++) if (a[i] > m) { m = a[i]; k = i; } return k ^ m; }
+// serial last counted
+F int second(int n) { int m = a[0], k = 0; for (int i = 1; i < n; i++) if (a[i] > m) { k = m; m = a[i]; } return k ^ m; }
+// serial last counted
+F int marked(int n) {
+    int m = a[0], k = 0;
+    for (int i = 1; i < n; i++) { if (a[i] > m) m = a[i]; if (a[i] > m - 5) k = i; }
+    return k ^ m;
+}
 // add counted
 F int nested(int n) { int s = 0; for (int i = 0; i < n; i++) for (int j = 0; j < n; j++) s += a[i] * b[j]; return s; }
 // add counted
@@ -100,7 +110,7 @@ int main(void) {
     }
     up(N); down(N); squares(N); stepped(N);
     double t = sum(N) + widened(N) + real(N) + product(N) + most(N) + least(N) + largest(N) + parity(N) + dot(N);
-    t += several(N) + often(N) + where(N) + nested(20) + calls(20) + list(nodes) + table(N) + packed(N);
+    t += several(N) + often(N) + where(N) + peak(N) + second(N) + marked(N) + nested(20) + calls(20) + list(nodes) + table(N) + packed(N);
     through(&c[3], N); histogram(N); draws(20); taken(20); quadratic(N); congruent(5, N); fibonacci(40); prefix(N);
     differences(N);
     printf("%f %d\n", t, search(a[200]));

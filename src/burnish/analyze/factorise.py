@@ -46,7 +46,8 @@ def stream_form(chunks: Iterable[NDArray[np.uint32]], alphabet: int, window: int
     """A short form of what ``chunks`` are together, in near-linear time; where they are cut does not matter.
 
     Bodies have at most ``window`` symbols, where a repetition inside is one. Beside the form itself it needs some
-    10 MB, and two bytes for each symbol of the form's top level. Raises ``UsageError`` as ``Factoriser``.
+    10 MB, and for each symbol of the form's top level 2 bytes, for each repetition there 16. Raises ``UsageError`` as
+    ``Factoriser``.
     """
     factoriser = Factoriser(alphabet, window)
     for chunk in chunks:

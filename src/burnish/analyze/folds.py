@@ -1,4 +1,4 @@
-"""Reductions: cycles in which one associative and commutative operation folds something into a value.
+"""Reductions: cycles in which one associative operation folds something into a value. All but ``last`` commute.
 
 Sums, products and the operations on bits are found by their form. A minimum or maximum may be a comparison and a
 conditional move, a branch, a mask in a vector register: what a round makes of the value is computed for examples, and
@@ -42,6 +42,8 @@ _FOLDS = {
     OpCode.FLOAT_MIN: "min",
     OpCode.FLOAT_MAX: "max",
 }
+LAST = "last"
+"""Some rounds put another value in its place."""
 _SUBTRACTIONS = (OpCode.INT_SUB, OpCode.FLOAT_SUB)
 _RESIZING = (OpCode.INT_ZEXT, OpCode.INT_SEXT, OpCode.SUBPIECE, OpCode.PIECE)
 _EXAMPLES = 64
@@ -62,6 +64,11 @@ class Fold:
     operator: str
     packed: bool
     floating: bool
+
+    @property
+    def ordered(self) -> bool:
+        """Whether partial results must be joined in order."""
+        return self.operator == LAST or self.operator.startswith("arg")
 
     def __str__(self) -> str:
         return f"packed {self.operator}" if self.packed else self.operator
@@ -140,7 +147,7 @@ def _by_form(loop: LoopValues, nodes: frozenset[Node]) -> Fold | None:
             return None
     if last:
         # What is put in the value's place is as good a fold, where nothing else is done to it.
-        return Fold("last", False, False) if not names else None
+        return Fold(LAST, False, False) if not names else None
     if len(names) != 1 or len({bool(lane) for lane in lanes}) != 1:
         return None
     return Fold(names.pop(), 0 not in lanes, floating)
@@ -192,7 +199,7 @@ def _by_example(kinds: LoopKinds, nodes: frozenset[Node], root: Node) -> Fold | 
             if _agrees(examples, values, choose, root.size, lane):
                 return Fold(name, packed, False)
         if _puts(examples, values, root.size, lane):
-            return Fold("last", packed, False)
+            return Fold(LAST, packed, False)
     return None
 
 

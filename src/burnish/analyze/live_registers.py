@@ -105,6 +105,15 @@ class LiveRegisters:
             written |= here
         return _names(certain | perhaps), _names(self._plan.results & written & _RESULTS)
 
+    def blocks(self) -> dict[Label, tuple[int, int]]:
+        """Register bytes that each block reads before it writes them, as far as they hold a value, and that it writes;
+        flags are among them, the stack pointer is not."""
+        found: dict[Label, tuple[int, int]] = {}
+        for label, (perhaps, written) in self._all.items():
+            read = self._sure[label][0] | perhaps & self._plan.defined.get(label, 0)
+            found[label] = read & ~STACK_POINTER, written & ~STACK_POINTER
+        return found
+
     def arguments(self) -> tuple[int, int]:
         """Register bytes that the function reads as its caller left them, and those that calls in it perhaps read."""
         first = self._plan.function.blocks[0].label

@@ -11,6 +11,7 @@ from burnish.analyze.folds import Fold, folded
 from burnish.analyze.graphs import components, deciders
 from burnish.analyze.loop_values import By, LoopValues, Need
 from burnish.analyze.numbers import value_numbers
+from burnish.analyze.paired_folds import paired
 from burnish.analyze.steps import Step, step_of
 from burnish.analyze.values import Kind, Node
 from burnish.core.code import Label
@@ -48,6 +49,8 @@ class Cycle:
     kind: Recurrence
     step: int | None = None
     fold: Fold | None = None
+    decided_by: tuple[Node, ...] = ()
+    """Of the place of a minimum or maximum: the roots of that."""
 
 
 class LoopKinds:
@@ -73,6 +76,7 @@ class LoopKinds:
         self._deciders = _deciders(loop)
         for k, part in enumerate(parts):
             self._judge(k, part)
+        paired(self, lambda cycle: folded(self, cycle.nodes, cycle.roots, self._within(cycle.nodes)))
 
     def level_of(self, node: Node) -> Level:
         """What a value is; of what is outside the loop, invariant."""
@@ -179,7 +183,7 @@ class LoopKinds:
 
     def _cycle(self, k: int, part: list[Node]) -> None:
         nodes = frozenset(part)
-        into = [n for node in part for n in self.loop.into[node] if n.source in nodes]
+        into = self._within(nodes)
         roots = {need.sink for need in into if need.carried and need.by is not By.CHOICE}
         found = self._kind(nodes, tuple(sorted(roots, key=part.index)), into)
         level = Level.OTHER
@@ -194,6 +198,9 @@ class LoopKinds:
             self.level |= dict.fromkeys(step.straight, Level.AFFINE)
         if k not in self._views and found.step != 0:
             self.cycles.append(found)
+
+    def _within(self, nodes: frozenset[Node]) -> list[Need]:
+        return [n for node in nodes for n in self.loop.into[node] if n.source in nodes]
 
     def _kind(self, nodes: frozenset[Node], roots: tuple[Node, ...], into: Sequence[Need]) -> Cycle:
         if any(node.kind is Kind.CALL for node in nodes):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from burnish.analyze.exit_values import put_exit_values
 from burnish.analyze.graphs import dominators
 from burnish.analyze.handed import block_needs, calls_are_chained
 from burnish.analyze.live_registers import ArgumentsRead, LiveRegisters, Reads
@@ -14,12 +16,13 @@ from burnish.analyze.loop_values import LoopValues, loop_values
 from burnish.analyze.pipelines import stages
 from burnish.analyze.program import Program
 from burnish.analyze.recurrence_kinds import Cycle, LoopKinds
+from burnish.analyze.register_flow import left_for_others
 from burnish.analyze.ssa import DIRECT, FRAME, values_of
 from burnish.analyze.values import Kind, Node
-from burnish.core.code import Label, Refused
+from burnish.core.code import Branch, Label, Refused
 from burnish.core.errors import BurnishError
 from burnish.core.structure import Region, Structure
-from burnish.core.superblocks import Carried, Flow, Recurrence
+from burnish.core.superblocks import Carried, Flow, Left, Recurrence
 from burnish.images import load
 from burnish.recompile import Summaries
 from burnish.record.code import pieces
@@ -32,6 +35,7 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
     codes, refused = _codes(recording, program, {region.function for region in structure.regions})
     memory = Memory(program, structure, codes)
     found: dict[int, Flow] = {}
+    left: dict[int, tuple[Left, ...]] = {}
     trees: dict[int, Mapping[Label, Label]] = {}
     costs = _costs(program, structure)
     for region in structure.regions:
@@ -41,6 +45,7 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
             continue
         if region.header is None:
             live_in, live_out = code.registers.function()
+            left |= left_for_others(code, _loops(program, code), region.number)
             found[region.number] = Flow(
                 region.number,
                 live_in,
@@ -55,7 +60,20 @@ def flows(recording: Recording, program: Program, structure: Structure) -> dict[
         found[region.number] = _of_loop(
             region, program, code, memory, trees[region.function], costs.get(code.image, {})
         )
-    return found
+    return {
+        number: replace(flow, left=left[number]) if number in left and not flow.refused else flow
+        for number, flow in found.items()
+    }
+
+
+def _loops(program: Program, code: CodeOf) -> dict[int, tuple[Label, frozenset[Label]]]:
+    """Header and blocks of each loop of a function that can be reached, by its number."""
+    return {
+        loop.number: (code.labels[loop.header], frozenset(code.labels[block] for block in loop.blocks))
+        for loop in program.loops
+        if loop.function == code.function
+        and all(code.labels[block] in code.values.following for block in loop.blocks)
+    }
 
 
 def _costs(program: Program, structure: Structure) -> dict[int, dict[int, float]]:
@@ -142,6 +160,9 @@ def _code(summaries: Summaries, reads: Reads, program: Program, number: int) -> 
         values = values_of(plan, reads, constant)
     except (KeyError, RecursionError):
         return "its values could not be followed"
+    loops = [frozenset(labels[b] for b in loop.blocks) for loop in program.loops if loop.function == number]
+    ends = {block.label: block.terminator for block in plan.function.blocks}
+    put_exit_values(values, {label: end for label, end in ends.items() if isinstance(end, Branch)}, loops)
     return CodeOf(number, row["image"], plan, values, LiveRegisters(plan, reads), labels)
 
 
@@ -193,6 +214,8 @@ def _carried(kinds: LoopKinds) -> Iterable[Carried]:
             _pairs(kinds, cycle),
             _addresses(cycle.nodes),
             _distance(loop, cycle),
+            fold is not None and fold.ordered,
+            _places(loop, cycle.decided_by),
         )
     for phi in kinds.handed:
         yield Carried(
@@ -230,6 +253,8 @@ def _distance(loop: LoopValues, cycle: Cycle) -> int:
                     far[need.sink] = far[node] + need.carried
                     (waiting.append if need.carried else waiting.appendleft)(need.sink)
         least = min(least, far.get(start.source, least))
+        if least <= 1:
+            break
     return max(1, least)
 
 

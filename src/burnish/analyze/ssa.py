@@ -43,6 +43,11 @@ class Values:
     accesses: dict[Label, list[Node | None]] = field(default_factory=dict[Label, "list[Node | None]"])
     before: dict[Label, list[Label]] = field(default_factory=dict[Label, "list[Label]"])
     following: dict[Label, tuple[Label, ...]] = field(default_factory=dict[Label, "tuple[Label, ...]"])
+    places: dict[Label, list[tuple[int, int, bool]]] = field(
+        default_factory=dict[Label, "list[tuple[int, int, bool]]"]
+    )
+    """Of each block the places in the frame that it reads and writes, in order: from the frame cell's first byte, size,
+    and whether it writes."""
     low: int = 0
     returned: list[Node] = field(default_factory=list[Node])
 
@@ -115,7 +120,7 @@ class _Builder:
         domain, label = self.domain, block.label
         walker = self.walkers[label] = Walker(domain)
         domain.label, domain.address = label, label.address
-        self.found.accesses[label] = []
+        self.found.accesses[label], self.found.places[label] = [], []
         self._number = 0
         self.defined = self.plan.defined.get(label, 0)
         for offset, cell in self.temporaries.items():
@@ -160,6 +165,7 @@ class _Builder:
                 walker.write(output, node)
             else:
                 walker.write(output, walker.read_cell(self.cell, slot, output.size))
+                self.found.places[self.domain.label].append((slot, output.size, False))
                 self._accessed(None)
         elif opcode is OpCode.STORE:
             address, value = walker.read(inputs[0]), walker.read(inputs[1])
@@ -172,6 +178,7 @@ class _Builder:
                 walker.write_cell(self.cell, slot, inputs[1].size, value)
                 if self.uses.sizes:
                     walker.write_cell(self.direct, slot, inputs[1].size, value)
+                self.found.places[self.domain.label].append((slot, inputs[1].size, True))
                 self._accessed(None)
         else:
             walker.step(operation)

@@ -59,7 +59,10 @@ class _Growth:
         accessed = {one.site for found in evidence.ranges.values() for one in found}
         for number in accessed:
             self._sites.setdefault(self._program.sites[number]["block"], set()).add(number)
-        self._meeting = {frozenset((row.source, row.sink)) for row in evidence.structure.dependences}
+        self._meeting: dict[int, set[int]] = {}
+        for row in evidence.structure.dependences:
+            self._meeting.setdefault(row.source, set()).add(row.sink)
+            self._meeting.setdefault(row.sink, set()).add(row.source)
         self._ordered = {block for found in evidence.effects.blocks.values() for block in found}
 
     def grown(self) -> tuple[Superblock, ...]:
@@ -172,10 +175,8 @@ class _Growth:
         return frozenset(found)
 
     def _meet(self, one: frozenset[int], two: frozenset[int]) -> bool:
-        return any(
-            (min(pair) in one and max(pair) in two) or (min(pair) in two and max(pair) in one)
-            for pair in self._meeting
-        )
+        few, many = (one, two) if len(one) <= len(two) else (two, one)
+        return any(not many.isdisjoint(self._meeting.get(site, ())) for site in few)
 
     def _apart(
         self,

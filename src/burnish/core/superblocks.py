@@ -16,8 +16,8 @@ class Recurrence(StrEnum):
     AFFINE = "affine"
     """A constant is added in each round: known for every round beforehand."""
     REDUCTION = "reduction"
-    """One associative, commutative operation folds something into it, and nothing else in the loop reads it: partial
-    results of groups of rounds can be joined."""
+    """One associative operation folds something into it, and nothing else in the loop reads it: partial results of
+    groups of rounds can be joined; in the order of the groups where ``Carried.ordered``, else in any."""
     PREDICTABLE = "predictable"
     """It is computed from nothing but invariants and values of this kind, by more than an addition: it can be
     computed ahead of the rounds, but one after another."""
@@ -35,12 +35,17 @@ class Carried:
     """A value that rounds hand on. ``place`` is where it lives: registers, places in the frame by their distance from
     the stack pointer at entry (``stack-0x14``), or ``memory`` where stores and loads hand it on, and then ``pairs``
     are those sites (store, load): dependences that it explains. ``step`` is what an affine one adds (None where that
-    is an invariant that is not constant, or one for each lane of a vector). ``operator`` is what folds a reduction
-    (``add``, ``mul``, ``and``, ``or``, ``xor``, ``max``, ``min``, without sign ``umax`` and ``umin``, and ``last``
-    where some rounds put another value in its place; a word of ``packed`` before it for vectors); a reduction in
-    memory may be one of each element of an array. ``floating`` says that reassociation changes the result.
-    ``distance`` is the least number of rounds after which it comes back to itself. ``addresses`` are those of the
-    instructions that compute it, in the file."""
+    is an invariant that is not constant, or one for each lane of a vector).
+
+    ``operator`` is what folds a reduction: ``add``, ``mul``, ``and``, ``or``, ``xor``, ``max``, ``min``, without sign
+    ``umax`` and ``umin``, or ``last`` where some rounds put another value in its place (of groups of rounds, that of
+    the last in which one did). ``arg`` before a minimum or maximum is a value that is replaced whenever that at
+    ``decided_by`` is: both are joined by one comparison. ``packed`` stands before it for vectors. A reduction in memory
+    may be one of each element of an array. ``floating`` says that reassociation changes the result, ``ordered`` that
+    the operation does not commute.
+
+    ``distance`` is the least number of rounds after which the value comes back to itself, ``addresses`` are those of
+    the instructions that compute it, in the file."""
 
     place: tuple[str, ...]
     kind: Recurrence
@@ -50,6 +55,8 @@ class Carried:
     pairs: tuple[tuple[int, int], ...] = ()
     addresses: tuple[int, ...] = ()
     distance: int = 1
+    ordered: bool = False
+    decided_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +70,25 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What block ``source`` leaves in a register, a flag or a place of the frame (named as in ``Carried``), and block
+    ``sink`` may read: in the next round of a loop where ``carried``, else in the same one."""
+
+    place: str
+    source: int
+    sink: int
+    carried: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """What registers say about a loop or function. ``live_in`` are the registers that it reads before it writes them,
     ``live_out`` those that it writes and that are read after it. ``counted`` says that the number of rounds follows
     from invariants and affine values alone when the loop is entered. ``stages`` are those of the best pipeline, in
     order; empty where all of the work is in one strongly connected part. ``handed`` are, of a function, pairs of
     blocks: what the first left in a register, the second may read. ``chained_calls``: of a function that calls
-    itself, an argument of such a call may come from the result of another. ``refused`` says why nothing is known
-    about it, else empty."""
+    itself, an argument of such a call may come from the result of another. ``left`` is what the region's blocks leave
+    for each other, as far as no loop inside has both. ``refused`` says why nothing is known about it, else empty."""
 
     region: int
     live_in: tuple[str, ...] = ()
@@ -81,6 +99,7 @@ class Flow:
     handed: tuple[tuple[int, int], ...] = ()
     chained_calls: bool = False
     refused: str = ""
+    left: tuple[Left, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from burnish.analyze.execution import execution_graph
 from burnish.analyze.forms import forms
 from burnish.analyze.nest import structure, walk
 from burnish.analyze.parallelism import Evidence, explained, findings, ordered_effects
@@ -18,6 +19,7 @@ from burnish.analyze.replay import CORES, Costs
 from burnish.analyze.superblocks import BIAS
 from burnish.analyze.superblocks import superblocks as grown
 from burnish.core.errors import FunctionNotFoundError, RecordingError, UsageError
+from burnish.core.execution import ExecutionGraph
 from burnish.core.recording import What
 from burnish.core.structure import Region, Structure
 from burnish.core.superblocks import Finding, Superblock
@@ -65,17 +67,27 @@ class Superblocks(Result):
     findings: tuple[Finding, ...]
     superblocks: tuple[Superblock, ...]
     warnings: tuple[str, ...]
+    execution: ExecutionGraph = field(repr=False)
     structure: Structure = field(repr=False)
     program: Program = field(repr=False, compare=False)
     lines: dict[int, str] = field(repr=False, compare=False)
 
     def to_data(self) -> dict[str, Any]:
-        """The fields as JSON data, without the program; of the structure the dependences."""
+        """The fields as JSON data; of the structure the dependences, of the program the sites. What blocks leave for
+        each other is in ``execution`` alone."""
         names = ("recording", "instructions", "blocks", "cores", "bias", "costs", "regions", "findings", "superblocks",
-            "warnings")  # fmt: skip
+            "warnings", "execution")  # fmt: skip
         found = {name: plain(getattr(self, name)) for name in names}
-        rows = [row for row in self.structure.dependences if row.region in {r.region for r in self.regions}]
-        return found | {"dependences": [plain(row) for row in rows]}
+        for finding in found["findings"]:
+            del finding["flow"]["left"]
+        kept = {region.region for region in self.regions}
+        rows = [row for row in self.structure.dependences if row.region in kept]
+        sites = {number for row in rows for number in (row.source, row.sink)}
+        sites |= {use.range.site for use in self.execution.uses}
+        return found | {
+            "dependences": [plain(row) for row in rows],
+            "sites": [{"site": number, **self.program.sites[number]} for number in sorted(sites)],
+        }
 
     def region(self, number: int) -> RegionSummary:
         """The summary of a region."""
@@ -112,11 +124,12 @@ def superblocks(
         )
     said = flows(opened, program, found)
     ignored = set(explained(said))
+    touched = ranges(opened, program, nest)
     evidence = Evidence(
         structure=found,
         program=program,
         flows=said,
-        ranges=ranges(opened, program, nest),
+        ranges=touched,
         nest=walk(opened, program, sorted(ignored)) if ignored else nest,
         effects=ordered_effects(found, program),
         costs=costs or Costs(),
@@ -134,6 +147,7 @@ def superblocks(
         findings=findings(evidence),
         superblocks=grown(evidence, bias),
         warnings=tuple(_warnings(found)),
+        execution=execution_graph(found, program, said, touched),
         structure=found,
         program=program,
         lines=lines,
@@ -195,4 +209,22 @@ def _within(result: Superblocks, regions: Sequence[Region], chosen: frozenset[in
         regions=tuple(one for one in result.regions if one.region in kept),
         findings=tuple(one for one in result.findings if one.region in kept),
         superblocks=tuple(one for one in result.superblocks if one.region in kept),
+        execution=_part(result.execution, kept),
+    )
+
+
+def _part(graph: ExecutionGraph, kept: set[int]) -> ExecutionGraph:
+    """What of a graph lies in regions; numbers stay."""
+    instances = tuple(one for one in graph.instances if one.region in kept)
+    numbers = {one.number for one in instances}
+    uses = tuple(use for use in graph.uses if use.region in kept)
+    handed = tuple(one for one in graph.handed if one.region in kept)
+    named = {one.variable for one in (*uses, *handed)}
+    return ExecutionGraph(
+        instances,
+        tuple(step for step in graph.steps if step.source in numbers),
+        tuple(variable for variable in graph.variables if variable.number in named),
+        uses,
+        handed,
+        tuple(row for row in graph.left_out if row[0] in kept),
     )
