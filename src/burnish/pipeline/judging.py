@@ -45,7 +45,8 @@ def judge(
         return replace(blank, verdict=reading, reason=reading.reason)
     blank = replace(blank, specification=reading.pair.specification, notes=reading.notes)
     if task.replay is not None:
-        return _replayed(blank, reading.pair, task.replay, engines)
+        row = _replayed(blank, reading.pair, task.replay, engines)
+        return _believed(row, reading.pair, reading, engines)
     best: FunctionVerdict | None = None
     for pair, taken in _ways(original, rewrite, task, overrides, reading):
         decision = decide(pair, engines, timeout_s, task.invariants)
@@ -75,8 +76,8 @@ def _believed(row: FunctionVerdict, pair: Pair, reading: Reading, engines: Engin
         return row
     found = row.verdict.counterexample
     reason = ""
-    if reading.doubtful:
-        reason = f"they differ if {reading.doubtful[0]} is not one variable in both files, which is not known"
+    if reading.doubts:
+        reason = f"they differ if {reading.doubts[0]}, which is not known"
     elif reading.apart:
         moved = {name: at + _FAR * (name in reading.apart) for name, at in found.places.items()}
         again = engines.confirm(pair, replace(found, places=moved))

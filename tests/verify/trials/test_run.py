@@ -149,3 +149,24 @@ def test_an_input_with_memory_of_its_own(assembled: Callable[..., Pair], bench: 
     given = GivenInput({"rdi": 0x9000_0000, "rsp": STACK}, memory)
     assert "0xb0a0908" in run_pair(pair, given, bench).difference
     assert run_pair(pair, GivenInput({"rsp": STACK}), bench).void
+
+
+@pytest.mark.parametrize(
+    ("original", "rewrite", "void"),
+    [
+        # What nobody wrote below the stack pointer: returned, looked at with the same outcome and another, dropped.
+        ("mov eax, [rsp - 24]\nret", "xor eax, eax\nret", True),
+        ("cmp dword ptr [rsp - 24], 3\njb 2f\nmov eax, edi\nret\n2: mov eax, 5\nret", "mov eax, 5\nret", False),
+        ("cmp byte ptr [rsp - 24], 99\njb 2f\nmov eax, edi\nret\n2: mov eax, 5\nret", "mov eax, 5\nret", True),
+        ("mov eax, [rsp - 24]\nand eax, 0\nret", "mov eax, 1\nret", False),
+        # What a call leaves in a register.
+        ("call g\nmov eax, r8d\nret", "call g\nxor eax, eax\nret", True),
+        ("call g\nret", "call g\ninc eax\nret", False),
+    ],
+)
+def test_what_depends_on_garbage_refutes_nothing(
+    assembled: Callable[..., Pair], bench: Bench, original: str, rewrite: str, void: bool
+) -> None:
+    pair = assembled(original, rewrite, EAX)
+    outcome = run_pair(pair, GivenInput({"rdi": 7, "rsp": STACK}), bench)
+    assert bool(outcome.void) == void and bool(outcome.difference) != void

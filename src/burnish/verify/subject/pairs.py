@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -14,9 +14,10 @@ from burnish.core.verdict import Unknown
 from burnish.images.no_return import import_never_returns
 from burnish.verify.collecting import seldom_collected
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
+from burnish.verify.subject.doubts import doubts_of
 from burnish.verify.subject.frame_extents import widened
 from burnish.verify.subject.inputs import Input
-from burnish.verify.subject.naming import UNBOUNDED, Home, Naming, called
+from burnish.verify.subject.naming import Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
 from burnish.verify.subject.same import SameCode
 from burnish.verify.subject.specify import Overrides, specify
@@ -26,13 +27,13 @@ from burnish.verify.subject.types import UnreadableTypeError
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A pair, and what a reader should know of how it was read: functions of one name that are held apart, for
-    example. ``doubtful`` are variables of both files that may be one or not: a difference in them refutes nothing.
-    ``apart`` are constants of the original that may be some of the rewrite's: a difference in addresses of them does
-    not, either."""
+    example. ``doubts`` say what a difference may rest on that is not known, as phrases (``subject.doubts``): while
+    there are any no input refutes. ``apart`` are constants of the original that may be some of the rewrite's: a
+    difference in addresses of them refutes nothing, either."""
 
     pair: Pair
     notes: tuple[str, ...] = ()
-    doubtful: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     apart: frozenset[str] = frozenset()
 
 
@@ -103,28 +104,8 @@ def read_pair(
     except UnclearError as error:
         return Unknown(str(error))
     notes = dict.fromkeys(note for naming in namings for note in naming.notes)
-    doubtful, apart = _doubts(sides)
-    return Reading(Pair(sides[0], sides[1], specification), tuple(notes), doubtful, apart)
-
-
-def _doubts(sides: Sequence[Side]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Labels of variables that are held apart though both sides have them; constants
-    of the original that may be in both."""
-    objects = [
-        {place.data.name: place.data for place in (*side.places.values(), *side.slots.values())}
-        for side in sides
-    ]
-    labels = [
-        {name.partition(" at ")[0] for name, one in found.items() if name.endswith(tag) and one.data is None}
-        - {UNBOUNDED}
-        for found, tag in zip(objects, ("@original", "@rewrite"), strict=True)
-    ]
-    open_ = [
-        {name for name, one in found.items() if name.startswith(f"{UNBOUNDED} ") and one.data is not None}
-        for found in objects
-    ]
-    both = bool(open_[1] - open_[0])
-    return tuple(sorted(labels[0] & labels[1])), frozenset(open_[0] - open_[1] if both else ())
+    doubts, apart = doubts_of(homes, sides)
+    return Reading(Pair(sides[0], sides[1], specification), tuple(notes), doubts, apart)
 
 
 def _lifted(source: Input, bounds: FunctionBounds) -> Function:

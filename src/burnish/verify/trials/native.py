@@ -11,9 +11,10 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from burnish.core.code import Function, Instruction, Switch
+from burnish.core.code import Function, Instruction
 from burnish.machine.encoding import Encoding, decode
 from burnish.runtime.batch import DEFAULT_CODE_ADDRESS
+from burnish.verify.jump_tables import switch_targets, table_at
 from burnish.verify.pair import Side
 from burnish.verify.trials.arena import Arena
 
@@ -208,12 +209,7 @@ class _Transplant:
     # Jump tables.
 
     def _move_tables(self) -> None:
-        switches = [
-            frozenset(label.address for label in block.terminator.targets)
-            for function in self._functions
-            for block in function.blocks
-            if isinstance(block.terminator, Switch)
-        ]
+        switches = switch_targets(self._functions)
         if not switches:
             return
         candidates = set(self._side.places) | self._absolute_displacements()
@@ -235,35 +231,22 @@ class _Transplant:
 
     def _move_table(self, address: int, targets: frozenset[int]) -> bool:
         """Rebuilds the table at an image address, if what lies there is a table that leads to all of ``targets``."""
-        for size in (4, 8):
-            entries = self._entries(address, size, targets)
-            if frozenset(entries) != targets:
-                continue
-            offset = self._size + len(self._tail)
-            offset += -offset % 8
-            table = self._address + offset
-            data = bytearray()
-            for entry in entries:
-                inside = self._offset(entry)
-                assert inside is not None
-                goal = self._address + inside
-                data += struct.pack("<i", goal - table) if size == 4 else struct.pack("<Q", goal)
-            self._append(bytes(data))
-            self._tables.setdefault(address, offset)
-            return True
-        return False
-
-    def _entries(self, address: int, size: int, targets: frozenset[int]) -> list[int]:
-        """The targets that follow each other from ``address`` on: distances from there (4 bytes), or addresses."""
-        found: list[int] = []
-        while True:
-            data = self._side.image.read(address + size * len(found), size)
-            if data is None:
-                return found
-            entry = int.from_bytes(data, "little", signed=True) + (address if size == 4 else 0)
-            if entry not in targets or self._offset(entry) is None:
-                return found
-            found.append(entry)
+        found = table_at(self._side.image, address, targets)
+        if found is None:
+            return False
+        entries, size = found
+        offset = self._size + len(self._tail)
+        offset += -offset % 8
+        table = self._address + offset
+        data = bytearray()
+        for entry in entries:
+            inside = self._offset(entry)
+            assert inside is not None
+            goal = self._address + inside
+            data += struct.pack("<i", goal - table) if size == 4 else struct.pack("<Q", goal)
+        self._append(bytes(data))
+        self._tables.setdefault(address, offset)
+        return True
 
 
 def _parts(instructions: Sequence[Instruction], entry: int) -> tuple[list[_Part], int]:
