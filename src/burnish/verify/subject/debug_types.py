@@ -46,6 +46,7 @@ class DebugTypes:
     def __init__(self, elf: bytes, image: Image) -> None:
         self._functions = DebugFunctions(elf, image)
         self._types: dict[int, FunctionType | UnreadableTypeError | None] = {}
+        self._declared: dict[str, FunctionType | UnreadableTypeError | None] = {}
 
     def of(self, bounds: FunctionBounds) -> FunctionType | None:
         """The type of a function; None where the file does not say. Raises ``UnreadableTypeError`` for a type that is
@@ -60,11 +61,19 @@ class DebugTypes:
     def declared(self, name: str) -> FunctionType | None:
         """The type of a function that the file only calls: compilers describe those as well. None where there is no
         prototype of it. Raises ``UnreadableTypeError`` for a type that is not understood."""
+        if name not in self._declared:
+            self._declared[name] = self._find_declared(name)
+        found = self._declared[name]
+        if isinstance(found, UnreadableTypeError):
+            raise found
+        return found
+
+    def _find_declared(self, name: str) -> FunctionType | UnreadableTypeError | None:
         try:
             entry = self._functions.declared(name)
             return None if entry is None else self._read(entry, name)
-        except UnreadableTypeError:
-            raise
+        except UnreadableTypeError as error:
+            return error
         except Exception:  # pyelftools raises anything at all for damaged tables
             return None
 
