@@ -77,6 +77,7 @@ class Executor:
     def close(self) -> None:
         """Ends the child. The executor can be used again, with another."""
         self._native.close()
+        self._layout = None
 
     @property
     def pid(self) -> int | None:
