@@ -80,10 +80,6 @@ Value* at(uint8_t* base, uint64_t offset) {
     return reinterpret_cast<Value*>(base + offset);
 }
 
-void fill_slack(const Slack* slacks, uint64_t count) {
-    for (uint64_t i = 0; i < count; ++i) memset(reinterpret_cast<void*>(slacks[i].address), slack_byte, slacks[i].size);
-}
-
 // Sixteen bytes. (The compiler's own header for them wants a C library.)
 typedef uint64_t Vector __attribute__((vector_size(16)));
 
@@ -93,15 +89,54 @@ Vector load_vector(const uint8_t* bytes) {
     return value;
 }
 
+template <typename Value>
+void move(uint8_t* to, const uint8_t* from) {
+    Value value;
+    __builtin_memcpy(&value, from, sizeof value);
+    __builtin_memcpy(to, &value, sizeof value);
+}
+
+// Copies a window. Most are small, and REP MOVSB takes longer to begin than to copy them.
+void copy(uint8_t* to, const uint8_t* from, uint64_t size) {
+    constexpr uint64_t small = 512;
+    if (size > small) {
+        memcpy(to, from, size);
+        return;
+    }
+    if (size >= 16) {
+        for (uint64_t position = 0; position + 16 < size; position += 16) move<Vector>(to + position, from + position);
+        move<Vector>(to + size - 16, from + size - 16);  // overlaps what was copied unless the size is a multiple
+        return;
+    }
+    if (size >= 8) {
+        move<uint64_t>(to, from);
+        move<uint64_t>(to + size - 8, from + size - 8);
+        return;
+    }
+    for (uint64_t position = 0; position < size; ++position) {
+        to[position] = from[position];
+        asm volatile("" ::: "memory");  // or the compiler makes it a call of memcpy
+    }
+}
+
+void fill_slack(const Slack* slacks, uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i) memset(reinterpret_cast<void*>(slacks[i].address), slack_byte, slacks[i].size);
+}
+
 // The first byte that is not as filled, or `size`.
 uint64_t first_change(const uint8_t* bytes, uint64_t size) {
     constexpr uint64_t word = slack_byte * 0x0101010101010101u;
     constexpr Vector pattern = {word, word};
     uint64_t position = 0;
-    for (; position + 64 <= size; position += 64) {
-        const uint8_t* block = bytes + position;
-        const Vector any = (load_vector(block) ^ pattern) | (load_vector(block + 16) ^ pattern) |
-                           (load_vector(block + 32) ^ pattern) | (load_vector(block + 48) ^ pattern);
+    constexpr uint64_t block = 256;
+    for (; position + block <= size; position += block) {
+        Vector any = {0, 0};
+#pragma GCC unroll 16
+        for (uint64_t at = position; at < position + block; at += 16) any |= load_vector(bytes + at) ^ pattern;
+        if ((any[0] | any[1]) != 0) break;
+    }
+    for (; position + 16 <= size; position += 16) {
+        const Vector any = load_vector(bytes + position) ^ pattern;
         if ((any[0] | any[1]) != 0) break;
     }
     while (position < size && bytes[position] == slack_byte) ++position;
@@ -166,8 +201,8 @@ void execute(const Run& run) {
     for (uint64_t i = 0; i < run.count; ++i) {
         for (uint64_t w = 0; w < run.window_count; ++w) {
             const Window& window = windows[w];
-            memcpy(reinterpret_cast<void*>(window.address), fixed.input + window.input + i * window.input_stride,
-                   window.size);
+            copy(reinterpret_cast<uint8_t*>(window.address), fixed.input + window.input + i * window.input_stride,
+                 window.size);
         }
         if (!intact) fill_slack(slacks, run.slack_count);
         load_context(run, i);
@@ -186,8 +221,8 @@ void execute(const Run& run) {
             for (uint64_t w = 0; w < run.window_count; ++w) {
                 const Window& window = windows[w];
                 if (window.output == no_offset) continue;
-                memcpy(fixed.output + window.output + i * window.output_stride,
-                       reinterpret_cast<void*>(window.address), window.size);
+                copy(fixed.output + window.output + i * window.output_stride,
+                     reinterpret_cast<const uint8_t*>(window.address), window.size);
             }
         }
         at<Result>(fixed.output, run.result)[i] = state.result;

@@ -7,16 +7,20 @@ is wrong to standard error, as ``error: <inline asm>:LINE:COLUMN: message``.
 # pyright: reportUnknownMemberType=false
 from __future__ import annotations
 
+import re
 import sys
 
 _TRIPLE = "x86_64-unknown-linux-gnu"
 _CPU = "sapphirerapids"
 """Only says which instructions exist; what is not lifted is refused later, with its reason."""
 
+_OTHERS = re.compile(r"[^ -~]")
+
 
 def quoted(text: bytes) -> str:
     """A string of LLVM's assembly language."""
-    return "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in text)
+    plain = text.decode("latin-1").replace("\\", r"\5C").replace('"', r"\22").replace("\n", r"\0A")
+    return _OTHERS.sub(lambda found: f"\\{ord(found[0]):02X}", plain)
 
 
 def main() -> None:

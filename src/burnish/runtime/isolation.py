@@ -58,6 +58,7 @@ class Executor:
         self.limits = limits or Limits()
         if min(self.limits.execution_seconds, self.limits.batch_seconds, self.limits.memory_bytes) <= 0:
             raise ValueError("limits must be positive")
+        self._layout: Layout | None = None
         self._native = _native.Executor(
             str(Path(_native.__file__).with_name("burnish_executor")),
             self.limits.execution_seconds,
@@ -76,6 +77,7 @@ class Executor:
     def close(self) -> None:
         """Ends the child. The executor can be used again, with another."""
         self._native.close()
+        self._layout = None
 
     @property
     def pid(self) -> int | None:
@@ -124,7 +126,7 @@ class Executor:
     ) -> tuple[BatchResult, ...]:
         """Runs each of several codes (an original and its rewrites) on each state, all at the same address. Memory is
         laid out once. Raises as ``run`` does."""
-        layout = Layout.of(codes, states, placement or Placement())
+        layout = self._layout = Layout.of(codes, states, placement or Placement(), self._layout)
         results = tuple(_empty_result(states) for _ in codes)
         try:
             for code, result in zip(codes, results, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from burnish import _native
 from burnish.core.image import Access
 from burnish.core.state import DEFAULT_MXCSR, FLAGS_MASK
-from burnish.runtime.batch import BatchResult, Placement, StateBatch
+from burnish.runtime.batch import BatchResult, Placement, StateBatch, Window
 
 _PAGE = 4096
 _TOP = 1 << 47
@@ -64,13 +64,20 @@ class Layout:
     placement: Placement
     room: int
     fs_base: int
+    key: tuple[object, ...] = field(repr=False)
+    """All that it was made from."""
 
     @classmethod
-    def of(cls, codes: Sequence[bytes], states: StateBatch, placement: Placement) -> Layout:
-        """The layout in which each of ``codes`` can run on each of ``states``. Raises ``ValueError`` for states that
-        do not fit together and for pieces that overlap or cannot be mapped."""
+    def of(
+        cls, codes: Sequence[bytes], states: StateBatch, placement: Placement, last: Layout | None = None
+    ) -> Layout:
+        """The layout in which each of ``codes`` can run on each of ``states``: ``last`` where that is the same. Raises
+        ``ValueError`` for states that do not fit together and for pieces that overlap or cannot be mapped."""
         _check_states(states)
         longest = max((len(code) for code in codes), default=0)
+        key = (longest, placement, states.fs_base, *map(_held, states.windows))
+        if last is not None and last.key == key:
+            return last
         placed = longest > 0 or placement.entry is None
         pieces = [
             _Piece(window.address, window.end, window.access, "a memory region") for window in states.windows
@@ -99,6 +106,7 @@ class Layout:
             placement=placement,
             room=longest + _STUB if placed else 0,
             fs_base=states.fs_base,
+            key=key,
         )
 
     def code(self, code: bytes) -> _native.ExecutorCode:
@@ -129,6 +137,12 @@ class Layout:
             ],
             self.slacks,
         )
+
+
+def _held(window: Window) -> tuple[int, int, Access, bytes | None]:
+    """What of a window is the same in all batches of one layout."""
+    content = None if Access.WRITE in window.access else window.contents.tobytes()
+    return window.address, window.size, window.access, content
 
 
 def _check_pieces(pieces: Sequence[_Piece]) -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elftools.dwarf.enums import ENUM_DW_AT, ENUM_DW_FORM, ENUM_DW_TAG
 
 from burnish.core.image import ImageKind
 from burnish.images.elf import load_bytes
 from burnish.verify.pair import Local
+from burnish.verify.subject.debug_entries import Entries, Shapes
 from burnish.verify.subject.debug_functions import DebugFunctions, origin
 from burnish.verify.subject.debug_types import DebugTypes
 from burnish.verify.subject.types import FunctionType
@@ -166,3 +168,59 @@ def test_damaged_information_is_no_error(tmp_path: Path) -> None:
             assert found is None or isinstance(found, FunctionType)
             assert declared is None or isinstance(declared, FunctionType)
             assert all(isinstance(local, Local) and local.size >= 0 for local in types.locals(one))
+
+
+@pytest.mark.parametrize("way", [*WAYS, ("gcc", "-c", "-O0", "-gdwarf-2", "-gstrict-dwarf")], ids=" ".join)
+def test_entries_are_where_pyelftools_has_them(tmp_path: Path, way: tuple[str, ...]) -> None:
+    from elftools.elf.elffile import ELFFile
+
+    elf = compiled(tmp_path, *way)
+    info: Any = ELFFile(io.BytesIO(elf)).get_dwarf_info(follow_links=False)
+    table = info.debug_abbrev_sec.stream.getvalue()
+    count = 0
+    for unit in info.iter_CUs():
+        wide = unit.structs.dwarf_format // 8
+        reference = 8 if unit.structs.dwarf_version == 2 else wide
+        known = Shapes(table, unit["debug_abbrev_offset"], (8, wide, reference))
+        data, end = info.debug_info_sec.stream.getvalue(), unit.cu_offset + unit.size
+        entries = Entries(data, unit.cu_offset, end, known)
+        for one in unit.iter_DIEs():
+            if one.is_null():
+                continue
+            below = [(at, shape.tag) for at, shape, _ in entries.children(one.offset)]
+            assert below == [(child.offset, ENUM_DW_TAG[child.tag]) for child in one.iter_children()]
+            for at, shape, fields in entries.children(one.offset):
+                child = unit.get_DIE_from_refaddr(at)
+                for name, attribute in child.attributes.items():
+                    found = entries.field(shape, fields, ENUM_DW_AT[name])
+                    assert found is not None
+                    assert found[0] == ENUM_DW_FORM[attribute.form]
+                    assert found[1] == attribute.offset or attribute.form == "DW_FORM_implicit_const"
+                    count += 1
+                assert entries.field(shape, fields, 0x7FFF) is None
+    assert count > 100
+
+
+def test_damaged_abbreviations_are_refused() -> None:
+    sizes = (8, 4, 4)
+    plain = Shapes(b"\x01\x11\x01\x25\x0e\x00\x00\x02\x24\x00\x0b\x0b\x00\x00\x00", 0, sizes)
+    assert plain[2].tag == 0x24 and plain[2].size == 1 and not plain[2].children
+    entries = Entries(b"\x01\0\0\0\0\x02\x08\x02\x04\0", 0, 10, plain)
+    assert [at for at, _, _ in entries.children(0)] == [5, 7]
+    for size in (9, 6, 1):
+        with pytest.raises((IndexError, ValueError)):
+            list(Entries(b"\x01\0\0\0\0\x02\x08\x02\x04\0"[:size], 0, size, plain).children(0))
+    with pytest.raises(KeyError):
+        list(Entries(b"\x01\0\0\0\0\x03\0", 0, 7, plain).children(0))
+    for table in (
+        b"\x01\x11\x01\x25\x7f\x00\x00\x00",
+        b"\x01\x11\x01\x25\x16\x00\x00\x00",
+        b"\x01\x11\x01",
+        b"",
+    ):
+        with pytest.raises((IndexError, KeyError, ValueError)):
+            list(Entries(b"\x01\x01\x01\0", 0, 4, Shapes(table, 0, sizes)).children(0))
+    # A reference that leads back would never end.
+    looping = Shapes(b"\x01\x11\x01\x00\x00\x02\x2e\x01\x01\x11\x00\x00\x00", 0, sizes)
+    with pytest.raises(ValueError):
+        list(Entries(b"\x01\x02\x01\0\0", 0, 5, looping).children(0))

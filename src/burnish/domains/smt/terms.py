@@ -148,12 +148,19 @@ def make(op: Op, width: int, args: tuple[Term, ...] = (), payload: Payload = Non
 def subterms(*roots: Term) -> Iterator[Term]:
     """Every term that ``roots`` are made of, each once, operands before what uses them."""
     seen: set[Term] = set()
-    stack: list[tuple[Term, bool]] = [(root, False) for root in reversed(roots)]
+    # None stands above a term whose operands are done.
+    stack: list[Term | None] = [*reversed(roots)]
     while stack:
-        term, done = stack.pop()
-        if done:
-            yield term
+        term = stack.pop()
+        if term is None:
+            done = stack.pop()
+            assert done is not None
+            yield done
         elif term not in seen:
             seen.add(term)
-            stack.append((term, True))
-            stack.extend((arg, False) for arg in reversed(term.args) if arg not in seen)
+            args = term.args
+            if args:
+                stack += (term, None)
+                stack += args[::-1]
+            else:
+                yield term

@@ -24,11 +24,6 @@ MAXIMUM_WIDTH = 256
 DEFAULT_SECONDS = 2.0
 
 
-def multiplies(roots: Sequence[Term]) -> bool:
-    """True if unknowns are multiplied with each other anywhere."""
-    return any(hard_product(term) for term in subterms(*roots))
-
-
 def hard_product(term: Term) -> bool:
     """True for a product of unknowns."""
     return term.op is Op.MUL and sum(not arg.is_const for arg in term.args) > 1

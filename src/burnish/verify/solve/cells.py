@@ -152,9 +152,12 @@ class Cells:
         """Reads of one address give one byte."""
         found: list[Term] = []
         for cells in self.at_first.values():
-            rows = [*cells.items()]
-            for index, (address, cell) in enumerate(rows):
-                for other, its_cell in rows[:index]:
+            rows = [(address, *_parted(address), cell) for address, cell in cells.items()]
+            for index, (address, base, offset, cell) in enumerate(rows):
+                for other, its_base, its_offset, its_cell in rows[:index]:
+                    # Most are fields of one structure.
+                    if base is its_base and offset != its_offset:
+                        continue
                     same = self._same(address, other)
                     if same is not t.FALSE:
                         self._count()

@@ -14,7 +14,7 @@ from burnish.domains.smt import build as t
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.rewrite import variables
 from burnish.domains.smt.terms import Op, Term, subterms
-from burnish.verify.solve.algebra import hard_product, multiplies, normalise
+from burnish.verify.solve.algebra import hard_product, normalise
 from burnish.verify.solve.cells import in_cells
 from burnish.verify.solve.lower import lower, popcount_masks, rewrite
 from burnish.verify.solve.query import Model
@@ -83,12 +83,12 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
 
 
 def _is_hard(roots: Sequence[Term]) -> bool:
-    return multiplies(roots) or divides(roots)
+    """True if unknowns are multiplied with each other, or something is divided by one, anywhere."""
+    return any(hard_product(term) or _divides(term) for term in subterms(*roots))
 
 
-def divides(roots: Sequence[Term]) -> bool:
-    """True if something is divided by an unknown anywhere."""
-    return any(term.op in _DIVISION and not term.args[1].is_const for term in subterms(*roots))
+def _divides(term: Term) -> bool:
+    return term.op in _DIVISION and not term.args[1].is_const
 
 
 _DIVISION = {

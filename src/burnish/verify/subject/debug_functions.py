@@ -1,7 +1,7 @@
 """Where DWARF describes functions: their entries, found by address or by name, through pyelftools.
 
-Reading an entry costs more than all else here, so that no more of them are read than it takes: of the units, the one
-that has the address; of a unit, what comes before the function. Source: DWARF 5, sections 3.3 and 6.1.2.
+Reading an entry costs more than all else here, so that no more of them are read than it takes: the others are stepped
+over. Source: DWARF 5, sections 3.3 and 6.1.2.
 """
 
 # pyelftools has no types.
@@ -10,16 +10,28 @@ that has the address; of a unit, what comes before the function. Source: DWARF 5
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from burnish.core.image import FunctionBounds, Image, ImageKind
+from burnish.verify.subject.debug_entries import Entries, Shape, Shapes
 from burnish.verify.subject.debug_sections import SECTIONS, debug_sections
 
 _Key = tuple[str, int]
 _DEPTH = 32
-_DECLARED = ("DW_AT_external", "DW_AT_declaration", "DW_AT_prototyped")
+_FORMAL_PARAMETER, _LEXICAL_BLOCK, _UNSPECIFIED, _INLINED, _VARIABLE = 0x05, 0x0B, 0x18, 0x1D, 0x34
+_MODULE, _SUBPROGRAM, _NAMESPACE = 0x1E, 0x2E, 0x39
+"""Tags (``DW_TAG``)."""
+_LOCATION, _NAME, _LOW_PC, _LINKAGE_NAME = 0x02, 0x03, 0x11, 0x6E
+_DECLARED = frozenset((0x3F, 0x3C, 0x27))
+"""Attributes (``DW_AT``); those of declarations are external, declaration, prototyped."""
+_ADDR, _STRING, _STRP, _EXPRLOC, _LINE_STRP = 0x01, 0x08, 0x0E, 0x18, 0x1F
+"""Forms (``DW_FORM``)."""
+_FBREG = 0x91
+_USUAL = (8, 4, 4)
+"""Bytes of addresses, offsets and references between units."""
 
 _UNREAD = ("debug_frame_sec", "eh_frame_sec", "debug_pubtypes_sec", "debug_pubnames_sec")
 
@@ -60,6 +72,14 @@ class DebugFunctions:
         where there is none."""
         return next((entry for unit in self._all() if (entry := unit.declared(name)) is not None), None)
 
+    def parameters(self, entry: Any) -> Iterator[Any]:
+        """What a function's entry says of its parameters, and where there are more of them than it says."""
+        return self._unit(entry.cu).below(entry, (_FORMAL_PARAMETER, _UNSPECIFIED))
+
+    def in_frame(self, entry: Any) -> Iterator[Any]:
+        """The variables and parameters of a function that are placed relative to its frame."""
+        return self._unit(entry.cu).in_frame(entry)
+
     def _at(self, address: int) -> Iterator[_Unit]:
         """The unit with an address, where the file has a table of them."""
         info: Any = self._read() if self._by_place else None
@@ -89,14 +109,14 @@ class DebugFunctions:
 
 
 class _Unit:
-    """The functions of one unit, read as far as was asked."""
+    """The functions of one unit of pyelftools."""
 
     def __init__(self, unit: Any, by_place: bool) -> None:
+        self._unit = unit
         self._by_place = by_place
         self._top = unit.get_top_DIE()
-        self._rest = _subprograms(self._top)
-        self._known: dict[_Key, Any] = {}
-        self._declared: dict[str, Any] = {}
+        self._data: bytes = unit.dwarfinfo.debug_info_sec.stream.getvalue()
+        self._entries = Entries(self._data, unit.cu_offset, unit.cu_offset + unit.size, _shapes(unit))
 
     def may_have(self, address: int) -> bool:
         """False where the unit says that all its code is elsewhere."""
@@ -109,33 +129,101 @@ class _Unit:
 
     def function(self, keys: Sequence[_Key]) -> Any:
         """The entry of a function with code, by the first of the keys that it has."""
-        while not any(key in self._known for key in keys):
-            if not self._more():
-                return None
-        return next(self._known[key] for key in keys if key in self._known)
+        for name, start in keys:
+            for at in self._functions[0].get(start, ()):
+                entry = self._read(at)
+                if self._by_place or _linked_name(origin(entry)) == name:
+                    return entry
+        return None
 
     def declared(self, name: str) -> Any:
         """The entry that only declares a function."""
-        while name not in self._declared:
-            if not self._more():
-                return None
-        return self._declared[name]
+        at = self._declared.get(name)
+        return None if at is None else self._read(at)
 
-    def _more(self) -> bool:
-        """Reads one function more; False where there is none."""
-        entry, outside = next(self._rest, (None, False))
-        if entry is None:
-            return False
-        kinds = entry.attributes
-        if "DW_AT_low_pc" in kinds:
-            name = "" if self._by_place else _linked_name(origin(entry))
+    def below(self, entry: Any, tags: Container[int]) -> Iterator[Any]:
+        """The entries of those tags right below another."""
+        for at, shape, _ in self._entries.children(entry.offset):
+            if shape.tag in tags:
+                yield self._read(at)
+
+    def in_frame(self, entry: Any) -> Iterator[Any]:
+        """The variables and parameters of a function that are placed relative to its frame."""
+        waiting = [entry.offset]
+        while waiting:
+            for at, shape, fields in self._entries.children(waiting.pop()):
+                if shape.tag in (_LEXICAL_BLOCK, _INLINED):
+                    waiting.append(at)
+                elif shape.tag in (_VARIABLE, _FORMAL_PARAMETER):
+                    found = self._entries.field(shape, fields, _LOCATION)
+                    # After the length, which takes a byte where there is no more than an offset.
+                    if found and found[0] == _EXPRLOC and self._data[found[1] + 1] == _FBREG:
+                        yield self._read(at)
+
+    def _read(self, at: int) -> Any:
+        return self._unit.get_DIE_from_refaddr(at)
+
+    @cached_property
+    def _functions(self) -> tuple[dict[int, list[int]], list[tuple[int, Shape, int]]]:
+        """The offsets of functions that have code, by where it begins; and those that are declared: outside of all
+        others come first, those in namespaces last."""
+        with_code: dict[int, list[int]] = {}
+        declared: list[tuple[int, Shape, int]] = []
+        waiting = [(self._top.offset, True)]
+        while waiting:
+            parent, outside = waiting.pop()
+            for at, shape, fields in self._entries.children(parent):
+                if shape.tag in (_NAMESPACE, _MODULE):
+                    waiting.append((at, False))
+                elif shape.tag == _SUBPROGRAM and _LOW_PC in shape.has:
+                    with_code.setdefault(self._start(at, shape, fields), []).append(at)
+                elif shape.tag == _SUBPROGRAM and outside and shape.has >= _DECLARED:
+                    declared.append((at, shape, fields))
+        return with_code, declared
+
+    @cached_property
+    def _declared(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for at, shape, fields in self._functions[1]:
+            name = self._name(at, shape, fields)
             if name is not None:
-                self._known.setdefault((name, kinds["DW_AT_low_pc"].value), entry)
-        elif outside and all(kind in kinds for kind in _DECLARED):
-            name = _linked_name(entry)
-            if name is not None:
-                self._declared.setdefault(name, entry)
-        return True
+                found.setdefault(name, at)
+        return found
+
+    def _start(self, at: int, shape: Shape, fields: int) -> int:
+        found = self._entries.field(shape, fields, _LOW_PC)
+        if found is None or found[0] != _ADDR:
+            return self._read(at).attributes["DW_AT_low_pc"].value
+        size = self._unit.structs.address_size
+        return int.from_bytes(self._data[found[1] : found[1] + size], "little")
+
+    def _name(self, at: int, shape: Shape, fields: int) -> str | None:
+        """The name that the linker sees."""
+        attribute = _LINKAGE_NAME if _LINKAGE_NAME in shape.has else _NAME
+        found = self._entries.field(shape, fields, attribute)
+        info = self._unit.dwarfinfo
+        tables: dict[int, Any] = {
+            _STRING: None,
+            _STRP: info.debug_str_sec,
+            _LINE_STRP: info.debug_line_str_sec,
+        }
+        if found is None or found[0] not in tables:
+            return _linked_name(self._read(at))
+        table, place = self._data, found[1]
+        if tables[found[0]] is not None:
+            table = tables[found[0]].stream.getvalue()
+            place = int.from_bytes(self._data[place : place + self._unit.structs.dwarf_format // 8], "little")
+        return table[place : table.index(b"\0", place)].decode("utf-8", "replace")
+
+
+def _shapes(unit: Any) -> Shapes:
+    """The abbreviations of a unit."""
+    address, offset = unit.structs.address_size, unit.structs.dwarf_format // 8
+    reference = address if unit.structs.dwarf_version == 2 else offset
+    sizes, info, at = (address, offset, reference), unit.dwarfinfo, unit["debug_abbrev_offset"]
+    if sizes == _USUAL and hasattr(info, "shapes"):
+        return info.shapes(at)
+    return Shapes(info.debug_abbrev_sec.stream.getvalue(), at, sizes)
 
 
 def _from_file(elf: bytes) -> Any:
@@ -150,14 +238,49 @@ def _from_file(elf: bytes) -> Any:
 
 def _from_sections(sections: Mapping[str, bytes]) -> Any:
     """The same from its parts: pyelftools reads much of a file before it comes to them."""
+    from elftools.common.utils import struct_parse
+    from elftools.dwarf.abbrevtable import AbbrevDecl
     from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
     if ".debug_info" not in sections:
         return None
+
+    class Abbreviations:
+        """Those of a table, each read when it is needed."""
+
+        def __init__(self, info: Any, known: Shapes) -> None:
+            self._info = info
+            self._shapes = known
+            self._read: dict[int, Any] = {}
+
+        def get_abbrev(self, code: int) -> Any:
+            if code not in self._read:
+                stream = self._info.debug_abbrev_sec.stream
+                found = struct_parse(
+                    self._info.structs.Dwarf_abbrev_declaration, stream, self._shapes[code].at
+                )
+                self._read[code] = AbbrevDecl(code, found)
+            return self._read[code]
+
+    class Information(DWARFInfo):
+        """All abbreviations together take longer to read than what is asked."""
+
+        def shapes(self, offset: int) -> Shapes:
+            if offset not in tables:
+                tables[offset] = Shapes(sections[".debug_abbrev"], offset, _USUAL)
+            return tables[offset]
+
+        def get_abbrev_table(self, offset: int) -> Any:
+            if offset not in abbreviations:
+                abbreviations[offset] = Abbreviations(self, self.shapes(offset))
+            return abbreviations[offset]
+
+    tables: dict[int, Shapes] = {}
+    abbreviations: dict[int, Abbreviations] = {}
     given: dict[str, Any] = dict.fromkeys((*_UNREAD, *(f"{name[1:]}_sec" for name in SECTIONS)))
     for name, data in sections.items():
         given[f"{name[1:]}_sec"] = DebugSectionDescriptor(io.BytesIO(data), name, 0, len(data), 0)
-    return DWARFInfo(DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8), **given)
+    return Information(DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8), **given)
 
 
 def origin(entry: Any) -> Any:
@@ -170,18 +293,6 @@ def origin(entry: Any) -> Any:
         else:
             return entry
     return entry
-
-
-def _subprograms(top: Any) -> Iterator[tuple[Any, bool]]:
-    """The functions that a unit describes, each with whether it is outside of all others: last those in namespaces."""
-    waiting = [(top, True)]
-    while waiting:
-        parent, outside = waiting.pop()
-        for entry in parent.iter_children():
-            if entry.tag == "DW_TAG_subprogram":
-                yield entry, outside
-            elif entry.tag in ("DW_TAG_namespace", "DW_TAG_module"):
-                waiting.append((entry, False))
 
 
 def _linked_name(entry: Any) -> str | None:

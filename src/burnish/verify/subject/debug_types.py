@@ -46,6 +46,7 @@ class DebugTypes:
     def __init__(self, elf: bytes, image: Image) -> None:
         self._functions = DebugFunctions(elf, image)
         self._types: dict[int, FunctionType | UnreadableTypeError | None] = {}
+        self._declared: dict[str, FunctionType | UnreadableTypeError | None] = {}
 
     def of(self, bounds: FunctionBounds) -> FunctionType | None:
         """The type of a function; None where the file does not say. Raises ``UnreadableTypeError`` for a type that is
@@ -60,11 +61,19 @@ class DebugTypes:
     def declared(self, name: str) -> FunctionType | None:
         """The type of a function that the file only calls: compilers describe those as well. None where there is no
         prototype of it. Raises ``UnreadableTypeError`` for a type that is not understood."""
+        if name not in self._declared:
+            self._declared[name] = self._find_declared(name)
+        found = self._declared[name]
+        if isinstance(found, UnreadableTypeError):
+            raise found
+        return found
+
+    def _find_declared(self, name: str) -> FunctionType | UnreadableTypeError | None:
         try:
             entry = self._functions.declared(name)
-            return None if entry is None else _read(entry, name)
-        except UnreadableTypeError:
-            raise
+            return None if entry is None else self._read(entry, name)
+        except UnreadableTypeError as error:
+            return error
         except Exception:  # pyelftools raises anything at all for damaged tables
             return None
 
@@ -72,30 +81,47 @@ class DebugTypes:
         """The variables in a function's frame, as far as the file says where they are, all the time."""
         try:
             entry = self._functions.of(bounds)
-            return () if entry is None else tuple(frame_variables(entry))
+            return () if entry is None else tuple(self._frame_variables(entry))
         except Exception:  # pyelftools raises anything at all for damaged tables
             return ()
+
+    def _read(self, entry: Any, name: str) -> FunctionType:
+        children = list(self._functions.parameters(entry))
+        parameters = tuple(
+            _layout(_type_of(child)) for child in children if child.tag == "DW_TAG_formal_parameter"
+        )
+        variadic = len(parameters) < len(children)
+        result = _layout(_type_of(entry)) if "DW_AT_type" in entry.attributes else None
+        return FunctionType(name, result, parameters, variadic)
+
+    def _frame_variables(self, entry: Any) -> Iterator[Local]:
+        """The variables of a function that lie in its frame from beginning to end: ``DW_OP_fbreg`` with a frame base
+        that is the CFA, which is 8 bytes above the stack pointer at entry."""
+        base = entry.attributes.get("DW_AT_frame_base")
+        if base is None or list(base.value) != [_CALL_FRAME_CFA]:
+            return
+        for child in self._functions.in_frame(entry):
+            offset = _frame_offset(child.attributes["DW_AT_location"].value)
+            if offset is None:
+                continue
+            try:
+                layout = _layout(_type_of(child))
+            except UnreadableTypeError:
+                continue
+            alignment = getattr(child.attributes.get("DW_AT_alignment"), "value", 1)
+            if layout.size > 0:
+                yield Local(offset + 8, layout.size, max(layout.alignment, alignment))
 
     def _find(self, bounds: FunctionBounds) -> FunctionType | UnreadableTypeError | None:
         if "." in bounds.name:
             return None  # a copy with its arguments changed, whose type nobody wrote down
         try:
             entry = self._functions.of(bounds)
-            return None if entry is None else _read(origin(entry), bounds.name)
+            return None if entry is None else self._read(origin(entry), bounds.name)
         except UnreadableTypeError as error:
             return error
         except Exception:  # pyelftools raises anything at all for damaged tables
             return None
-
-
-def _read(entry: Any, name: str) -> FunctionType:
-    children = list(entry.iter_children())
-    parameters = tuple(
-        _layout(_type_of(child)) for child in children if child.tag == "DW_TAG_formal_parameter"
-    )
-    variadic = any(child.tag == "DW_TAG_unspecified_parameters" for child in children)
-    result = _layout(_type_of(entry)) if "DW_AT_type" in entry.attributes else None
-    return FunctionType(name, result, parameters, variadic)
 
 
 def _type_of(entry: Any) -> Any:
@@ -118,32 +144,6 @@ def _size_of(entry: Any) -> int:
     if size is None or not isinstance(size.value, int):
         raise UnreadableTypeError(f"the type {_name_of(entry) or entry.tag}, whose size is not known")
     return size.value
-
-
-def frame_variables(entry: Any) -> Iterator[Local]:
-    """The variables of a function that lie in its frame from beginning to end: ``DW_OP_fbreg`` with a frame base that
-    is the CFA, which is 8 bytes above the stack pointer at entry."""
-    base = entry.attributes.get("DW_AT_frame_base")
-    if base is None or list(base.value) != [_CALL_FRAME_CFA]:
-        return
-    waiting = [entry]
-    while waiting:
-        for child in waiting.pop().iter_children():
-            if child.tag in ("DW_TAG_lexical_block", "DW_TAG_inlined_subroutine"):
-                waiting.append(child)
-            location = child.attributes.get("DW_AT_location")
-            if child.tag not in ("DW_TAG_variable", "DW_TAG_formal_parameter") or location is None:
-                continue
-            offset = _frame_offset(location.value) if location.form == "DW_FORM_exprloc" else None
-            if offset is None:
-                continue
-            try:
-                layout = _layout(_type_of(child))
-            except UnreadableTypeError:
-                continue
-            alignment = getattr(child.attributes.get("DW_AT_alignment"), "value", 1)
-            if layout.size > 0:
-                yield Local(offset + 8, layout.size, max(layout.alignment, alignment))
 
 
 def _frame_offset(expression: Sequence[int]) -> int | None:
