@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from burnish.core.code import Function, Instruction, Refused
+from burnish.core.code import Function, Instruction, Reason, Refused
 from burnish.core.errors import FunctionNotFoundError, UsageError
 from burnish.core.image import FunctionBounds
 from burnish.core.pcode import OpCode, Space
 from burnish.core.verdict import Unknown
-from burnish.images.no_return import import_never_returns
+from burnish.images.no_return import no_return
+from burnish.recompile import Summaries
 from burnish.verify.collecting import seldom_collected
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
-from burnish.verify.subject.frame_extents import widened
+from burnish.verify.subject.frame_extents import aligns_calls, widened
 from burnish.verify.subject.inputs import Input
 from burnish.verify.subject.naming import UNBOUNDED, Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
@@ -83,6 +84,7 @@ def read_pair(
     """
     overrides = overrides or Overrides()
     first, second = functions
+    original, rewrite = _informed(original, first), _informed(rewrite, second)
     try:
         specification = specify(original, first, rewrite, second, overrides)
         lifted = [_lifted(original, first), _lifted(rewrite, second)]
@@ -127,6 +129,19 @@ def _doubts(sides: Sequence[Side]) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(sorted(labels[0] & labels[1])), frozenset(open_[0] - open_[1] if both else ())
 
 
+def _informed(source: Input, bounds: FunctionBounds) -> Input:
+    """The file with what it says of functions that never return, where the code seems to run on into other code."""
+    found = source.summaries.lift(source.image, bounds)
+    if not isinstance(found, Refused) or found.reason is not Reason.RUNS_ON:
+        return source
+    names = {one.name for one in (*source.image.plt.values(), *source.image.got.values())}
+    never = frozenset(name for name in names if source.types.never_returns(name))
+    if not never:
+        return source
+    image = replace(source.image, never_return=never)
+    return replace(source, image=image, summaries=Summaries(image))
+
+
 def _lifted(source: Input, bounds: FunctionBounds) -> Function:
     """The function's control flow. Raises ``UnclearError`` with the reason of the refusal."""
     if bounds.has_handler:
@@ -155,7 +170,12 @@ def _side(naming: Naming) -> Side:
 
 def _locals(home: Home, function: Function) -> tuple[Local, ...]:
     bounds = home.source.image.bounds_at(function.address)
-    return () if bounds is None else widened(home.source.types.locals(bounds), function)
+    if bounds is None:
+        return ()
+    types = home.source.types
+    found = types.locals(bounds)
+    aligned = bool(found) and types.by_gcc(bounds) and aligns_calls(function, home.bodies)
+    return widened(found, function, aligned=aligned)
 
 
 def _callees(naming: Naming) -> dict[int, Callee]:
@@ -187,7 +207,7 @@ def _slot_callee(naming: Naming, slot: int) -> Callee | None:
     imported = image.got.get(slot)
     if imported is not None:
         found = naming.imported_callee(imported.name)
-        return replace(found, returns=found.returns and not import_never_returns(imported))
+        return replace(found, returns=found.returns and not no_return(image).slot_never_returns(slot))
     match naming.home.finder.pointee(slot):
         case CodeAddress(address):
             return naming.callee(address)
