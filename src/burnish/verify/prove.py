@@ -24,6 +24,8 @@ _SHARE = 0.35
 _LAST_SHARE = 0.7
 """And the one after which there are no more calls to be executed in line."""
 
+_PATHS_SHARE = 0.4
+"""And the one that looks at few paths one by one: what it does not decide soon it mostly never does."""
 _FEW = 1024
 """Pairs of paths of the two sides that are looked at one by one before any are joined."""
 
@@ -69,6 +71,7 @@ class _Search:
             joining = not self._few_paths(inline)
             try:
                 most = max(share, _LAST_SHARE) if inline == known != _NONE else share
+                most = most if joining else min(most, _PATHS_SHARE)
                 proof = self.attempt(joining=joining, inline=inline, share=most, hasty=inline != known)
             except CyclicError:
                 if inline == _NONE:
@@ -78,7 +81,8 @@ class _Search:
             yield replace(proof, method=_method(inline, joining=joining))
             more = self._with(inline, proof.apart)
             if more == inline and proof.model is None:
-                proof = self.attempt(joining=not joining, inline=inline, share=share)
+                most = share if joining else max(share, _LAST_SHARE)
+                proof = self.attempt(joining=not joining, inline=inline, share=most)
                 yield replace(proof, method=_method(inline, joining=not joining))
                 more = self._with(inline, proof.apart)
             if more == inline and proof.model is not None:

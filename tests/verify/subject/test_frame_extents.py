@@ -125,7 +125,7 @@ def test_gcc_begins_locals_where_the_stack_is_aligned(level: str, tmp_path: Path
         function = made.summaries.lift(made.image, bounds)
         assert isinstance(function, Function)
         known = [one for one in made.types.locals(bounds) if one.offset < 0]
-        assert known and made.types.by_gcc(bounds) and aligns_calls(function, {})
+        assert known and made.types.by_gcc(bounds) and aligns_calls(function, {}, made.image.plt)
         top = max(one.end for one in widened([Local(-4096, 1)], function, aligned=True))
         assert all(one.end <= top for one in known)
         assert top <= max(one.end for one in widened([Local(-4096, 1)], function))
@@ -140,9 +140,10 @@ def test_only_what_needs_an_aligned_stack_aligns_it() -> None:
     found = {bounds.name: control_flow(image, bounds) for bounds in image.functions}
     functions = {name: one for name, one in found.items() if isinstance(one, Function)}
     bodies = {one.address: one for one in functions.values()}
-    aligned = {name: aligns_calls(one, bodies) for name, one in functions.items()}
-    assert aligned == {"f": False, "g": False, "h": False, "k": True, "m": True}
-    assert aligns_calls(functions["f"], {})
+    aligned = {name: aligns_calls(one, bodies, image.plt) for name, one in functions.items()}
+    assert aligned == {"f": False, "g": False, "h": False, "k": True, "m": False}
+    assert not aligns_calls(functions["f"], {}, image.plt)
+    assert aligns_calls(functions["f"], bodies, [functions["h"].address])
 
 
 CHARACTER = """

@@ -12,7 +12,7 @@ of a function that was compiled before, and needs less, asks for no more than th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from burnish.core.code import Function, Instruction, successors
@@ -41,23 +41,20 @@ def widened(locals_: Sequence[Local], function: Function, *, aligned: bool = Fal
     return tuple(found)
 
 
-def aligns_calls(function: Function, bodies: Mapping[int, Function]) -> bool:
-    """True if a function calls something that may need an aligned stack: what is not in ``bodies``, by address, or
-    what calls such a thing."""
+def aligns_calls(function: Function, bodies: Mapping[int, Function], others: Container[int]) -> bool:
+    """True if a function surely calls something for which gcc aligns the stack: a function of another file (``others``
+    are the addresses of their stubs), or one of ``bodies``, by address, that does so itself."""
     waiting, seen = [function], {function.address}
     while waiting:
-        one = waiting.pop()
-        for block in one.blocks:
-            for operation in block.operations:
-                if operation.opcode is OpCode.CALLIND:
-                    return True
-                if operation.opcode is OpCode.CALL:
-                    address = operation.inputs[0].offset
-                    if address not in seen and address not in bodies:
-                        return True
-                    if address not in seen:
-                        seen.add(address)
-                        waiting.append(bodies[address])
+        for operation in (operation for block in waiting.pop().blocks for operation in block.operations):
+            address = operation.inputs[0].offset if operation.opcode is OpCode.CALL else None
+            if address is None or address in seen:
+                continue
+            if address in others:
+                return True
+            seen.add(address)
+            if address in bodies:
+                waiting.append(bodies[address])
     return False
 
 

@@ -174,7 +174,8 @@ def _locals(home: Home, function: Function) -> tuple[Local, ...]:
         return ()
     types = home.source.types
     found = types.locals(bounds)
-    aligned = bool(found) and types.by_gcc(bounds) and aligns_calls(function, home.bodies)
+    stubs = {address for address, one in home.source.image.plt.items() if home.imports(one.name)}
+    aligned = bool(found) and aligns_calls(function, home.bodies, stubs) and types.by_gcc(bounds)
     return widened(found, function, aligned=aligned)
 
 
