@@ -119,6 +119,8 @@ class Image:
     """Address of ``.eh_frame_hdr``, or 0."""
     needed: tuple[str, ...] = ()
     soname: str = ""
+    never_return: frozenset[str] = frozenset()
+    """Names of imports that somebody has declared never to return, beside those of which everybody knows it."""
 
     def segment_at(self, address: int) -> Segment | None:
         """The segment that holds ``address``, or None."""

@@ -83,7 +83,10 @@ class NoReturn:
     def slot_never_returns(self, slot: int) -> bool:
         """The same for the import in the GOT slot at ``slot``."""
         imported = self._image.got.get(slot)
-        return imported is not None and import_never_returns(imported)
+        return imported is not None and self._import(imported)
+
+    def _import(self, imported: Import) -> bool:
+        return import_never_returns(imported) or imported.name in self._image.never_return
 
     def _decide(self, root: int) -> None:
         """Least fixed point of "may return" over the functions that ``root`` depends on; what is left over (mutual
@@ -119,7 +122,7 @@ class NoReturn:
     def _read_exits(self, address: int) -> _Exits:
         imported = self._image.plt.get(address)
         if imported is not None:
-            return _Exits(not import_never_returns(imported))
+            return _Exits(not self._import(imported))
         bounds = self._image.bounds_at(address)
         code = None if bounds is None else self._image.read(bounds.address, bounds.size)
         if bounds is None or code is None:

@@ -11,6 +11,7 @@ from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.frames import common, sharing
 from burnish.verify.engine.joint import Proof, Prover, Solves
+from burnish.verify.engine.paths import Paths, alone
 from burnish.verify.engine.region import CyclicError
 from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.prove import prove_loops
@@ -22,6 +23,11 @@ _SHARE = 0.35
 """Of the time that is left, what one attempt may take."""
 _LAST_SHARE = 0.7
 """And the one after which there are no more calls to be executed in line."""
+
+_PATHS_SHARE = 0.4
+"""And the one that looks at few paths one by one: what it does not decide soon it mostly never does."""
+_FEW = 1024
+"""Pairs of paths of the two sides that are looked at one by one before any are joined."""
 
 _InLine = tuple[frozenset[str], frozenset[str]]
 _NONE: _InLine = (frozenset(), frozenset())
@@ -59,23 +65,25 @@ class _Search:
     def ways(self, share: float) -> Iterator[Proof]:
         """One attempt after the other: paths joined and each by itself, with more and more of the calls in line that
         have no counterpart. Raises ``CyclicError`` if the functions themselves have loops."""
-        before = inline = _NONE
+        before, inline = _NONE, alone(self.pair)
         known = self._all_known()
         for _ in range(_ROUNDS):
+            joining = not self._few_paths(inline)
             try:
                 most = max(share, _LAST_SHARE) if inline == known != _NONE else share
-                proof = self.attempt(joining=True, inline=inline, share=most, hasty=inline != known)
+                most = most if joining else min(most, _PATHS_SHARE)
+                proof = self.attempt(joining=joining, inline=inline, share=most, hasty=inline != known)
             except CyclicError:
                 if inline == _NONE:
                     raise
-                proof = self.attempt(joining=False, inline=before, share=share)
-                yield replace(proof, method=_method(before, joining=False))
+                yield self._separate(before, share)
                 return
-            yield replace(proof, method=_method(inline, joining=True))
+            yield replace(proof, method=_method(inline, joining=joining))
             more = self._with(inline, proof.apart)
             if more == inline and proof.model is None:
-                proof = self.attempt(joining=False, inline=inline, share=share)
-                yield replace(proof, method=_method(inline, joining=False))
+                most = share if joining else max(share, _LAST_SHARE)
+                proof = self.attempt(joining=not joining, inline=inline, share=most)
+                yield replace(proof, method=_method(inline, joining=not joining))
                 more = self._with(inline, proof.apart)
             if more == inline and proof.model is not None:
                 # What a callee does may be what the model has wrong.
@@ -83,10 +91,20 @@ class _Search:
             if more == inline:
                 if share < 1 and proof.model is None:
                     # What is left of the time is one attempt's.
-                    proof = self.attempt(joining=True, inline=inline, share=1.0)
-                    yield replace(proof, method=_method(inline, joining=True))
+                    proof = self.attempt(joining=joining, inline=inline, share=1.0)
+                    yield replace(proof, method=_method(inline, joining=joining))
                 return
             before, inline = inline, more
+
+    def _separate(self, inline: _InLine, share: float) -> Proof:
+        proof = self.attempt(joining=False, inline=inline, share=share)
+        return replace(proof, method=_method(inline, joining=False))
+
+    def _few_paths(self, inline: _InLine) -> bool:
+        """True where each path is best looked at by itself: most questions are none then."""
+        sides = self.pair.original, self.pair.rewrite
+        first, second = (Paths(side, names).count for side, names in zip(sides, inline, strict=True))
+        return 1 < first * second <= _FEW
 
     def _all_known(self) -> _InLine:
         """The callees of each side whose bodies are known."""

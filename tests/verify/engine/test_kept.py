@@ -58,6 +58,36 @@ def test_what_a_callee_may_write_is_not(callee: str) -> None:
     assert not isinstance(done.verdict, Proved), callee
 
 
+IN_A_VECTOR = """
+f:
+    subq $8, %rsp
+    movq %rdi, %xmm9
+    call g
+    movq %xmm9, %rdi
+    addq (%rdi), %rax
+    addq $8, %rsp
+    ret
+"""
+WRITES_A_VECTOR = {
+    "all of it": "xorps %xmm9, %xmm9",
+    "a part of it": "movss (%rsp), %xmm9",
+    "on one path": "testl %esi, %esi\n je 1f\n movaps %xmm1, %xmm9\n1:",
+    "in what it calls": "call h",
+}
+
+
+def test_vector_registers_are_kept_as_well() -> None:
+    done = verified(BY_THE_ABI + LEAVES_IT, IN_A_VECTOR + LEAVES_IT)
+    assert isinstance(done.verdict, Proved), done.functions
+
+
+@pytest.mark.parametrize("callee", WRITES_A_VECTOR)
+def test_vector_registers_that_are_written_are_not(callee: str) -> None:
+    code = f"\ng:\n    movq %rsi, %rax\n {WRITES_A_VECTOR[callee]}\n    ret\nh:\n    xorps %xmm9, %xmm9\n    ret\n"
+    done = verified(BY_THE_ABI + code, IN_A_VECTOR + code)
+    assert not isinstance(done.verdict, Proved), callee
+
+
 def test_a_callee_of_another_file_keeps_nothing() -> None:
     done = verified(BY_THE_ABI.replace("call g", "call g@PLT"), KEEPING.replace("call g", "call g@PLT"))
     assert not isinstance(done.verdict, Proved)

@@ -1,7 +1,7 @@
 """Registers that a called function leaves as they are, though the ABI would let it change them.
 
 A compiler that sees a callee keeps values over its call in what that one, with all that it calls, does not write:
-gcc's ``-fipa-ra``, part of ``-O2``. Only integer registers count here, and only callees all of whose code is read.
+gcc's ``-fipa-ra``, part of ``-O2``. Only callees all of whose code is read count here.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from functools import cached_property
 from burnish.core.code import Function, Reason, Refused
 from burnish.core.image import FunctionBounds, Image
 from burnish.core.pcode import OpCode
-from burnish.machine.registers import CALLER_SAVED, CELLS, GPR_NAMES
-from burnish.recompile.bits import BASE, cells_mask
+from burnish.machine.registers import CALLER_SAVED, CELLS, GPR_NAMES, VECTOR_CELLS
+from burnish.recompile.bits import cells_mask
 from burnish.recompile.changes import Changes
 from burnish.verify.pair import Side
 
 _INTEGER = frozenset(GPR_NAMES) & frozenset(CALLER_SAVED)
+_VALUES = _INTEGER | frozenset(cell.name for cell in VECTOR_CELLS)
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Kept:
         changed = self._changes.by(entry)
         if changed is None:
             return frozenset()
-        return frozenset(name for name in _INTEGER if not changed >> BASE[name] & 0xFF)
+        return frozenset(name for name in _VALUES if not changed & cells_mask((name,)))
 
     def perhaps(self, entry: int | None) -> frozenset[str]:
         """The caller-saved registers that may hold after a call what they held before, for all that is known: a

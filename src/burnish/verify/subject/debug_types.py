@@ -35,6 +35,8 @@ _INTEGERS = (5, 6, 7, 8, 16)
 _PASS_BY_REFERENCE = 4
 _FBREG, _CALL_FRAME_CFA = 0x91, 0x9C
 _DEPTH = 32
+_OTHER_STACKS = ("stack-boundary", "stackrealign", "-mabi=ms", "-m32", "-mx32")
+"""Options of gcc, as it writes them down, under which frames are laid out otherwise."""
 _IN_REGISTERS = 16
 """Bytes; what is larger travels in memory (but for vectors that we do not model)."""
 
@@ -77,6 +79,14 @@ class DebugTypes:
         except Exception:  # pyelftools raises anything at all for damaged tables
             return None
 
+    def never_returns(self, name: str) -> bool:
+        """True if the file declares that a function of another file never returns (``_Noreturn``)."""
+        try:
+            entry = self._functions.declared(name)
+            return entry is not None and "DW_AT_noreturn" in entry.attributes
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return False
+
     def locals(self, bounds: FunctionBounds) -> tuple[Local, ...]:
         """The variables in a function's frame, as far as the file says where they are, all the time."""
         try:
@@ -84,6 +94,16 @@ class DebugTypes:
             return () if entry is None else tuple(self._frame_variables(entry))
         except Exception:  # pyelftools raises anything at all for damaged tables
             return ()
+
+    def by_gcc(self, bounds: FunctionBounds) -> bool:
+        """True if the file says that gcc compiled a function from C or C++, with the stack aligned as the ABI asks."""
+        try:
+            entry = self._functions.of(bounds)
+            producer = "" if entry is None else entry.cu.get_top_DIE().attributes["DW_AT_producer"].value
+            text = producer.decode("utf-8", "replace") if isinstance(producer, bytes) else ""
+            return text.startswith("GNU C") and not any(word in text for word in _OTHER_STACKS)
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return False
 
     def _read(self, entry: Any, name: str) -> FunctionType:
         children = list(self._functions.parameters(entry))

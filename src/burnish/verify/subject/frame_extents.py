@@ -4,14 +4,18 @@ Compilers give objects without a name (compound literals, structures that calls 
 those that do not live at one time share a place: ``int x`` in one block and an unnamed structure in another both begin
 there, and the debug information tells of ``x`` alone. So what is at a variable's address may reach up to the next
 variable, or to the registers that the function saves first of all.
+
+gcc begins the part of the frame that has locals at a multiple of 16 where the function calls something that needs an
+aligned stack: the padding above is part of no object (``ix86_compute_frame_layout`` of gcc's ``i386.cc``, where a call
+of a function that was compiled before, and needs less, asks for no more than that one does).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
-from burnish.core.code import Function
+from burnish.core.code import Function, Instruction, successors
 from burnish.core.pcode import OpCode
 from burnish.machine.registers import CALLEE_SAVED, CELLS
 from burnish.verify.pair import Local
@@ -20,10 +24,14 @@ _STACK_POINTER = CELLS["rsp"].varnode
 _SAVED = frozenset(CELLS[name].varnode for name in CALLEE_SAVED)
 
 
-def widened(locals_: Sequence[Local], function: Function) -> tuple[Local, ...]:
+def widened(locals_: Sequence[Local], function: Function, *, aligned: bool = False) -> tuple[Local, ...]:
     """The variables of a function, each with the bytes above it that no other is known to have. ``function`` is the one
-    whose frame it is; offsets are those from its stack pointer at entry."""
+    whose frame it is; offsets are those from its stack pointer at entry, which is a multiple of 16, plus 8. ``aligned``
+    if the part with locals ends at such an offset as well."""
     top = -8 * _pushes(function)
+    lower = top - (top - 8) % 16
+    if aligned and not any(one.offset < top and one.end > lower for one in locals_):
+        top = lower
     starts = sorted({one.offset for one in locals_})
     found: list[Local] = []
     for one in locals_:
@@ -33,16 +41,55 @@ def widened(locals_: Sequence[Local], function: Function) -> tuple[Local, ...]:
     return tuple(found)
 
 
+def aligns_calls(function: Function, bodies: Mapping[int, Function], others: Container[int]) -> bool:
+    """True if a function surely calls something for which gcc aligns the stack: a function of another file (``others``
+    are the addresses of their stubs), or one of ``bodies``, by address, that does so itself."""
+    waiting, seen = [function], {function.address}
+    while waiting:
+        for operation in (operation for block in waiting.pop().blocks for operation in block.operations):
+            address = operation.inputs[0].offset if operation.opcode is OpCode.CALL else None
+            if address is None or address in seen:
+                continue
+            if address in others:
+                return True
+            seen.add(address)
+            if address in bodies:
+                waiting.append(bodies[address])
+    return False
+
+
 def _pushes(function: Function) -> int:
-    """How many callee-saved registers are pushed before anything else is done to the stack pointer."""
-    count = 0
-    addresses = {address for address, _ in function.blocks[0].marks}
-    for instruction in function.instructions:
-        if instruction.address not in addresses:
+    """How many callee-saved registers are pushed before anything else is done to the stack pointer, or anything is
+    called: on every way on which that happens."""
+    at = {instruction.address: instruction for instruction in function.instructions}
+    blocks = {block.label: block for block in function.blocks}
+    found: list[int] = []
+    waiting = [(function.blocks[0].label, 0)]
+    seen = set(waiting)
+    while waiting:
+        label, before = waiting.pop()
+        count = _pushed(before, [at[address] for address, _ in blocks[label].marks if address in at])
+        if count < 0:
+            found.append(~count)
+            continue
+        for following in successors(blocks[label].terminator):
+            if (following, count) not in seen:
+                seen.add((following, count))
+                waiting.append((following, count))
+    return min(found, default=0)
+
+
+def _pushed(count: int, instructions: Sequence[Instruction]) -> int:
+    """How many were pushed after some instructions, ``count`` before; the complement of the number where something else
+    was done."""
+    for instruction in instructions:
+        opcodes = [op.opcode for op in instruction.operations]
+        if OpCode.RETURN in opcodes:
             break
         writes = any(op.output == _STACK_POINTER for op in instruction.operations)
         stores = [op.inputs[-1] for op in instruction.operations if op.opcode is OpCode.STORE]
-        if writes and not (len(stores) == 1 and stores[0] in _SAVED):
-            break
+        other = writes and not (len(stores) == 1 and stores[0] in _SAVED)
+        if other or OpCode.CALL in opcodes or OpCode.CALLIND in opcodes:
+            return ~count
         count += writes
     return count

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from burnish.core.code import Function, Instruction, Refused
+from burnish.core.code import Function, Instruction, Reason, Refused
 from burnish.core.errors import FunctionNotFoundError, UsageError
 from burnish.core.image import FunctionBounds
 from burnish.core.pcode import OpCode, Space
 from burnish.core.verdict import Unknown
-from burnish.images.no_return import import_never_returns
+from burnish.images.no_return import no_return
+from burnish.recompile import Summaries
 from burnish.verify.collecting import seldom_collected
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
 from burnish.verify.subject.doubts import doubts_of
-from burnish.verify.subject.frame_extents import widened
+from burnish.verify.subject.frame_extents import aligns_calls, widened
 from burnish.verify.subject.inputs import Input
 from burnish.verify.subject.naming import Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
@@ -84,6 +85,7 @@ def read_pair(
     """
     overrides = overrides or Overrides()
     first, second = functions
+    original, rewrite = _informed(original, first), _informed(rewrite, second)
     try:
         specification = specify(original, first, rewrite, second, overrides)
         lifted = [_lifted(original, first), _lifted(rewrite, second)]
@@ -106,6 +108,19 @@ def read_pair(
     notes = dict.fromkeys(note for naming in namings for note in naming.notes)
     doubts, apart = doubts_of(homes, sides)
     return Reading(Pair(sides[0], sides[1], specification), tuple(notes), doubts, apart)
+
+
+def _informed(source: Input, bounds: FunctionBounds) -> Input:
+    """The file with what it says of functions that never return, where the code seems to run on into other code."""
+    found = source.summaries.lift(source.image, bounds)
+    if not isinstance(found, Refused) or found.reason is not Reason.RUNS_ON:
+        return source
+    names = {one.name for one in (*source.image.plt.values(), *source.image.got.values())}
+    never = frozenset(name for name in names if source.types.never_returns(name))
+    if not never:
+        return source
+    image = replace(source.image, never_return=never)
+    return replace(source, image=image, summaries=Summaries(image))
 
 
 def _lifted(source: Input, bounds: FunctionBounds) -> Function:
@@ -136,7 +151,13 @@ def _side(naming: Naming) -> Side:
 
 def _locals(home: Home, function: Function) -> tuple[Local, ...]:
     bounds = home.source.image.bounds_at(function.address)
-    return () if bounds is None else widened(home.source.types.locals(bounds), function)
+    if bounds is None:
+        return ()
+    types = home.source.types
+    found = types.locals(bounds)
+    stubs = {address for address, one in home.source.image.plt.items() if home.imports(one.name)}
+    aligned = bool(found) and aligns_calls(function, home.bodies, stubs) and types.by_gcc(bounds)
+    return widened(found, function, aligned=aligned)
 
 
 def _callees(naming: Naming) -> dict[int, Callee]:
@@ -168,7 +189,7 @@ def _slot_callee(naming: Naming, slot: int) -> Callee | None:
     imported = image.got.get(slot)
     if imported is not None:
         found = naming.imported_callee(imported.name)
-        return replace(found, returns=found.returns and not import_never_returns(imported))
+        return replace(found, returns=found.returns and not no_return(image).slot_never_returns(slot))
     match naming.home.finder.pointee(slot):
         case CodeAddress(address):
             return naming.callee(address)
