@@ -31,10 +31,10 @@ from burnish.verify.solve.query import Model
 _ALIGNMENTS = 8
 _SHARE = 0.8
 """Of the time, what induction may take where unrolling is the other way."""
-_UNALIGNED_SHARE = 0.25
-"""Of the time that is left, what an attempt without runs may take where there are runs."""
+_UNALIGNED_SHARE = 0.3
+"""Of the time that is left, what a search without runs may take where there are runs."""
 _PLAIN_SHARE = 0.5
-"""Of the time that is left, what the check of relations without comparisons may take."""
+"""Of the time that is left, what the check of relations may take that are not the last to be tried."""
 _MADE_UP = 160
 """Starts that are tried beside those given."""
 _ROUNDS = 3
@@ -172,7 +172,7 @@ class _Induction:
         finally:
             self.queries += prover.queries
         now = time.monotonic()
-        limit = deadline if ordered else now + _PLAIN_SHARE * (deadline - now)
+        limit = self.deadline if ordered else now + _PLAIN_SHARE * (self.deadline - now)
         proof = check(self.pair, self.solver, limit, replace(found, inline=self.inline), self.assumed)
         self.queries += proof.queries
         return proof

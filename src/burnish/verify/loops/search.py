@@ -19,6 +19,7 @@ from burnish.verify.engine.joint import NotProvedError
 from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.loops.align import START, Alignment, Node
 from burnish.verify.loops.candidates import equalities, kept, nonzero, orders
+from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.made_up import known_slots, made_up
@@ -65,6 +66,8 @@ class Search:
         """Nodes of which more relations are guessed now than the states of this round were made with."""
         self._proposed: set[tuple[Node, Relation]] = set()
         self._refuted: set[tuple[Node, Relation]] = set()
+        self._sources: dict[Node, dict[Node, None]] = {}
+        """From where each node was reached."""
         self._settled = False
         for node in alignment.nodes:
             if node != START:
@@ -124,7 +127,9 @@ class Search:
         if node not in self._relations:
             self._begin(arrival)
         escaping(arrival.a.memory, arrival.b.memory, self._prover.pair.shared)
+        self._sources.setdefault(node, {})[arrival.here.source] = None
         self._propose(arrival)
+        self._compare(arrival)
         near = self._near(arrival)
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
         for ordered in (False, True):
@@ -238,6 +243,24 @@ class Search:
                 found.append(relation)
         known = set(self._relations[node])
         self._relations[node][:0] = [relation for relation in found if relation not in known]
+
+    def _compare(self, arrival: Arrival) -> None:
+        """What the way has compared may hold whenever both sides are here. All ways here are looked at again."""
+        node = arrival.target
+        known: dict[Term, list[Value]] = {}
+        for value in compared(self._values(node)):
+            term = self._term(value, arrival)
+            if not term.is_const:
+                known.setdefault(term, []).append(value)
+        seen = {(node, r) for r in self._relations[node]} | self._refuted
+        found = [
+            order
+            for order in guards(arrival.here.conditions, known)
+            if (node, order) not in seen and all(holds(order, sample) for sample in self._samples[node])
+        ]
+        if found:
+            self._relations[node] += found
+            self._changed.update(self._sources[node])
 
     def _near(self, arrival: Arrival) -> list[Model]:
         """What is known of states from which a way is gone: what solvers have found, and a sample as values of the

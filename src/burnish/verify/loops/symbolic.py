@@ -43,6 +43,10 @@ _COMPARE = {
     Comparison.NOT_ABOVE: ule,
     Comparison.LESS: slt,
     Comparison.NOT_GREATER: sle,
+    Comparison.ABOVE: lambda left, right: ult(right, left),
+    Comparison.NOT_BELOW: lambda left, right: ule(right, left),
+    Comparison.GREATER: lambda left, right: slt(right, left),
+    Comparison.NOT_LESS: lambda left, right: sle(right, left),
 }
 
 
