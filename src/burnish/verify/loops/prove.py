@@ -134,7 +134,7 @@ class _Induction:
         early = now + _UNALIGNED_SHARE * (self.deadline - now)
         # Most loops go round for round, and what holds there follows from the code.
         unguided = self._attempt(pair, *unaligned(pair), early, ordered=False)
-        if isinstance(unguided.verdict, Proved) or unguided.escapes:
+        if isinstance(unguided.verdict, Proved) or self._shareable(pair, unguided):
             return unguided
         first: Proof | None = None
         learnt = alignments(pair, cuts_of(pair), self.starts, self.objects, self.deadline)
@@ -153,6 +153,12 @@ class _Induction:
             first = self._attempt(pair, *unaligned(pair), self.deadline, ordered=True)
             self._apart.add(first.apart)
         return replace(first, model=None)
+
+    def _shareable(self, pair: Pair, proof: Proof) -> bool:
+        """True where locals whose addresses are passed on can be looked at as the same of both sides. Where they
+        cannot, too little may have been known of the place."""
+        found = sharing(self.pair.shared, proof.escapes, pair.original.locals) if proof.escapes else ""
+        return not isinstance(found, str)
 
     def _attempt(
         self, pair: Pair, alignment: Alignment, values: Values, deadline: float, *, ordered: bool
