@@ -9,7 +9,10 @@ import pytest
 
 from burnish.core.verdict import Proved, Unknown
 from burnish.verify.loops import prove as proving
+from burnish.verify.loops.invariants import cuts_of
+from burnish.verify.loops.learn import alignments
 from burnish.verify.loops.prove import prove_loops
+from burnish.verify.loops.surroundings import made_up
 from burnish.verify.solve import Solver
 
 from .conftest import MakePair
@@ -34,6 +37,20 @@ def no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         return iter(())
 
     monkeypatch.setattr(proving, "alignments", none)
+
+
+def test_a_loop_that_is_tested_at_its_top_goes_with_one_tested_at_its_bottom(make_pair: MakePair) -> None:
+    """The first is come to once more, unless both are left in the middle."""
+    source = NEXT.replace("s+=p[n]", "if(p[n]>200)return n;s+=p[n]")
+    pair = make_pair(
+        source,
+        "-O1",
+        "-O2",
+        other=source.replace("while(n!=-1)", "for(;;)").replace("if(", "if(n==-1)return s;if("),
+    )
+    found = next(alignments(pair, cuts_of(pair), made_up(24), {}, time.monotonic() + PATIENCE_S))[0]
+    assert len(found.rules) == 1
+    assert not found.rules[0].still
 
 
 @pytest.mark.slow

@@ -31,8 +31,9 @@ from burnish.verify.solve.query import Model
 _ALIGNMENTS = 8
 _SHARE = 0.8
 """Of the time, what induction may take where unrolling is the other way."""
-_UNALIGNED_SHARE = 0.3
-"""Of the time that is left, what a search without runs may take where there are runs."""
+_UNALIGNED_SHARE, _UNALIGNED_S = 0.3, 6.0
+"""Of the time that is left, what a search without runs may take where there may be some, and in seconds: it is soon over,
+or rounds do not go one for one."""
 _PLAIN_SHARE = 0.5
 """Of the time that is left, what the check of relations may take that are not the last to be tried."""
 _MADE_UP = 160
@@ -131,7 +132,7 @@ class _Induction:
     def _attempts(self) -> Proof:
         pair = spliced(self.pair, self.inline)
         now = time.monotonic()
-        early = now + _UNALIGNED_SHARE * (self.deadline - now)
+        early = now + min(_UNALIGNED_S, _UNALIGNED_SHARE * (self.deadline - now))
         # Most loops go round for round, and what holds there follows from the code.
         unguided = self._attempt(pair, *unaligned(pair), early, ordered=False)
         if isinstance(unguided.verdict, Proved) or self._shareable(pair, unguided):
