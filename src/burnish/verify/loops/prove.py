@@ -31,7 +31,7 @@ from burnish.verify.solve.query import Model
 _ALIGNMENTS = 8
 _SHARE = 0.8
 """Of the time, what induction may take where unrolling is the other way."""
-_UNALIGNED_SHARE, _UNALIGNED_S = 0.3, 6.0
+_UNALIGNED_SHARE, _UNALIGNED_S = 0.3, 10.0
 """Of the time that is left, what a search without runs may take where there may be some, and in seconds: it is soon
 over, or rounds do not go one for one."""
 _PLAIN_SHARE = 0.5
