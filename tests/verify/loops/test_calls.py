@@ -106,7 +106,8 @@ GUARDED = (
 WRONG_GUARDED = {
     "another factor": ("s*31", "s*33"),
     "another end": ("i<p->n", "i+1<p->n"),
-    "another start": ("i=0", "i=1"),
+    # From 1 it would be the same: 0 * 31 + 0 is 0.
+    "another start": ("i=0", "i=2"),
 }
 
 

@@ -176,9 +176,14 @@ class Aligner:
         # The last round of the coarser side may stand for any part of a full one, or for none.
         ratios = range(max(1, many // (few + 1)), min(-(-many // few), _LARGEST_RATIO) + 1)
         for ratio in sorted(ratios, key=lambda r: (r.bit_count(), abs(r - many / few))):
+            # Round for round, either side may be the one that looks at its condition once more.
+            sides: tuple[Literal["a", "b"], ...] = (
+                (fine,) if ratio > 1 else (fine, "a" if fine == "b" else "b")
+            )
             for anchor in ("start", "end"):
                 for offset in range(ratio + 1):
-                    yield Rule(node, fine, ratio, anchor, offset)
+                    for side in sides:
+                        yield Rule(node, side, ratio, anchor, offset)
 
     def _apply(self, chains: list[_Chain], rule: Rule) -> list[_Chain] | None:
         """The chains with the matches of a rule; None where it leaves a visit of the coarser side without a partner,

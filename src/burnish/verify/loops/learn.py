@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from burnish.core.code import Function, Label, TailCall
 from burnish.core.pcode import OpCode, Operation, Space
@@ -13,7 +13,7 @@ from burnish.recompile.bits import CLOBBERED, cell_mask, cells_mask, varnode_mas
 from burnish.recompile.calls import UNKNOWN, CallSummary
 from burnish.recompile.liveness import Summarise, carried_temporaries, liveness, without_dead
 from burnish.verify.engine.addresses import LOCAL_BASES, OBJECT
-from burnish.verify.loops.align import Aligner, Alignment, Node
+from burnish.verify.loops.align import START, Aligner, Alignment, Node, Run
 from burnish.verify.loops.candidates import (
     PRESERVED,
     cell_values,
@@ -39,13 +39,24 @@ _SOME_ARGUMENTS = CallSummary(cells_mask((*INTEGER_ARGUMENTS, "rax")), CLOBBERED
 """A callee of which nothing is known: few take numbers in vector registers."""
 
 
+Values = Callable[[Node], tuple[Value, ...]]
+"""What relations may speak of at a pair of cuts."""
+
+
+def unaligned(pair: Pair) -> tuple[Alignment, Values]:
+    """What needs no runs: no rule and no sample, where one round of one side goes with one of the other's, as the two
+    come to their loops. The search makes up its samples."""
+    spoken = _Spoken.of(pair, [])
+    return Alignment((), (), {START: []}, 0), spoken.at
+
+
 def alignments(
     pair: Pair,
     cuts: tuple[frozenset[Label], frozenset[Label]],
     starts: Sequence[Start],
     objects: Mapping[str, int],
     deadline: float,
-) -> Iterator[tuple[Alignment, Callable[[Node], tuple[Value, ...]]]]:
+) -> Iterator[tuple[Alignment, Values]]:
     """Alignments, likeliest first, each with the values that its relations may speak of at a pair of cuts."""
     now = time.monotonic()
     light = _light(pair.original), _light(pair.rewrite)
@@ -54,21 +65,44 @@ def alignments(
     )
     if len(runs) < _FEWEST_RUNS:
         return
-    sides = pair.original, pair.rewrite
-    at_a = _values("a", sides[0], [a for a, _ in runs])
-    at_b = _values("b", sides[1], [b for _, b in runs])
-    functions = sides[0].function, sides[1].function
-    written = _written(functions[0]) | _written(functions[1])
-    live = [_live(side)[side.function.blocks[0].label] for side in sides]
-    entry = (
-        *object_values(object_names(pair)[:_MOST_OBJECTS]),
-        *object_values(base.name.removeprefix(OBJECT) for base in LOCAL_BASES[: len(pair.shared)]),
-        *entry_values((live[0] | live[1]) & ~cells_mask(PRESERVED), written),
-    )
-    aligner = Aligner(runs, loops_of(functions[0]), loops_of(functions[1]), at_a, at_b, entry)
-    starts_at = [function.blocks[0].label for function in functions]
+    spoken = _Spoken.of(pair, runs)
+    loops = [loops_of(side.function) for side in (pair.original, pair.rewrite)]
+    aligner = Aligner(runs, loops[0], loops[1], spoken.a, spoken.b, spoken.entry)
     for alignment in aligner.alignments():
-        yield alignment, lambda node: entry + at_a[node.a or starts_at[0]] + at_b[node.b or starts_at[1]]
+        yield alignment, spoken.at
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What relations may speak of: of the entry state, and of each side at its cuts."""
+
+    entry: tuple[Value, ...]
+    a: dict[Label, tuple[Value, ...]]
+    b: dict[Label, tuple[Value, ...]]
+    starts: tuple[Label, Label]
+
+    @classmethod
+    def of(cls, pair: Pair, runs: Sequence[Run]) -> _Spoken:
+        """``runs`` show what is used of both frames."""
+        sides = pair.original, pair.rewrite
+        functions = sides[0].function, sides[1].function
+        written = _written(functions[0]) | _written(functions[1])
+        live = [_live(side)[side.function.blocks[0].label] for side in sides]
+        entry = (
+            *object_values(object_names(pair)[:_MOST_OBJECTS]),
+            *object_values(base.name.removeprefix(OBJECT) for base in LOCAL_BASES[: len(pair.shared)]),
+            *entry_values((live[0] | live[1]) & ~cells_mask(PRESERVED), written),
+        )
+        return cls(
+            entry,
+            _values("a", sides[0], [a for a, _ in runs]),
+            _values("b", sides[1], [b for _, b in runs]),
+            (functions[0].blocks[0].label, functions[1].blocks[0].label),
+        )
+
+    def at(self, node: Node) -> tuple[Value, ...]:
+        """At a pair of cuts."""
+        return self.entry + self.a[node.a or self.starts[0]] + self.b[node.b or self.starts[1]]
 
 
 def unchanged(pair: Pair) -> tuple[Computed, ...]:

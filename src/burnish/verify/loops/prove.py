@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from burnish.core.code import Label
 from burnish.core.state import MachineState
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.meaning import MeaninglessError
@@ -17,23 +16,26 @@ from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.frames import sharing
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
-from burnish.verify.loops.align import Alignment, Node
+from burnish.verify.loops.align import Alignment
 from burnish.verify.loops.invariants import check, cuts_of
-from burnish.verify.loops.learn import alignments, unchanged
+from burnish.verify.loops.learn import Values, alignments, unaligned, unchanged
 from burnish.verify.loops.product import RoundProver
+from burnish.verify.loops.remembered import RememberingSolver
 from burnish.verify.loops.search import Search
 from burnish.verify.loops.splice import NONE, Names, known_bodies, only_one_side, spliced
 from burnish.verify.loops.surroundings import Start, given, made_up
 from burnish.verify.loops.unroll import prove_unrolled
-from burnish.verify.loops.values import Value
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 
 _ALIGNMENTS = 8
 _SHARE = 0.8
 """Of the time, what induction may take where unrolling is the other way."""
+_UNALIGNED_SHARE, _UNALIGNED_S = 0.3, 10.0
+"""Of the time that is left, what a search without runs may take where there may be some, and in seconds: it is soon
+over, or rounds do not go one for one."""
 _PLAIN_SHARE = 0.5
-"""Of the time that is left, what the check of relations without comparisons may take."""
+"""Of the time that is left, what the check of relations may take that are not the last to be tried."""
 _MADE_UP = 160
 """Starts that are tried beside those given."""
 _ROUNDS = 3
@@ -58,6 +60,7 @@ def prove_loops(
     starts = [*(given(state, number) for number, state in enumerate(states)), *made_up(_MADE_UP)]
     now = time.monotonic()
     limit = now + _SHARE * (deadline - now) if bound else deadline
+    solver = RememberingSolver(solver)
     induction = _Induction(pair, solver, limit, starts, assumed, objects or {})
     proof = induction.prove()
     if isinstance(proof.verdict, Proved) or not bound:
@@ -127,40 +130,48 @@ class _Induction:
         return self.inline[0] | known[0] & apart[0], self.inline[1] | known[1] & apart[1]
 
     def _attempts(self) -> Proof:
-        first: Proof | None = None
         pair = spliced(self.pair, self.inline)
-        cuts = cuts_of(pair)
-        learnt = alignments(pair, cuts, self.starts, self.objects, self.deadline)
+        now = time.monotonic()
+        early = now + min(_UNALIGNED_S, _UNALIGNED_SHARE * (self.deadline - now))
+        # Most loops go round for round, and what holds there follows from the code.
+        unguided = self._attempt(pair, *unaligned(pair), early, ordered=False)
+        if isinstance(unguided.verdict, Proved) or self._shareable(pair, unguided):
+            return unguided
+        first: Proof | None = None
+        learnt = alignments(pair, cuts_of(pair), self.starts, self.objects, self.deadline)
         for alignment, values in islice(learnt, _ALIGNMENTS):
             if time.monotonic() > self.deadline:
                 break
             for ordered in (False, True):
-                proof = self._attempt(pair, alignment, values, cuts, ordered=ordered)
-                if isinstance(proof.verdict, Proved):
-                    return proof
-                if proof.escapes:
+                proof = self._attempt(pair, alignment, values, self.deadline, ordered=ordered)
+                self._apart.add(proof.apart)
+                if isinstance(proof.verdict, Proved) or proof.escapes:
                     return proof
                 first = first or replace(proof, model=None)
                 if self._more() != self.inline:
                     return first
-        return first or Proof(Unknown("no runs of the loops are known from which to learn"))
+        if first is None:
+            first = self._attempt(pair, *unaligned(pair), self.deadline, ordered=True)
+            self._apart.add(first.apart)
+        return replace(first, model=None)
+
+    def _shareable(self, pair: Pair, proof: Proof) -> bool:
+        """True where locals whose addresses are passed on can be looked at as the same of both sides. Where they
+        cannot, too little may have been known of the place."""
+        found = sharing(self.pair.shared, proof.escapes, pair.original.locals) if proof.escapes else ""
+        return not isinstance(found, str)
 
     def _attempt(
-        self,
-        pair: Pair,
-        alignment: Alignment,
-        values: Callable[[Node], tuple[Value, ...]],
-        cuts: tuple[frozenset[Label], frozenset[Label]],
-        *,
-        ordered: bool,
+        self, pair: Pair, alignment: Alignment, values: Values, deadline: float, *, ordered: bool
     ) -> Proof:
         """With comparisons among the relations (``ordered``) or, faster, without."""
-        prover = RoundProver(pair, self.solver, self.deadline, self.assumed, cuts=cuts, steps=alignment.steps)
+        prover = RoundProver(
+            pair, self.solver, deadline, self.assumed, cuts=cuts_of(pair), steps=alignment.steps
+        )
         try:
             found = Search(prover, alignment, values, unchanged(pair), ordered=ordered).run()
         except NotProvedError as error:
-            self._apart.add(error.apart)
-            return Proof(Unknown(str(error)))
+            return Proof(Unknown(str(error)), apart=error.apart)
         except EscapeError as error:
             return Proof(Unknown(str(error)), escapes=error.places)
         except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
@@ -170,6 +181,5 @@ class _Induction:
         now = time.monotonic()
         limit = self.deadline if ordered else now + _PLAIN_SHARE * (self.deadline - now)
         proof = check(self.pair, self.solver, limit, replace(found, inline=self.inline), self.assumed)
-        self._apart.add(proof.apart)
         self.queries += proof.queries
         return proof

@@ -62,6 +62,10 @@ class Comparison(Enum):
     NOT_ABOVE = "<=u"
     LESS = "<s"
     NOT_GREATER = "<=s"
+    ABOVE = ">u"
+    NOT_BELOW = ">=u"
+    GREATER = ">s"
+    NOT_LESS = ">=s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,14 @@ def compare(comparison: Comparison, a: int, b: int, width: int) -> bool:
             return a ^ sign < b ^ sign
         case Comparison.NOT_GREATER:
             return a ^ sign <= b ^ sign
+        case Comparison.ABOVE:
+            return a > b
+        case Comparison.NOT_BELOW:
+            return a >= b
+        case Comparison.GREATER:
+            return a ^ sign > b ^ sign
+        case Comparison.NOT_LESS:
+            return a ^ sign >= b ^ sign
         case _:
             assert_never(comparison)
 

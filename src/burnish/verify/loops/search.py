@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from burnish.domains.smt.build import FALSE, TRUE, eq, not_, or_, select
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.evaluate_many import Array
@@ -18,11 +16,13 @@ from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.machine.registers import CELLS
 from burnish.verify.engine.compare import PROBE, escaping
 from burnish.verify.engine.joint import NotProvedError
-from burnish.verify.engine.state import ENTRY_MEMORY, State, depth
+from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.loops.align import START, Alignment, Node
-from burnish.verify.loops.candidates import equalities, kept, nonzero, orders, slot_values
+from burnish.verify.loops.candidates import equalities, kept, nonzero, orders
+from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
+from burnish.verify.loops.made_up import known_slots, made_up
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.relations import Affine, Computed, Order, OuterKept, Relation, holds
 from burnish.verify.loops.symbolic import hiding, relation_term, value_term
@@ -35,8 +35,8 @@ _ALL_S, _ONE_S = 10.0, 2.0
 """Seconds for all relations at once, and for one, where all were not decided."""
 _MOST_GUESSES = 12
 _MOST_MADE_UP = 64
-_MOST_ROWS = 6
-"""Random states that become samples at once."""
+_MOST_ROWS, _ROWS_OF_FEW = 6, 24
+"""Random states that become samples at once; and where there are so few samples that much is chance."""
 
 
 class Search:
@@ -65,6 +65,9 @@ class Search:
         self._stale: set[Node] = set()
         """Nodes of which more relations are guessed now than the states of this round were made with."""
         self._proposed: set[tuple[Node, Relation]] = set()
+        self._refuted: set[tuple[Node, Relation]] = set()
+        self._sources: dict[Node, dict[Node, None]] = {}
+        """From where each node was reached."""
         self._settled = False
         for node in alignment.nodes:
             if node != START:
@@ -77,9 +80,13 @@ class Search:
         """All that holds on the samples of a node."""
         samples, values = self._samples[node], self._values(node)
         equal = equalities(samples, values)
-        order = nonzero(samples, values, equal)
-        order += orders(samples, values, equal) if self._ordered else []
-        return [*kept(samples), *self._untouched, *equal, *order]
+        return [*kept(samples), *self._untouched, *equal, *self._order(node, equal)]
+
+    def _order(self, node: Node, equal: Sequence[Affine]) -> list[Order]:
+        """How values compare on the samples of a node, beside what is ``equal``."""
+        samples, values = self._samples[node], self._values(node)
+        found = nonzero(samples, values, equal)
+        return found + orders(samples, values, equal) if self._ordered else found
 
     def run(self) -> Invariants:
         """The relations that are left. Raises ``NotProvedError`` when out of time, or for too many rounds."""
@@ -120,7 +127,9 @@ class Search:
         if node not in self._relations:
             self._begin(arrival)
         escaping(arrival.a.memory, arrival.b.memory, self._prover.pair.shared)
+        self._sources.setdefault(node, {})[arrival.here.source] = None
         self._propose(arrival)
+        self._compare(arrival)
         near = self._near(arrival)
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
         for ordered in (False, True):
@@ -161,25 +170,28 @@ class Search:
     def _begin(self, arrival: Arrival) -> None:
         """Makes up samples of a node that no run has passed."""
         here, node = arrival.here, arrival.target
-        self._slots[node] = _slots("a", arrival.a) + _slots("b", arrival.b)
+        self._slots[node] = known_slots("a", arrival.a) + known_slots("b", arrival.b)
         conditions = [*here.conditions, *here.facts]
         conditions += self._prover.axioms(conditions)
         halves, shown = self._shown(arrival)
         near = self._near(arrival)
-        guesses = Guesses(conditions, shown, near, 0)
-        model = None
-        if not guesses.count:
-            answer = self._ask(arrival, TRUE, _ALL_S)
-            if isinstance(answer, Sat):
-                model = answer.model
-                guesses = Guesses(conditions, shown, [model], 0)
-        numbers = guesses.numbers(shown) if guesses.count else [None]
-        if all(n is not None for n in numbers):
-            rows = range(0, guesses.count, -(-guesses.count // _MOST_MADE_UP))
-            self._samples[node] = [_row(halves, numbers, k) for k in rows]
-        else:
-            self._samples[node] = [] if model is None else [self._sample(arrival, model)]
-        self._relations[node] = self._first(node) if self._samples[node] else list(self._untouched)
+        rows: list[Sample] = []
+        found: Model | None = None
+        for seed in range(_MOST_GUESSES):
+            guesses = Guesses(conditions, shown, near, seed)
+            rows += made_up(halves, shown, guesses, _MOST_MADE_UP - len(rows))
+            if len(rows) >= _MOST_MADE_UP or (found is not None and not rows):
+                break
+            if not rows:
+                answer = self._ask(arrival, TRUE, _ALL_S)
+                if not isinstance(answer, Sat):
+                    break
+                found = answer.model
+                near = [found]
+        self._samples[node] = rows or ([] if found is None else [self._sample(arrival, found)])
+        # Nothing is known of memory but what the rounds will show.
+        first = [r for r in self._first(node) if r != OuterKept()] if self._samples[node] else self._untouched
+        self._relations[node] = [OuterKept(), *first]
         self._changed[node] = None
 
     def _shown(self, arrival: Arrival) -> tuple[list[Value], list[Term]]:
@@ -232,6 +244,24 @@ class Search:
         known = set(self._relations[node])
         self._relations[node][:0] = [relation for relation in found if relation not in known]
 
+    def _compare(self, arrival: Arrival) -> None:
+        """What the way has compared may hold whenever both sides are here. All ways here are looked at again."""
+        node = arrival.target
+        known: dict[Term, list[Value]] = {}
+        for value in compared(self._values(node)):
+            term = self._term(value, arrival)
+            if not term.is_const:
+                known.setdefault(term, []).append(value)
+        seen = {(node, r) for r in self._relations[node]} | self._refuted
+        found = [
+            order
+            for order in guards(arrival.here.conditions, known)
+            if (node, order) not in seen and all(holds(order, sample) for sample in self._samples[node])
+        ]
+        if found:
+            self._relations[node] += found
+            self._changed.update(self._sources[node])
+
     def _near(self, arrival: Arrival) -> list[Model]:
         """What is known of states from which a way is gone: what solvers have found, and a sample as values of the
         variables that a round begins with (``symbolic.related_states``)."""
@@ -265,16 +295,15 @@ class Search:
             guesses = Guesses(conditions, [*shown, *(term for _, term in terms)], near, seed)
             if not guesses.count:
                 return
-            refuted: dict[Relation, int] = {}
+            refuted: dict[Relation, Array] = {}
             for (relation, _), truth in zip(terms, guesses.numbers([term for _, term in terms]), strict=True):
                 if truth is not None and not truth.all():
-                    refuted[relation] = int(np.argmin(truth))
+                    refuted[relation] = truth
             if not refuted:
                 return
-            affine = [k for relation, k in refuted.items() if isinstance(relation, Affine)]
-            rows = list(dict.fromkeys(affine))[:_MOST_ROWS]
-            numbers = guesses.numbers(shown) if rows else []
-            new = [_row(halves, numbers, k) for k in rows] if all(n is not None for n in numbers) else []
+            affine = [truth for relation, truth in refuted.items() if isinstance(relation, Affine)]
+            few = len(self._samples[arrival.target]) < _MOST_MADE_UP
+            new = made_up(halves, shown, guesses, _ROWS_OF_FEW if few else _MOST_ROWS, affine)
             self._drop(arrival.target, set(refuted), new)
 
     def _learn(self, arrival: Arrival, model: Model, terms: Sequence[tuple[Relation, Term]]) -> None:
@@ -289,13 +318,16 @@ class Search:
         """Takes relations away; linear ones are made anew with more samples."""
         self._changed[node] = None
         self._settled = False
+        self._refuted.update((node, relation) for relation in refuted)
         left = [relation for relation in self._relations[node] if relation not in refuted]
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
             new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
             first = [r for r in left if isinstance(r, Computed | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
-            if not set(new) <= set(self._relations[node]):
+            # What was the same as something else may have a lower limit of its own.
+            last += [r for r in self._order(node, new) if r not in last and (node, r) not in self._refuted]
+            if not {*new, *last} <= set(self._relations[node]):
                 self._stale.add(node)
             left = [*first, *new, *last]
         self._relations[node] = left
@@ -344,26 +376,3 @@ class Search:
 
     def _number(self, term: Term, model: Model) -> int:
         return evaluate([term], model)[0]
-
-
-def _slots(side: Side, state: State) -> tuple[Value, ...]:
-    """What a state is known to hold in its frame."""
-    bottom = depth(state)
-    known = [(offset, value.width // 8) for offset, value in state.cells.items() if bottom <= offset < 0]
-    return slot_values(side, known)
-
-
-def _row(halves: Sequence[Value], numbers: Sequence[Array | None], index: int) -> Sample:
-    """One random state as a sample. What is known of memory is only that it changed."""
-    cells: dict[str, dict[str, int]] = {"e": {}, "a": {}, "b": {}}
-    frames: dict[str, dict[int, int]] = {"e": {}, "a": {}, "b": {}}
-    for value, array in zip(halves, numbers, strict=True):
-        assert array is not None
-        number = int(array[index])
-        if value.cell == FRAME:
-            frames[value.side] |= {value.offset + k: number >> 8 * k & 0xFF for k in range(value.size)}
-        else:
-            known = cells[value.side]
-            known[value.cell] = known.get(value.cell, 0) | number << 8 * value.offset
-    visits = {side: Visit(None, cells[side], frames[side], int(side != "e")) for side in ("e", "a", "b")}
-    return Sample(visits["e"], visits["a"], visits["b"])

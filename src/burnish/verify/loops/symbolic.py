@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 from burnish.domains.smt.build import (
@@ -37,12 +37,16 @@ from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, ent
 from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation
 from burnish.verify.loops.values import FRAME, Side, Value
 
-_COMPARE = {
+_COMPARE: dict[Comparison, Callable[[Term, Term], Term]] = {
     Comparison.DIFFERENT: ne,
     Comparison.BELOW: ult,
     Comparison.NOT_ABOVE: ule,
     Comparison.LESS: slt,
     Comparison.NOT_GREATER: sle,
+    Comparison.ABOVE: lambda left, right: ult(right, left),
+    Comparison.NOT_BELOW: lambda left, right: ule(right, left),
+    Comparison.GREATER: lambda left, right: slt(right, left),
+    Comparison.NOT_LESS: lambda left, right: sle(right, left),
 }
 
 

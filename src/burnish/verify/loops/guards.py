@@ -1,0 +1,72 @@
+"""Comparisons that code has just made: what a way asks of values on its way to a pair of cuts often holds there always.
+
+A loop that one compiler tests at its top and the other at its bottom is left where the two do not agree on the count;
+what both need to know is in the condition of the branch (as templates of invariants are taken from a program's own
+tests: Flanagan and Qadeer, *Predicate abstraction for software verification*, POPL 2002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from burnish.domains.smt.terms import Op, Term
+from burnish.verify.loops.relations import Comparison, Order
+from burnish.verify.loops.values import Value
+
+_MOST = 24
+_SWAPPED = {
+    Comparison.DIFFERENT: Comparison.DIFFERENT,
+    Comparison.BELOW: Comparison.ABOVE,
+    Comparison.NOT_ABOVE: Comparison.NOT_BELOW,
+    Comparison.LESS: Comparison.GREATER,
+    Comparison.NOT_GREATER: Comparison.NOT_LESS,
+}
+
+
+def compared(values: Iterable[Value]) -> Iterator[Value]:
+    """The parts of values that code compares: 8, 4 and 1 bytes from the lowest."""
+    for value in values:
+        if value.is_object:
+            continue
+        for size in (8, 4, 1):
+            if size <= value.size:
+                yield Value(value.side, value.cell, value.offset, size)
+
+
+def guards(conditions: Iterable[Term], known: Mapping[Term, Sequence[Value]]) -> list[Order]:
+    """What ``conditions`` say of the values that are ``known`` by the terms for them: few, the last first."""
+    found: dict[Order, None] = {}
+    for condition in reversed([*_literals(conditions)]):
+        for order in _orders(condition, known):
+            found[order] = None
+    return list(found)[:_MOST]
+
+
+def _literals(conditions: Iterable[Term]) -> Iterator[Term]:
+    for condition in conditions:
+        yield from condition.args if condition.op is Op.AND else (condition,)
+
+
+def _orders(condition: Term, known: Mapping[Term, Sequence[Value]]) -> Iterator[Order]:
+    negated = condition.op is Op.NOT
+    inner = condition.args[0] if negated else condition
+    match inner.op, negated:
+        case Op.EQ, True:
+            kind, (left, right) = Comparison.DIFFERENT, inner.args
+        case Op.ULT, False:
+            kind, (left, right) = Comparison.BELOW, inner.args
+        case Op.ULT, True:
+            kind, (right, left) = Comparison.NOT_ABOVE, inner.args
+        case Op.SLT, False:
+            kind, (left, right) = Comparison.LESS, inner.args
+        case Op.SLT, True:
+            kind, (right, left) = Comparison.NOT_GREATER, inner.args
+        case _:
+            return
+    if left.is_const:
+        left, right, kind = right, left, _SWAPPED[kind]
+    for value in known.get(left, ()):
+        if right.is_const:
+            yield Order(value, kind, right.value)
+        else:
+            yield from (Order(value, kind, other) for other in known.get(right, ()))
