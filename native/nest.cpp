@@ -56,8 +56,9 @@ nb::ndarray<nb::numpy, T> levels(const std::vector<Fit>& fits, Member member) {
 class Nest : public Stack {
   public:
     Nest(Program program, std::vector<std::tuple<uint32_t, uint32_t, uint32_t>> ignored, size_t most_paths,
-         size_t most_items, size_t kept_rounds, size_t most_pages)
+         size_t most_items, size_t kept_rounds, size_t most_pages, bool fitted)
         : Stack(std::move(program), most_paths, most_items, kept_rounds),
+          fitted_(fitted),
           ignored_(ignored.begin(), ignored.end()),
           shadow_(most_pages) {}
 
@@ -212,8 +213,11 @@ class Nest : public Stack {
         Visit& visit = visits_.back();
         ++(write ? visit.stores : visit.loads);
         if (!size) return;
-        fits_.add(
-            site, visit.context, address, size, [this](size_t k) -> const Visit& { return loop(k); }, open_regions_);
+        if (fitted_) {
+            fits_.add(
+                site, visit.context, address, size, [this](size_t k) -> const Visit& { return loop(k); },
+                open_regions_);
+        }
         ++accesses_;
         noted_ = {};
         shadow_.access(address, size, [&](Cell& cell) {
@@ -325,6 +329,7 @@ class Nest : public Stack {
         });
     }
 
+    const bool fitted_;  // whether lines are sought
     std::set<std::tuple<uint32_t, uint32_t, uint32_t>> ignored_;
     Shadow shadow_;
     std::unordered_map<Key, Dependence, KeyHash> found_;
@@ -352,8 +357,9 @@ void register_nest(nb::module_& module) {
         .def_rw("site_size", &Program::site_size)
         .def_rw("functions", &Program::functions);
     nb::class_<Nest>(module, "Nest")
-        .def(nb::init<Program, std::vector<std::tuple<uint32_t, uint32_t, uint32_t>>, size_t, size_t, size_t, size_t>(),
-             "program"_a, "ignored"_a, "most_paths"_a, "most_items"_a, "kept_rounds"_a, "most_pages"_a)
+        .def(nb::init<Program, std::vector<std::tuple<uint32_t, uint32_t, uint32_t>>, size_t, size_t, size_t, size_t,
+                      bool>(),
+             "program"_a, "ignored"_a, "most_paths"_a, "most_items"_a, "kept_rounds"_a, "most_pages"_a, "fitted"_a = true)
         .def("begin_thread", &Nest::begin_thread)
         .def("blocks", &Nest::blocks, "numbers"_a)
         .def("records", &Nest::records, "words"_a)

@@ -1,6 +1,6 @@
 // Loops whose recurrences are known. The line before each function says what its loops hand on beside affine values:
-// reductions by their operator ("~": floating), "predictable", "chase", "handed", "serial", or "none"; and "counted"
-// where the number of rounds is known beforehand.
+// reductions by their operator ("~": floating), "predictable", "recent", "chase", "handed", "serial", or "none"; and
+// "counted" where the number of rounds is known beforehand.
 #include <stdio.h>
 #define N 320
 #define F __attribute__((noinline, noclone))
@@ -92,8 +92,14 @@ F void fibonacci(int n) { int x = 0, y = 1; for (int i = 0; i < n; i++) { c[i] =
 F void prefix(int n) { int s = 0; for (int i = 0; i < n; i++) { s += b[i]; c[i] = s; } }
 // serial counted
 F int packed(int n) { int k = 0; for (int i = 0; i < n; i++) if (a[i] > 500) c[k++] = a[i]; return k; }
-// handed counted
+// recent counted
 F void differences(int n) { int p = 0; for (int i = 0; i < n; i++) { int v = a[i]; c[i] = v - p; p = v; } }
+// recent counted
+F void shifted(int n) { unsigned short s = 1; for (int i = 0; i < n; i++) { s = s >> 8 | by[i] << 8; c[i] = s * 3; } }
+// serial counted
+F void mixed(int n) { unsigned s = 1; for (int i = 0; i < n; i++) { s = s >> 8 ^ by[i] * (s & 255); c[i] = s; } }
+// handed counted
+F void written(int n) { int p = 0; for (int i = 0; i < n; i++) { c[i] = p; p = a[i] / 3; a[i] = p * 5; } }
 // none
 F int search(int x) { int i = 0; while (a[i] != x) i++; return i; }
 
@@ -112,6 +118,7 @@ int main(void) {
     double t = sum(N) + widened(N) + real(N) + product(N) + most(N) + least(N) + largest(N) + parity(N) + dot(N);
     t += several(N) + often(N) + where(N) + peak(N) + second(N) + marked(N) + nested(20) + calls(20) + list(nodes) + table(N) + packed(N);
     through(&c[3], N); histogram(N); draws(20); taken(20); quadratic(N); congruent(5, N); fibonacci(40); prefix(N);
-    differences(N);
+    differences(N); shifted(N); mixed(N);
     printf("%f %d\n", t, search(a[200]));
+    written(N);
 }

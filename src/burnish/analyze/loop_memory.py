@@ -35,9 +35,12 @@ class Memory:
         self._program = program
         self._codes = codes
         self._by_region: dict[int, list[Dependence]] = defaultdict(list)
+        self._overwritten: dict[int, set[int]] = defaultdict(set)
         for dependence in structure.dependences:
-            if dependence.hazard is Hazard.RAW and dependence.region is not None:
+            if dependence.region is not None and dependence.hazard is Hazard.RAW:
                 self._by_region[dependence.region].append(dependence)
+            elif dependence.region is not None and dependence.hazard is Hazard.WAR:
+                self._overwritten[dependence.region].add(dependence.source)
         self._nodes = self._by_site()
         self._reached = self._calls()
 
@@ -54,6 +57,15 @@ class Memory:
                     for sink in self._at(dependence.sink, blocks, code):
                         if carried or source is not sink:
                             yield Met(source, sink, carried, (dependence.source, dependence.sink))
+
+    def overwritten(self, region: int) -> set[Node]:
+        """The loads whose memory a loop, or a loop in it, writes later."""
+        own = self._program.loops[region]
+        sites = set[int]()
+        for loop in self._program.loops:
+            if loop.function == own.function and loop.blocks <= own.blocks:
+                sites |= self._overwritten.get(loop.number, set())
+        return {node for site in sites if (node := self._nodes.get(site)) is not None}
 
     def _by_site(self) -> dict[int, Node]:
         sites: dict[int, list[int]] = defaultdict(list)

@@ -59,6 +59,8 @@ class LoopValues:
     into: dict[Node, list[Need]] = field(default_factory=dict[Node, "list[Need]"])
     out_of: dict[Node, list[Need]] = field(default_factory=dict[Node, "list[Need]"])
     used_after: set[Node] = field(default_factory=set[Node])
+    overwritten: set[Node] = field(default_factory=set[Node])
+    """Loads whose memory is written later, in it or in loops in it."""
     decided: dict[Hashable, list[Label]] = field(default_factory=dict[Hashable, "list[Label]"])
     """What ``deciding_branches`` found."""
 

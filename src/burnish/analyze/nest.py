@@ -34,14 +34,17 @@ def walk(
     program: Program,
     ignored: Iterable[tuple[int, int, int]] = (),
     gibibytes: float = 1.0,
+    *,
+    fitted: bool = True,
 ) -> Nest:
     """Walk through the traces of all threads, one after another. ``ignored`` are dependences (source, sink, region)
-    that make no conflict of rounds. Dependences between threads are not looked for.
+    that make no conflict of rounds. ``fitted``: seek the lines that addresses lie on, for ``ranges``. Dependences
+    between threads are not looked for.
 
     Raises ``RecordingError`` where no trace was recorded, or it is damaged.
     """
     pages = max(1, int(gibibytes * _PAGES_OF_A_GIB))
-    nest = Nest(program.native(), list(ignored), MOST_PATHS, _MOST_ITEMS, _KEPT_ROUNDS, pages)
+    nest = Nest(program.native(), list(ignored), MOST_PATHS, _MOST_ITEMS, _KEPT_ROUNDS, pages, fitted)
     for process, thread in recording.traced_threads():
         nest.begin_thread()
         for records in recording.record_chunks(process, thread):

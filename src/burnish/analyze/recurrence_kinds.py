@@ -12,6 +12,7 @@ from burnish.analyze.graphs import components, deciders
 from burnish.analyze.loop_values import By, LoopValues, Need
 from burnish.analyze.numbers import value_numbers
 from burnish.analyze.paired_folds import paired
+from burnish.analyze.recent import computed_again, rounds_until_gone
 from burnish.analyze.steps import Step, step_of
 from burnish.analyze.values import Kind, Node
 from burnish.core.code import Label
@@ -51,6 +52,8 @@ class Cycle:
     fold: Fold | None = None
     decided_by: tuple[Node, ...] = ()
     """Of the place of a minimum or maximum: the roots of that."""
+    lasts: int = 0
+    """Of a recent value: for how many rounds."""
 
 
 class LoopKinds:
@@ -214,10 +217,20 @@ class LoopKinds:
         fold = None if used else folded(self, nodes, roots, into)
         if fold is not None:
             return Cycle(nodes, roots, Recurrence.REDUCTION, fold=fold)
+        lasts = rounds_until_gone(self.loop, nodes, roots)
+        if lasts and self.is_recent(nodes, lasts):
+            return Cycle(nodes, roots, Recurrence.RECENT, lasts=lasts)
         return Cycle(
             nodes,
             roots,
             Recurrence.PREDICTABLE if self._predictable(nodes, roots, into) else Recurrence.SERIAL,
+        )
+
+    def is_recent(self, nodes: frozenset[Node], rounds: int) -> bool:
+        """Whether what goes into values can be computed again for so many rounds."""
+        needs = [need for node in nodes for need in self.loop.into[node]]
+        return computed_again(
+            self, (need.source for need in needs), nodes, MOST_OPERATIONS // rounds, Level.COMPUTED
         )
 
     def _predictable(self, nodes: frozenset[Node], roots: tuple[Node, ...], into: Sequence[Need]) -> bool:

@@ -187,6 +187,7 @@ def _of_loop(
     values = loop_values(
         code.values, labels[loop.header], blocks, inner, tree, memory.in_loop(region.number, blocks, code)
     )
+    values.overwritten = memory.overwritten(region.number)
     kinds = LoopKinds(values)
     live_in, live_out = code.registers.loop(blocks)
     bodies = {block.label: tuple(a for a, _ in block.marks) for block in code.plan.function.blocks}
@@ -213,14 +214,13 @@ def _carried(kinds: LoopKinds) -> Iterable[Carried]:
             fold.floating if fold else False,
             _pairs(kinds, cycle),
             _addresses(cycle.nodes),
-            _distance(loop, cycle),
+            cycle.lasts or _distance(loop, cycle),
             fold is not None and fold.ordered,
             _places(loop, cycle.decided_by),
         )
     for phi in kinds.handed:
-        yield Carried(
-            _places(loop, (phi,)), Recurrence.HANDED, addresses=_addresses(loop.kept_arguments(phi))
-        )
+        kind = Recurrence.RECENT if kinds.is_recent(frozenset((phi,)), 1) else Recurrence.HANDED
+        yield Carried(_places(loop, (phi,)), kind, addresses=_addresses(loop.kept_arguments(phi)))
 
 
 def _places(loop: LoopValues, roots: Iterable[Node]) -> tuple[str, ...]:

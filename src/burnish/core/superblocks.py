@@ -21,6 +21,9 @@ class Recurrence(StrEnum):
     PREDICTABLE = "predictable"
     """It is computed from nothing but invariants and values of this kind, by more than an addition: it can be
     computed ahead of the rounds, but one after another."""
+    RECENT = "recent"
+    """It is made of what the last ``Carried.distance`` rounds computed from invariants, affine values and memory that
+    the loop does not write: each round can compute it again, without waiting."""
     CHASE = "pointer chase"
     """It is read from memory at a place that it says itself: a list, a tree."""
     HANDED = "handed on"
@@ -44,8 +47,8 @@ class Carried:
     may be one of each element of an array. ``floating`` says that reassociation changes the result, ``ordered`` that
     the operation does not commute.
 
-    ``distance`` is the least number of rounds after which the value comes back to itself, ``addresses`` are those of
-    the instructions that compute it, in the file."""
+    ``distance`` is the least number of rounds after which the value comes back to itself, or for how many rounds a
+    recent one lasts; ``addresses`` are those of the instructions that compute it, in the file."""
 
     place: tuple[str, ...]
     kind: Recurrence
@@ -135,7 +138,7 @@ class Parallelism(StrEnum):
     """What kind of parallelism a region has."""
 
     INDEPENDENT = "independent"
-    """No round needs anything of another, but values that are affine or predictable."""
+    """No round needs anything of another, but values that are affine or recent."""
     PRIVATE = "private"
     """Independent but for memory that is written again: each round writes to a copy of its own."""
     REDUCTION = "reduction"

@@ -130,7 +130,7 @@ def superblocks(
         program=program,
         flows=said,
         ranges=touched,
-        nest=walk(opened, program, sorted(ignored)) if ignored else nest,
+        nest=walk(opened, program, sorted(ignored), fitted=False) if ignored else nest,
         effects=ordered_effects(found, program),
         costs=costs or Costs(),
         cores=(*tuple(n for n in CORES if n < cores), cores),

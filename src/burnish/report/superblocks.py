@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from burnish.core.superblocks import Finding, Superblock
+from burnish.core.superblocks import Finding, Recurrence, Superblock
 from burnish.pipeline.superblocks import RegionSummary, Superblocks
 from burnish.report.tables import Column, print_line, print_table
 from burnish.report.words import kind_text
@@ -86,6 +86,10 @@ def _details(region: RegionSummary, finding: Finding) -> Iterator[str]:
     known = [one for one in finding.flow.carried if one.step is not None]
     if known:
         yield "known beforehand: " + ", ".join(f"{' and '.join(one.place)} ({one.step:+d})" for one in known)
+    recent = [one for one in finding.flow.carried if one.kind is Recurrence.RECENT]
+    if recent:
+        places = ", ".join(f"{' and '.join(one.place)} ({one.distance})" for one in recent)
+        yield f"computed again from what the last rounds read: {places}"
     if finding.private:
         yield f"a copy for each round: what {len(finding.private)} stores write"
     memory = [one for one in finding.ranges if one.strides is not None]
