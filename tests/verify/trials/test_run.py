@@ -156,8 +156,16 @@ def test_an_input_with_memory_of_its_own(assembled: Callable[..., Pair], bench: 
     [
         # What nobody wrote below the stack pointer: returned, looked at with the same outcome and another, dropped.
         ("mov eax, [rsp - 24]\nret", "xor eax, eax\nret", True),
-        ("cmp dword ptr [rsp - 24], 3\njb 2f\nmov eax, edi\nret\n2: mov eax, 5\nret", "mov eax, 5\nret", False),
-        ("cmp byte ptr [rsp - 24], 99\njb 2f\nmov eax, edi\nret\n2: mov eax, 5\nret", "mov eax, 5\nret", True),
+        (
+            "cmp dword ptr [rsp - 24], 3\njb 2f\nmov eax, edi\nret\n2: mov eax, 5\nret",
+            "mov eax, 5\nret",
+            False,
+        ),
+        (
+            "cmp byte ptr [rsp - 24], 99\njb 2f\nmov eax, edi\nret\n2: mov eax, 5\nret",
+            "mov eax, 5\nret",
+            True,
+        ),
         ("mov eax, [rsp - 24]\nand eax, 0\nret", "mov eax, 1\nret", False),
         # What a call leaves in a register.
         ("call g\nmov eax, r8d\nret", "call g\nxor eax, eax\nret", True),
