@@ -59,7 +59,11 @@ class GivenTest:
         calls = Calls.of(stubbed(side), rsp, specification.stack_bytes, back)
         code = transplant(side, arena, calls.addresses, placement.address).data
         states = _with_stack(given, rsp)
-        windows = [*states.windows, *_missing_objects(arena, given)]
+        windows = [
+            replace(window, observed=False) if window.address == LITTER else window
+            for window in states.windows
+        ]
+        windows += _missing_objects(arena, given)
         constants = [
             Window(window.address, window.contents, window.access)
             for window in arena.constant_windows()
