@@ -115,11 +115,9 @@ def made(
 
 
 def _share(sizes: Sequence[int], count: int) -> int:
-    """The largest share of each with which all together have at most ``count``."""
+    """The least share of each with which all together have ``count``, or all that there are."""
     share = 0
-    while sum(min(size, share + 1) for size in sizes) <= min(count, sum(sizes)) and share < max(
-        sizes, default=0
-    ):
+    while sum(min(size, share) for size in sizes) < min(count, sum(sizes)):
         share += 1
     return share
 

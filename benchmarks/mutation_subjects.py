@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -97,12 +97,12 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(".orig.c")
 
 
-def loop(original: Path, folder: Path) -> Subject:
-    """An example of a loop, compiled as its files say."""
+def loop(original: Path, folder: Path, *more: str) -> Subject:
+    """An example of a loop, compiled as its files say, with ``more`` flags."""
     sides: list[Path] = []
     for path in (original, original.with_name(original.name.replace(".orig.", ".rewrite."))):
         flags = shlex.split(_said(path.read_text(), "cflags"))
-        sides.append(_compiled(folder / f"{path.stem}.o", path.read_text(), (*FLAGS, *flags)))
+        sides.append(_compiled(folder / f"{path.stem}.o", path.read_text(), (*FLAGS, *flags, *more)))
     text = original.read_text()
     head = re.search(r"^(\w[\w ]*?\*?) ?(\w+)\(.*\) \{$", text, re.MULTILINE)
     assert head is not None
@@ -110,6 +110,17 @@ def loop(original: Path, folder: Path) -> Subject:
     kinds = cast(tuple[Kind, ...], tuple(_said(text, "arguments").split()))
     options = tuple(shlex.split(_said(text, "options")))
     return Subject(_stem(original), head[2], Signature(kinds, results), *sides, options)
+
+
+def loop_of_one_source(original: Path, folder: Path, *more: str) -> Subject:
+    """The original of an example at ``-O1`` and at ``-O2``, beside the flags that its file asks for and ``more``."""
+    text = original.read_text()
+    flags = [word for word in shlex.split(_said(text, "cflags")) if not word.startswith("-O")]
+    sides = [
+        _compiled(folder / f"{_stem(original)}{level}.o", text, (*FLAGS, *flags, *more, level))
+        for level in ("-O1", "-O2")
+    ]
+    return replace(loop(original, folder, *more), original=sides[0], rewrite=sides[1])
 
 
 def _said(text: str, key: str) -> str:

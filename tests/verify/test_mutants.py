@@ -31,7 +31,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> list[Subject]:
 @pytest.mark.slow
 @pytest.mark.skipif(not available(), reason="burnish.verify does not exist yet")
 def test_no_mutant_that_differs_is_proved(chosen: list[Subject], tmp_path: Path) -> None:
-    judging = Judge(tmp_path, timeout=5.0, with_tests=False, reproducers=tmp_path / "kept")
+    judging = Judge(tmp_path, 5.0, with_tests=False, reproducers=tmp_path / "kept", inputs=INPUTS, seed=SEED)
     rows = [judging.row(task, judge(task)) for task in judging.tasks(made(chosen, COUNT, SEED, INPUTS))]
     assert len(rows) >= COUNT
     assert not [f"{row.subject} {row.text}: {row.differs}" for row in rows if row.false_proof]

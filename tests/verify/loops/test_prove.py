@@ -65,6 +65,23 @@ def test_proved(
     assert isinstance(check(pair, solver, time.monotonic() + PATIENCE_S, bare).verdict, Unknown)
 
 
+FOLD = "unsigned f(const unsigned*a,unsigned n){unsigned s=0,i;for(i=0;i<n;i++)s^=a[i];return s;}"
+BY_FOUR = (
+    "unsigned f(const unsigned*a,unsigned n){unsigned s=0,i=0;"
+    "for(;n-i>=4;i+=4)s^=a[i]^a[i+1]^a[i+2]^a[i+3];for(;i<n;i++)s^=a[i];return s;}"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("right", [True, False])
+def test_unrolled_by_hand(make_pair: MakePair, solver: Solver, right: bool) -> None:
+    """The counter of the rewrite is a multiple of 4: without that it may run past its end."""
+    other = BY_FOUR if right else BY_FOUR.replace("a[i+3]", "a[i+2+(i!=400)]")
+    pair = make_pair(FOLD, "-O1", "-O1", other=other)
+    proof = prove_loops(pair, solver, time.monotonic() + (PATIENCE_S if right else 10), states("pi"))
+    assert isinstance(proof.verdict, Proved) is right, proof.verdict
+
+
 WRONG = {
     "another start": ("int i=0;i<n", "int i=1;i<n"),
     "one round less": ("i<n", "i<n-1"),

@@ -25,6 +25,8 @@ PRESERVED = (*CALLEE_SAVED, "rsp")
 """Registers that a function gives back as they were."""
 _LARGEST, _MOST_TERMS = 4096, 12
 """The largest coefficient of a linear relation of several terms, and how many it may have."""
+_DIVISIBLE_BITS, _MOST_DIVISIBLE = 8, 3
+"""Of what powers of two a sum may be known to be a multiple, and of how many terms."""
 _ADDRESS_BITS = 40
 """Constants of more bits than that are no program's."""
 _FEWEST_VALUES = 5
@@ -149,6 +151,13 @@ def _affine(relation: dict[int, int], free: Sequence[Value], width: int) -> Affi
         return None
     if len(terms) == 1:
         return Affine(terms, constant, width)
+    lead = terms[-1][0]
+    if (
+        lead >> (width - _DIVISIBLE_BITS)
+        and len(terms) <= _MOST_DIVISIBLE
+        and all(c % lead == 0 for c, _ in terms)
+    ):
+        return Affine(terms, constant, width)  # a distance is a multiple of something
     for factor in (1, 3, 5, 7, 9) if terms[-1][0] == 1 else (1,):
         # What is three times another has a large coefficient where that is said of the other.
         scaled = tuple((factor * c % (1 << width), value) for c, value in terms)

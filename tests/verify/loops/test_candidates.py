@@ -1,0 +1,29 @@
+"""Linear relations among numbers of which it is known how they were made."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from burnish.verify.loops.candidates import linear
+from burnish.verify.loops.relations import Affine
+from burnish.verify.loops.values import Value
+
+START, POINTER, COUNT, OTHER = Value("e", "rdi"), Value("a", "rdx"), Value("b", "rcx"), Value("b", "rsi")
+
+
+def test_a_distance_that_is_a_multiple_is_one() -> None:
+    """A pointer by 16 a round, which a round of the rewrite counts by 4: nothing else says that it counts by 4."""
+    random = np.random.default_rng(1)
+    start = random.integers(0, 1 << 40, 40, np.uint64)
+    count = np.uint64(4) * random.integers(0, 1000, 40, np.uint64)
+    table = {START: start, POINTER: start + np.uint64(4) * count, COUNT: count}
+    assert set(linear(table, 64)) == {
+        Affine((((1 << 64) - (1 << 60), START), (1 << 60, POINTER)), 0, 64),
+        Affine(((1, START), ((1 << 64) - 1, POINTER), (4, COUNT)), 0, 64),
+    }
+
+
+def test_what_is_no_multiple_is_none() -> None:
+    random = np.random.default_rng(2)
+    start, other = random.integers(0, 1 << 40, (2, 40), np.uint64)
+    assert linear({START: start, POINTER: start + other, OTHER: other >> np.uint64(1)}, 64) == []
