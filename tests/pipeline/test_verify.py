@@ -259,18 +259,23 @@ def test_what_may_be_one_thing_refutes_nothing(tmp_path: Path) -> None:
 
 @needs_gcc
 def test_recorded_calls_are_tests(tmp_path: Path) -> None:
-    """A rewrite that is wrong for one value that only the real run has."""
+    """A rewrite that is wrong for one value that only the real run has, and of which solvers know a hash alone."""
     text = (
         "#include <stdio.h>\n#include <stdlib.h>\nstatic long total[4];\n"
         "__attribute__((noipa)) long step(long x) { total[x & 3] += x; return x ODD; }\n"
         'int main(int n, char **v) { printf("%ld\\n", step(atol(v[1]))); }\n'
     )
     (tmp_path / "a.c").write_text(text.replace("ODD", ""))
-    (tmp_path / "b.c").write_text(text.replace("ODD", "+ ((unsigned long)x * 77 == 0x123456789abcd12)"))
+    factors = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)
+    value = hashed = 0x123456789ABCD12
+    mixing = ""
+    for factor in factors:
+        hashed = (hashed ^ hashed >> 33) * factor % (1 << 64)
+        mixing += f"h ^= h >> 33; h *= {factor:#x};"
+    odd = f"+ ({{unsigned long h = x; {mixing} h == {hashed:#x};}})"
+    (tmp_path / "b.c").write_text(text.replace("ODD", odd))
     program = tmp_path / "a"
     subprocess.run(["gcc", "-O2", "a.c", "-o", "a"], cwd=tmp_path, check=True)
-    value = 0x123456789ABCD12 * pow(77, -1, 1 << 64) % (1 << 64)
-    value -= 1 << 64 if value >> 63 else 0
     recording = tmp_path / "run.burnish"
     burnish.record([program, str(value)], recording, what=["entries"], functions=("step",))
     options = VerifyOptions(function="step", cache=False, tests=8, recording=recording)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -82,12 +83,20 @@ class StandardEngines:
         self._bench.close()
 
     def glance(self, pair: Pair, seconds: float) -> TestResult:
-        """Runs both sides on what told rewrites apart before, and on a few inputs."""
+        """Runs both sides on what told rewrites apart before, and on a few inputs, the first of the given ones too."""
         self._starts = ()
         if not self._tests:
             return Untested("no tests were asked for")
         few = min(self._tests, _FEW)
-        return run_trials(pair, self._bench, count=few, seed=self._seed, seconds=seconds, store=self._store)
+        return run_trials(
+            pair,
+            self._bench,
+            count=few,
+            seed=self._seed,
+            seconds=seconds,
+            inputs=islice(self._inputs(pair), few),
+            store=self._store,
+        )
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
