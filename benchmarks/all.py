@@ -72,6 +72,7 @@ JOBS = (
     Job("solver_encodings", "Hard arithmetic in the solvers"),
     Job("verify_hackers_delight", "Proofs: Hacker's Delight"),
     Job("verify_functions", "Proofs: functions of real programs"),
+    Job("verify_loops", "Proofs: examples of loops"),
     Job("mutation", "Proofs: mutants"),
 )
 
