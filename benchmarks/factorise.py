@@ -21,7 +21,6 @@ from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, median
 
 import numpy as np
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 
 from burnish.analyze.factorise import Factoriser, exact_form, stream_form
 from burnish.report.tables import Column, print_table
-from harness import Figure, common, finish, parser
+from harness import Figure, common, finish, parser, peak_bytes
 
 _RATIO, _SECONDS, _BYTES, _EXPONENT = 1.1, 2.0, 1e9, 1.1
 _ALPHABET = 17
@@ -86,9 +85,7 @@ def child(kind: str, events: int, seed: int, check: bool) -> int:
     began = time.perf_counter()
     form = factoriser.finish()
     seconds += time.perf_counter() - began
-    # Not ru_maxrss: that of a process begun by vfork includes its parent's.
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    peak = peak_bytes()
     if check:
         expanded = form.expand_chunks(_PIECE)
         for piece in pieces(kind, events, seed):

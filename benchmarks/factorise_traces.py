@@ -6,7 +6,7 @@ functions entered. Each of four lengths is read from the recording, chunk by chu
 memory the kernel tells; only factorising is timed, in processor seconds. The longest form is expanded, and compared
 with the recording. The peer is Re-Pair, written plainly in Python, on the first blocks of the same traces.
 
-python benchmarks/factorise_traces.py [--quick] [--only NAME ...]
+    python benchmarks/factorise_traces.py [--quick] [--only NAME …] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from burnish.pipeline.recording import RecordOptions
 from burnish.record.store import Recording, open_recording
 from burnish.runtime.command import Stream
 from factorise import re_pair
-from harness import Figure, common, finish, parser
+from harness import Figure, common, finish, parser, peak_bytes
 from recorded_programs import arguments, compiled
 
 _BYTES, _EXPONENT = 1e9, 1.1
@@ -77,8 +77,7 @@ def child(path: Path, events: int, check: bool) -> int:
     began = time.process_time()
     form = factoriser.finish()
     seconds += time.process_time() - began
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    peak = peak_bytes()
     if check and not _same(form.expand_chunks(), chunks(recording, events)):
         return 1
     print(json.dumps([form.events(), seconds, peak, form.length(), form.rules]))

@@ -94,6 +94,13 @@ def finish(name: str, options: Options, figures: Sequence[Figure], raw: object) 
     return 1 if any(figure.holds is False for figure in figures) else 0
 
 
+def peak_bytes() -> int:
+    """The most memory that this process has had. Not ``ru_maxrss``: that of a process begun by vfork includes its
+    parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def holds(value: bool | None) -> str:
     """How the table and BENCHMARKS.md say it."""
     return {True: "yes", False: "NO", None: "–"}[value]

@@ -30,7 +30,7 @@ from harness import ROOT, Figure, common, finish, parser
 from mutants import KINDS, Mutant, mutants
 from mutation_native import LIMITS, NO_END, Differs, differs, slow_but_equal
 from mutation_subjects import Code, Subject, subjects
-from verifying import DECIDED, Judged, Task, available, counted, judged, options_of
+from verifying import DECIDED, Judged, Task, counted, judged, options_of, verdict_options
 
 _KEPT = ROOT / "out" / "benchmarks" / "mutation.rows.jsonl"
 _REPRODUCERS = ROOT / "out" / "mutation"
@@ -40,6 +40,7 @@ _FEW = 4352
 _TESTS = 64
 _PROVED = ("proved", "provided")
 _ROOM = 3
+"""Times its share that a subject is asked for: what others lack."""
 _ORIGINAL_SHARE = 4
 """Every so many mutants are of the original instead of the rewrite."""
 
@@ -272,8 +273,7 @@ def main() -> int:
         "--inputs", type=int, help="inputs that a proved mutant is run on (100,000; quick: 5,000)"
     )
     options_of_all.add_argument("--only", nargs="+", default=(), metavar="SUBJECT")
-    options_of_all.add_argument("--jobs", type=int, default=2, help="verdicts at a time (2)")
-    options_of_all.add_argument("--timeout", type=float, default=5.0, help="seconds for one verdict (5)")
+    verdict_options(options_of_all, timeout=5.0, jobs=2)
     options_of_all.add_argument("--native", action="store_true", help="run them, and ask for no verdict")
     options_of_all.add_argument("--with-tests", action="store_true", help="the verifier may test first")
     options_of_all.add_argument("--keep", type=Path, default=_KEPT, help="file of mutants, taken up again")
@@ -281,9 +281,6 @@ def main() -> int:
         "--reproducers", type=Path, default=_REPRODUCERS, help="folder of false proofs"
     )
     arguments = options_of_all.parse_args()
-    if not available() and not arguments.native:
-        print("This version of Burnish has no verify.", file=sys.stderr)
-        return 2
     options = common(arguments)
     count = arguments.count or (300 if options.quick else 20_000)
     inputs = arguments.inputs or (5_000 if options.quick else 100_000)

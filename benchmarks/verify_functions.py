@@ -29,7 +29,7 @@ from tempfile import TemporaryDirectory
 from burnish.report.tables import Column, percent, print_line, print_table
 from harness import ROOT, Figure, common, finish, parser
 from real_functions import PROJECTS, Corpus, Pair, corpus, loops
-from verifying import DECIDED, KINDS, Judged, Task, available, counted, judged
+from verifying import DECIDED, KINDS, Judged, Task, counted, judged, verdict_options
 
 _NAMES = tuple(project.name for project in PROJECTS)
 _PROVED = ("proved", "provided")
@@ -189,16 +189,10 @@ def main() -> int:
     options_of.add_argument(
         "--limit", type=int, default=0, help="functions of each project (0: all; quick: 20)"
     )
-    options_of.add_argument(
-        "--jobs", type=int, default=1, help="at a time (1, so that times are undisturbed)"
-    )
-    options_of.add_argument("--timeout", type=float, default=20.0, help="seconds for one verdict (20)")
+    verdict_options(options_of, timeout=20.0)
     options_of.add_argument("--keep", type=Path, default=_KEPT, help="file of verdicts, taken up again")
     options_of.add_argument("--list", action="store_true", help="compile, count, and judge nothing")
     arguments = options_of.parse_args()
-    if not available() and not arguments.list:
-        print("This version of Burnish has no verify.", file=sys.stderr)
-        return 2
     options = common(arguments)
     with TemporaryDirectory(prefix="burnish-") as folder:
         made = corpus(arguments.only, Path(folder))

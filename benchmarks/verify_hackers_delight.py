@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from burnish.report.tables import Column, print_table
 from hackers_delight import FLAGS, INTRINSICS, LEVELS, SETS, intrinsic_source, source
 from harness import Figure, Options, common, finish, parser
-from verifying import Judged, Task, available, counted, judged
+from verifying import Judged, Task, counted, judged, verdict_options
 
 SOLVERS = ("first", "bitwuzla", "z3")
 _BASE = "-O0"
@@ -176,14 +176,8 @@ def main() -> int:
     options_of = parser(__doc__)
     known = [program.name for program in SETS["corrected"]]
     options_of.add_argument("--only", nargs="+", choices=known, default=known, metavar="PROGRAM")
-    options_of.add_argument(
-        "--jobs", type=int, default=1, help="at a time (1, so that times are undisturbed)"
-    )
-    options_of.add_argument("--timeout", type=float, default=60.0, help="seconds for one verdict (60)")
+    verdict_options(options_of, timeout=60.0)
     arguments = options_of.parse_args()
-    if not available():
-        print("This version of Burnish has no verify.", file=sys.stderr)
-        return 2
     options = common(arguments)
     rows = measure(options, arguments.only, arguments.jobs, arguments.timeout)
     _print(rows)

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from burnish.report.tables import Column, print_table
 from harness import Figure, common, finish, parser
 from mutation_subjects import Subject, loop, loop_files, loop_of_one_source
-from verifying import Task, available, counted, judged, options_of
+from verifying import Task, counted, judged, options_of, verdict_options
 
 _PROVED = ("proved", "provided")
 _ONE_SOURCE, _TWO_SOURCES = "-O1 against -O2", "another source"
@@ -90,12 +90,8 @@ def main() -> int:
     """The command."""
     options_of_all = parser(__doc__)
     options_of_all.add_argument("--only", nargs="+", default=(), metavar="EXAMPLE")
-    options_of_all.add_argument("--jobs", type=int, default=1, help="verdicts at a time (1)")
-    options_of_all.add_argument("--timeout", type=float, default=60.0, help="seconds for one verdict (60)")
+    verdict_options(options_of_all, timeout=60.0)
     arguments = options_of_all.parse_args()
-    if not available():
-        print("This version of Burnish has no verify.", file=sys.stderr)
-        return 2
     options = common(arguments)
     with TemporaryDirectory(prefix="burnish-") as folder:
         rows = measure(Path(folder), arguments.only, arguments.jobs, arguments.timeout, options.quick)

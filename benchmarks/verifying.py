@@ -10,6 +10,7 @@ import multiprocessing
 import resource
 import sys
 import time
+from argparse import ArgumentParser
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,6 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import burnish
 from burnish.core.errors import BurnishError
 from burnish.core.verdict import Refuted, Unknown, verdict_to_json
 from burnish.pipeline.results import plain
@@ -66,9 +66,10 @@ class Judged:
         return self.kind in DECIDED
 
 
-def available() -> bool:
-    """True where this version of Burnish can verify."""
-    return "verify" in burnish.__all__
+def verdict_options(made: ArgumentParser, timeout: float, jobs: int = 1) -> None:
+    """Adds what all that ask for verdicts take."""
+    made.add_argument("--jobs", type=int, default=jobs, help=f"verdicts at a time ({jobs}; times need 1)")
+    made.add_argument("--timeout", type=float, default=timeout, help=f"seconds for one verdict ({timeout:g})")
 
 
 def options_of(words: Sequence[str]) -> dict[str, Any]:
@@ -279,8 +280,7 @@ class _Child:
 def _serve(pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if available():
-        _session("first", _TESTS)
+    _session("first", _TESTS)
     pipe.send(None)
     while True:
         try:

@@ -58,6 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["a.s", "same.s", "--live-out", "eaxx"], "eaxx"),
         (["a.s", "same.s", "--assume", "rdi =="], "rdi =="),
         (["a.s", "same.s", "--assume", "rdq == 1"], "rdq"),
+        (["a.s", "same.s", "--assume", "rdi & 3 == 0"], "never holds"),
         (["a.s", "same.s", "--prototype", "int"], "declaration"),
         (["a.s", "same.s", "--cflags", '"'], "--cflags"),
         (["a.s", "same.s", "--input", "rdi"], "part of an input"),
@@ -168,7 +169,7 @@ def test_json_has_all_of_it(here: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_is_one_sentence_and_leaves_nothing(here: Path, jobs: str) -> None:
-    body = "".join(f".globl f{k}\nf{k}:\n  leal {k}(%rdi), %eax\n  ret\n" for k in range(400))
+    body = "".join(f".globl f{k}\nf{k}:\n  leal {k}(%rdi), %eax\n  ret\n" for k in range(8000))
     (here / "many.s").write_text(body)
     (here / "more.s").write_text(body.replace("leal", "nop\n  leal"))
     command = [

@@ -13,7 +13,7 @@ import pytest
 
 from burnish.runtime.isolation import Executor
 from verify_cases import Case, assembled, cases, differing
-from verifying import Judged, Task, available, judge, options_of
+from verifying import Judged, Task, judge, options_of
 
 HOLES = cases("holes")
 ATTACKS = cases("attacks")
@@ -24,7 +24,6 @@ CONCERNED = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 """The holes of the verifier itself; 14 and 15 are about cost and timing, 16 about storing counterexamples."""
 
 LIMIT_S = 5.0
-needs_verify = pytest.mark.skipif(not available(), reason="burnish.verify does not exist yet")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,6 @@ def verdict(case: Case, folder: Path, proof_alone: bool = False, limit_s: float 
     return answer
 
 
-@needs_verify
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case.name)
 def test_a_wrong_rewrite_is_not_proved(case: Case, tmp_path: Path) -> None:
     """Without the tests that would find it first."""
@@ -71,7 +69,6 @@ def test_a_wrong_rewrite_is_not_proved(case: Case, tmp_path: Path) -> None:
     assert found.kind != "provided" or found.reason == case.provided, case.text
 
 
-@needs_verify
 @pytest.mark.parametrize("case", WRONG[::4], ids=lambda case: case.name)
 def test_a_wrong_rewrite_is_not_proved_after_tests(case: Case, tmp_path: Path) -> None:
     """As a user has it."""
@@ -80,14 +77,12 @@ def test_a_wrong_rewrite_is_not_proved_after_tests(case: Case, tmp_path: Path) -
     assert found.kind != "provided" or found.reason == case.provided, case.text
 
 
-@needs_verify
 @pytest.mark.parametrize("case", PROVABLE, ids=lambda case: case.name)
 def test_a_right_rewrite_is_proved(case: Case, tmp_path: Path) -> None:
     answer = verdict(case, tmp_path, limit_s=20.0)
     assert answer.kind in ("proved", "provided"), answer.reason
 
 
-@needs_verify
 @pytest.mark.parametrize("case", [c for c in ALL if c.expected == "right"], ids=lambda case: case.name)
 def test_a_right_rewrite_is_not_refuted(case: Case, tmp_path: Path) -> None:
     assert verdict(case, tmp_path).kind != "refuted"

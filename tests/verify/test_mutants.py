@@ -12,7 +12,7 @@ import pytest
 
 from mutation import Judge, made
 from mutation_subjects import Subject, subjects
-from verifying import available, judge
+from verifying import judge
 
 SEED = 20
 COUNT = 100
@@ -29,7 +29,6 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> list[Subject]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not available(), reason="burnish.verify does not exist yet")
 def test_no_mutant_that_differs_is_proved(chosen: list[Subject], tmp_path: Path) -> None:
     judging = Judge(tmp_path, 5.0, with_tests=False, reproducers=tmp_path / "kept", inputs=INPUTS, seed=SEED)
     rows = [judging.row(task, judge(task)) for task in judging.tasks(made(chosen, COUNT, SEED, INPUTS))]

@@ -27,6 +27,7 @@ NAMED = (
     "unrolled",
     "vectorised",
     "closed_form",
+    "tripled",
 )
 
 

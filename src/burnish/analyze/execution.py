@@ -17,6 +17,7 @@ from burnish.machine.registers import FLAG_CELLS
 MOST_PATHS = 16
 """Of a region that have nodes, the most frequent first."""
 _EXACT = 512
+_FLAGS = frozenset(cell.name for cell in FLAG_CELLS)
 
 
 def execution_graph(
@@ -115,4 +116,4 @@ def _is_own(block: int, region: int, function: int, program: Program) -> bool:
 def _kind(place: str) -> VariableKind:
     if place.startswith("stack"):
         return VariableKind.FRAME
-    return VariableKind.FLAG if place in {cell.name for cell in FLAG_CELLS} else VariableKind.REGISTER
+    return VariableKind.FLAG if place in _FLAGS else VariableKind.REGISTER

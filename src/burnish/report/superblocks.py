@@ -96,8 +96,9 @@ def _details(region: RegionSummary, finding: Finding) -> Iterator[str]:
     for one in memory[:4]:
         assert one.strides is not None
         strides = ", ".join(f"{stride:+d}" for stride in one.strides)
+        size = "1 byte" if one.size == 1 else f"{one.size} bytes"
         yield (
-            f"memory: {'store' if one.store else 'load'} of {one.size} bytes, by {strides} a round, "
+            f"memory: {'store' if one.store else 'load'} of {size}, by {strides} a round, "
             f"in {one.end - one.least:,} bytes of {one.object}"
         )
     if len(finding.ranges) > 4:

@@ -37,6 +37,8 @@ from burnish.verify.trials import (
 
 _FEW = 64
 """Inputs of a first look."""
+_FIRST = 8
+"""Given ones among them: the rest waits until a proof is not to be had soon."""
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
 
@@ -94,7 +96,7 @@ class StandardEngines:
             count=few,
             seed=self._seed,
             seconds=seconds,
-            inputs=islice(self._inputs(pair), few),
+            inputs=islice(self._inputs(pair), _FIRST),
             store=self._store,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from burnish.core.errors import UsageError
 from burnish.core.specification import Specification
-from burnish.domains.smt.build import add, const, extract, select, var
+from burnish.domains.smt.build import FALSE, add, const, extract, select, var
 from burnish.domains.smt.terms import Term
 from burnish.machine.registers import CELLS
 from burnish.verify.conditions import condition_term
@@ -15,8 +15,8 @@ from burnish.verify.engine.state import ENTRY_MEMORY, entry_value
 
 def entry_conditions(specification: Specification) -> tuple[Term, ...]:
     """The preconditions and assumptions as terms of width 1. Raises ``UsageError`` for what is no condition on the
-    caller's state."""
-    return tuple(
+    caller's state, and for what plainly never holds."""
+    found = tuple(
         condition_term(
             text,
             lambda name: entry_value(CELLS[name], 0, CELLS[name].size),
@@ -24,6 +24,10 @@ def entry_conditions(specification: Specification) -> tuple[Term, ...]:
         )
         for text in specification.conditions
     )
+    for text, term in zip(specification.conditions, found, strict=True):
+        if term is FALSE:
+            raise UsageError(f"the condition {text!r} never holds; operators bind as in C")
+    return found
 
 
 def _memory(address: Term, size: int, stack_bytes: int, text: str) -> Term:

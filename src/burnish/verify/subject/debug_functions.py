@@ -9,15 +9,14 @@ over. Source: DWARF 5, sections 3.3 and 6.1.2.
 # pyright: reportMissingTypeStubs=false
 from __future__ import annotations
 
-import io
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from burnish.core.image import FunctionBounds, Image, ImageKind
-from burnish.verify.subject.debug_entries import Entries, Shape, Shapes
-from burnish.verify.subject.debug_sections import SECTIONS, debug_sections
+from burnish.verify.subject.debug_entries import Entries, Shape
+from burnish.verify.subject.debug_sections import debug_sections
 
 _Key = tuple[str, int]
 _DEPTH = 32
@@ -30,10 +29,6 @@ _DECLARED = frozenset((0x3F, 0x3C, 0x27))
 _ADDR, _STRING, _STRP, _EXPRLOC, _LINE_STRP = 0x01, 0x08, 0x0E, 0x18, 0x1F
 """Forms (``DW_FORM``)."""
 _FBREG = 0x91
-_USUAL = (8, 4, 4)
-"""Bytes of addresses, offsets and references between units."""
-
-_UNREAD = ("debug_frame_sec", "eh_frame_sec", "debug_pubtypes_sec", "debug_pubnames_sec")
 
 
 class DebugFunctions:
@@ -102,8 +97,11 @@ class DebugFunctions:
     def _read(self) -> Any:
         """What pyelftools makes of the file; None without debug information."""
         if self._info is None and self._elf:
+            # Only here, since pyelftools takes its time to import.
+            from burnish.verify.subject.debug_information import from_file, from_sections
+
             sections = debug_sections(self._elf, relocate=not self._by_place)
-            self._info = _from_file(self._elf) if sections is None else _from_sections(sections)
+            self._info = from_file(self._elf) if sections is None else from_sections(sections)
             self._elf = b""
         return self._info
 
@@ -112,11 +110,13 @@ class _Unit:
     """The functions of one unit of pyelftools."""
 
     def __init__(self, unit: Any, by_place: bool) -> None:
+        from burnish.verify.subject.debug_information import shapes_of
+
         self._unit = unit
         self._by_place = by_place
         self._top = unit.get_top_DIE()
         self._data: bytes = unit.dwarfinfo.debug_info_sec.stream.getvalue()
-        self._entries = Entries(self._data, unit.cu_offset, unit.cu_offset + unit.size, _shapes(unit))
+        self._entries = Entries(self._data, unit.cu_offset, unit.cu_offset + unit.size, shapes_of(unit))
 
     def may_have(self, address: int) -> bool:
         """False where the unit says that all its code is elsewhere."""
@@ -214,73 +214,6 @@ class _Unit:
             table = tables[found[0]].stream.getvalue()
             place = int.from_bytes(self._data[place : place + self._unit.structs.dwarf_format // 8], "little")
         return table[place : table.index(b"\0", place)].decode("utf-8", "replace")
-
-
-def _shapes(unit: Any) -> Shapes:
-    """The abbreviations of a unit."""
-    address, offset = unit.structs.address_size, unit.structs.dwarf_format // 8
-    reference = address if unit.structs.dwarf_version == 2 else offset
-    sizes, info, at = (address, offset, reference), unit.dwarfinfo, unit["debug_abbrev_offset"]
-    if sizes == _USUAL and hasattr(info, "shapes"):
-        return info.shapes(at)
-    return Shapes(info.debug_abbrev_sec.stream.getvalue(), at, sizes)
-
-
-def _from_file(elf: bytes) -> Any:
-    from elftools.elf.elffile import ELFFile
-
-    file: Any = ELFFile(io.BytesIO(elf))
-    if not file.has_dwarf_info():
-        return None
-    relocates = file.header["e_type"] == "ET_REL"
-    return file.get_dwarf_info(relocate_dwarf_sections=relocates, follow_links=False)
-
-
-def _from_sections(sections: Mapping[str, bytes]) -> Any:
-    """The same from its parts: pyelftools reads much of a file before it comes to them."""
-    from elftools.common.utils import struct_parse
-    from elftools.dwarf.abbrevtable import AbbrevDecl
-    from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
-
-    if ".debug_info" not in sections:
-        return None
-
-    class Abbreviations:
-        """Those of a table, each read when it is needed."""
-
-        def __init__(self, info: Any, known: Shapes) -> None:
-            self._info = info
-            self._shapes = known
-            self._read: dict[int, Any] = {}
-
-        def get_abbrev(self, code: int) -> Any:
-            if code not in self._read:
-                stream = self._info.debug_abbrev_sec.stream
-                found = struct_parse(
-                    self._info.structs.Dwarf_abbrev_declaration, stream, self._shapes[code].at
-                )
-                self._read[code] = AbbrevDecl(code, found)
-            return self._read[code]
-
-    class Information(DWARFInfo):
-        """All abbreviations together take longer to read than what is asked."""
-
-        def shapes(self, offset: int) -> Shapes:
-            if offset not in tables:
-                tables[offset] = Shapes(sections[".debug_abbrev"], offset, _USUAL)
-            return tables[offset]
-
-        def get_abbrev_table(self, offset: int) -> Any:
-            if offset not in abbreviations:
-                abbreviations[offset] = Abbreviations(self, self.shapes(offset))
-            return abbreviations[offset]
-
-    tables: dict[int, Shapes] = {}
-    abbreviations: dict[int, Abbreviations] = {}
-    given: dict[str, Any] = dict.fromkeys((*_UNREAD, *(f"{name[1:]}_sec" for name in SECTIONS)))
-    for name, data in sections.items():
-        given[f"{name[1:]}_sec"] = DebugSectionDescriptor(io.BytesIO(data), name, 0, len(data), 0)
-    return Information(DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8), **given)
 
 
 def origin(entry: Any) -> Any:

@@ -153,7 +153,7 @@ class Naming:
         if summary is not None:
             return _callee(name, summary, True)
         found = self._declared(name) or Callee(name)
-        return replace(found, returns=name not in self.home.source.image.never_return)
+        return replace(found, returns=found.returns and name not in self.home.source.image.never_return)
 
     def _declared(self, name: str) -> Callee | None:
         """A function of neither file, by its prototype, if both sides that have one have the same."""

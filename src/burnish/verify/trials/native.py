@@ -235,14 +235,15 @@ class _Transplant:
         if found is None:
             return False
         entries, size = found
+        inside = [place for entry in entries if (place := self._offset(entry)) is not None]
+        if len(inside) < len(entries):
+            return False
         offset = self._size + len(self._tail)
         offset += -offset % 8
         table = self._address + offset
         data = bytearray()
-        for entry in entries:
-            inside = self._offset(entry)
-            assert inside is not None
-            goal = self._address + inside
+        for place in inside:
+            goal = self._address + place
             data += struct.pack("<i", goal - table) if size == 4 else struct.pack("<Q", goal)
         self._append(bytes(data))
         self._tables.setdefault(address, offset)
