@@ -167,34 +167,34 @@ def test_json_has_all_of_it(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert row["specification"]["source"] == "option"
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_is_one_sentence_and_leaves_nothing(here: Path, jobs: str) -> None:
+def _many(here: Path, *options: str) -> subprocess.Popen[str]:
+    """The command at work on more functions than it gets done, in a session of its own."""
     body = "".join(f".globl f{k}\nf{k}:\n  leal {k}(%rdi), %eax\n  ret\n" for k in range(8000))
     (here / "many.s").write_text(body)
     (here / "more.s").write_text(body.replace("leal", "nop\n  leal"))
-    command = [
-        sys.executable,
-        "-m",
-        "burnish",
-        "verify",
-        "many.s",
-        "more.s",
-        "--no-cache",
-        "-j",
-        jobs,
-        "-o",
-        "c",
-    ]
-    with subprocess.Popen(
-        command,
+    return subprocess.Popen(
+        [sys.executable, "-m", "burnish", "verify", "many.s", "more.s", "--no-cache", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:
+    )
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_is_one_sentence_and_leaves_nothing(here: Path, jobs: str) -> None:
+    with _many(here, "-j", jobs, "-o", "c") as process:
         time.sleep(4)
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "burnish: interrupted\n")
     assert not (here / "c").exists()
+
+
+def test_its_jobs_end_when_it_is_killed(here: Path) -> None:
+    with _many(here, "-j", "2") as process:
+        time.sleep(4)
+        process.kill()
+        _, err = process.communicate(timeout=30)  # until all that have its outputs have ended
+    assert err == ""

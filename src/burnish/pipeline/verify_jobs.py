@@ -45,13 +45,17 @@ class _Pool:
         self._make = make
         self._waiting = list(range(len(tasks)))[::-1]
         self.running: dict[Connection, tuple[BaseProcess, int]] = {}
+        self._started: list[tuple[Connection, BaseProcess]] = []
 
     def start(self) -> None:
         """One more process, if there is something to do."""
         if not self._waiting:
             return
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._make, self._tasks))
+        # A job that kept the parent's ends would not notice that the parent is gone.
+        others = (ours, *(connection for connection, _ in self._started))
+        process = self._context.Process(target=_serve, args=(theirs, others, self._make, self._tasks))
+        self._started.append((ours, process))
         process.start()
         theirs.close()
         self._hand_out(ours, process)
@@ -83,28 +87,32 @@ class _Pool:
             self.running[connection] = process, number
 
     def close(self) -> None:
-        """Ends what still runs."""
-        for process, _ in self.running.values():
+        """Ends what still runs: an interrupt may come when a job is not among those that have a task."""
+        begun = [process for _, process in self._started if process.pid is not None]
+        for process in begun:
             process.terminate()
-        for process, _ in self.running.values():
+        for process in begun:
             process.join()
 
 
-def _serve(connection: Connection, make: Callable[[], Judge], tasks: Sequence[Task]) -> None:
+def _serve(
+    connection: Connection, others: Sequence[Connection], make: Callable[[], Judge], tasks: Sequence[Task]
+) -> None:
     # Ctrl-C goes to the whole group: the parent decides, and ends its jobs.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for other in others:
+        other.close()
     judge = make()
-    while True:
-        try:
-            number: int = connection.recv()
-        except EOFError:  # the parent is gone
-            return
-        if number < 0:
-            return
-        try:
-            connection.send(judge(tasks[number]))
-        except BurnishError as error:
-            connection.send(str(error))
+    with suppress(EOFError, OSError):  # the parent is gone
+        while (number := cast("int", connection.recv())) >= 0:
+            connection.send(_answer(judge, tasks[number]))
+
+
+def _answer(judge: Judge, task: Task) -> FunctionVerdict | str:
+    try:
+        return judge(task)
+    except BurnishError as error:
+        return str(error)
 
 
 def _died(task: Task, code: int) -> FunctionVerdict:
