@@ -137,6 +137,21 @@ def test_calls_into_the_c_library_from_both_sides(program: object) -> None:
     assert report.full_trials >= 20
 
 
+def test_pointers_that_dangle_may_differ(build: Build) -> None:
+    where = (
+        'void *NAME(long n) { char room[SIZE]; void *p = room; __asm__("" : "+r"(p) : "r"(n)); return p; }'
+    )
+    main = "int main(void) { for (long i = 0; i < 30; i++) if (where(i) == 0) return 1; return 7; }"
+    small, large = (where.replace("SIZE", size) for size in ("64", "640"))
+    program = build(f"__attribute__((noipa)) {small.replace('NAME', 'where')}\n{main}")
+    right, wrong = (
+        large.replace("NAME", "rebuilt"),
+        "void *rebuilt(long n) { return __builtin_frame_address(0) + 32; }",
+    )
+    assert isinstance(check(program, program.subject("where", right)).verdict, verdict.Tested)  # type: ignore[attr-defined]
+    assert "rax is" in refuted(check(program, program.subject("where", wrong)))  # type: ignore[attr-defined]
+
+
 def test_what_comes_to_a_system_call_counts_apart(program: object) -> None:
     source = """
     struct state { unsigned count, last; unsigned table[16]; unsigned guard; };

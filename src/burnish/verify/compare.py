@@ -129,14 +129,16 @@ def _is_float_nan(value: int) -> bool:
     return value >> 16 & 0x7FFF == 0x7FC0
 
 
-def register_differences(original: Returned, rebuilt: Returned, returns: Sequence[ReturnPart]) -> Differences:
-    """What differs in the registers that a caller may rely on."""
+def register_differences(
+    original: Returned, rebuilt: Returned, returns: Sequence[ReturnPart], dead: DeadFrame
+) -> Differences:
+    """What differs in the registers that a caller may rely on; not in pointers that dangle into ``dead``."""
     pairs: list[tuple[str, int, int]] = []
     for part in returns:
         mask = (1 << 8 * part.size) - 1
-        pairs.append(
-            (part.register, _value(original, part.register) & mask, _value(rebuilt, part.register) & mask)
-        )
+        mine, its = (_value(side, part.register) & mask for side in (original, rebuilt))
+        if not _dangles(mine, its, dead):
+            pairs.append((part.register, mine, its))
     for name in CALLEE_SAVED:
         pairs.append((name, original.registers.get(name), rebuilt.registers.get(name)))
     first, second = original.registers.eflags & _DIRECTION, rebuilt.registers.eflags & _DIRECTION
@@ -156,6 +158,13 @@ def register_differences(original: Returned, rebuilt: Returned, returns: Sequenc
         all(name.startswith("xmm") and is_nan_pair(a, b, 16) for name, a, b in differing),
         {name: a ^ b for name, a, b in differing if name in {part.register for part in returns}},
     )
+
+
+def _dangles(left: int, right: int, dead: DeadFrame) -> bool:
+    """True where each 8-byte lane of two values is equal, or an address in a dead frame in both: what the C library
+    leaves in vector registers."""
+    lanes = [(left >> at & _WORD, right >> at & _WORD) for at in (0, 64)]
+    return all(a == b or (dead.holds(a) and dead.holds(b)) for a, b in lanes)
 
 
 def _value(side: Returned, register: str) -> int:

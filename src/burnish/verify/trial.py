@@ -91,7 +91,7 @@ class Bench:
                 asked = answered_differences(a.calls, b.calls, self.dead.holds)
                 if asked:
                     return Differences(asked, False)
-                return register_differences(a, b, self.returns) + memory_differences(
+                return register_differences(a, b, self.returns, self.dead) + memory_differences(
                     self.base, first, second, self.dead
                 )
             case SystemCallReached(), SystemCallReached():
