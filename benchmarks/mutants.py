@@ -42,10 +42,16 @@ class Mutant:
     """What it was and what it is, as disassembly."""
 
     def applied(self, code: bytes, start: int = 0) -> bytes:
-        """``code`` with the change, where the function begins at ``start``."""
+        """``code`` with the change, where the function begins at ``start``. What a relocation fills in stays."""
         at = start + self.offset
-        assert code[at : at + len(self.before)] == self.before
-        return code[:at] + self.after + code[at + len(self.after) :]
+        places = zip(self.before, self.after, code[at:], strict=False)
+        made = bytes(held if old == new else new for old, new, held in places)
+        assert all(
+            held == old
+            for old, new, held in zip(self.before, self.after, code[at:], strict=False)
+            if old != new
+        )
+        return code[:at] + made + code[at + len(made) :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ EXPECTED = {
     "control": Expected(
         "control.c",
         "main ackermann is_even is_odd state interpreter divide divide_long divide_const many_frames hanoi insert "
-        "walk collect",
+        "walk collect hooked note",
         {
             "returns_twice": Reason.RETURNS_TWICE,
             "dynamic": Reason.STACK_DEPTH,

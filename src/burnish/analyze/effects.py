@@ -116,7 +116,7 @@ class Effects:
             if target is None and not line.indirect:
                 return Effect.OUTPUT, ()
             if line.indirect:
-                slot = self._image.got.get(target) if target is not None else None
+                slot = self._image.bound_import(target) if target is not None else None
                 if slot is not None:
                     found = max(found, _of_import(slot.name))
                 elif line.mnemonic.startswith("call"):  # an indirect jump is a switch more often

@@ -83,10 +83,11 @@ class FunctionBounds:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A function or object that the image takes from elsewhere."""
+    """A function or object that the image takes from elsewhere; ``offset`` is what is added to its address."""
 
     name: str
     version: str = ""
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -150,6 +151,15 @@ class Image:
         if Access.WRITE not in segment.access:
             return True
         return any(start <= address and address + size <= end for start, end in self.constant)
+
+    def bound_import(self, slot: int) -> Import | None:
+        """The import whose very address the 8 bytes at ``slot`` hold whenever code reads them: a slot of the GOT, or
+        constant memory. None for a variable that only begins with it."""
+        found = self.got.get(slot)
+        if found is None or found.offset:
+            return None
+        in_got = any(s.name.startswith(".got") and s.address <= slot < s.end for s in self.sections)
+        return found if in_got or self.is_constant(slot, 8) else None
 
     def bounds_at(self, address: int) -> FunctionBounds | None:
         """The function whose bytes include ``address``, or None."""

@@ -82,7 +82,7 @@ class NoReturn:
 
     def slot_never_returns(self, slot: int) -> bool:
         """The same for the import in the GOT slot at ``slot``."""
-        imported = self._image.got.get(slot)
+        imported = self._image.bound_import(slot)
         return imported is not None and self._import(imported)
 
     def _import(self, imported: Import) -> bool:

@@ -203,7 +203,7 @@ def _apply(layout: ObjectLayout, relocation: lief.ELF.Relocation) -> None:
         if symbol.shndx:
             layout.relative[address] = target + relocation.addend
         else:
-            layout.got[address] = Import(text(symbol.name))
+            layout.got[address] = Import(text(symbol.name), offset=relocation.addend)
     value = target + relocation.addend - (address if kind in _RELATIVE_TO_PLACE else 0)
     try:
         struct.pack_into(layout_format, place.data, relocation.address, value)

@@ -49,7 +49,7 @@ def dynamic_relocations(binary: lief.ELF.Binary, segments: Sequence[Segment]) ->
             addend = relocation.addend if kind == types.X86_64_64 else 0
             if symbol.value and symbol.shndx and symbol.type != lief.ELF.Symbol.TYPE.GNU_IFUNC:
                 result.values[address] = symbol.value + addend
-            result.got[address] = import_of(symbol)
+            result.got[address] = import_of(symbol, addend)
     for relocation in binary.pltgot_relocations:
         kind, address, symbol = relocation.type, relocation.address, relocation.symbol
         if kind == types.X86_64_IRELATIVE:
@@ -59,13 +59,13 @@ def dynamic_relocations(binary: lief.ELF.Binary, segments: Sequence[Segment]) ->
     return result
 
 
-def import_of(symbol: lief.ELF.Symbol) -> Import:
-    """Name and version of what a relocation refers to."""
+def import_of(symbol: lief.ELF.Symbol, offset: int = 0) -> Import:
+    """Name and version of what a relocation refers to, and what it adds."""
     version = ""
     if symbol.has_version and (found := symbol.symbol_version) is not None:
         auxiliary = found.symbol_version_auxiliary if found.has_auxiliary_version else None
         version = "" if auxiliary is None else text(auxiliary.name)
-    return Import(text(symbol.name), version)
+    return Import(text(symbol.name), version, offset)
 
 
 def _relative(result: Relocated, address: int, target: int) -> None:

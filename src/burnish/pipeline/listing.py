@@ -107,7 +107,7 @@ def name_at(image: Image, address: int) -> str | None:
     """What a reader calls ``address``: an import, or a function and the offset in it; None for the rest."""
     if (stub := image.plt.get(address)) is not None:
         return f"{stub.name}@plt"
-    if (slot := image.got.get(address)) is not None:
+    if (slot := image.bound_import(address)) is not None:
         return f"{slot.name}@got"
     bounds = image.bounds_at(address)
     if bounds is None:

@@ -29,6 +29,9 @@ KEEP int state(const char *s) {
         }
     return v + 100;
 }
+void (*hook)(int) = exit;
+KEEP int hooked(int x) { hook(x); return x * 3; }
+static void note(int x) { printf("note %d\n", x); }
 KEEP long interpreter(const unsigned char *code, long x) {
     static void *const next[] = {&&add, &&sub, &&mul, &&jump, &&stop};
     long acc = x, count = 5;
@@ -88,5 +91,7 @@ int main(int argc, char **argv) {
     printf("%d %d %ld %ld %d %ld\n", divide(17, -5), divide(INT_MIN, -1), divide_long(LONG_MIN, 7), divide_long(5, 0), hanoi(12, 'a', 'b', 'c'), hash);
     for (unsigned i = 0; i < 50; i++) printf("%u ", divide_const(i * 123456789u));
     puts("");
+    hook = note;
+    printf("%d\n", hooked(3));
     return state("abc") & 0x7f;
 }

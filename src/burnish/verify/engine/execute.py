@@ -221,7 +221,7 @@ class Interpreter:
         if place is not None and size == 8:
             return object_address(place.data.name, place.offset)
         callee = self.side.callees.get(address)
-        if callee is not None and size == 8:
+        if callee is not None and size == 8 and not self.side.image.is_code(address):
             return object_address(_FUNCTION + callee.name)
         return (self.address_of(address),) if address in self.side.places else None
 
@@ -264,7 +264,10 @@ class Interpreter:
 
     def _where(self, address: Term) -> Frame | Named | Outer:
         try:
-            return target(address)
+            found = target(address)
+            if isinstance(found, Named) and found.name.startswith(_FUNCTION):
+                raise UnmodelledError("an access to code as if it were data")
+            return found
         except UndecidedAccessError:
             if address.op is Op.ITE:
                 raise UndecidedAccessError("an address in the frame that depends on the path") from None

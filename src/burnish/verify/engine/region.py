@@ -43,7 +43,7 @@ _OFTEN = 64
 """Operations between two looks at the time."""
 _DEEPEST = 4
 """Calls of calls that are executed in line, at most."""
-_FUNCTION = OBJECT + "function "
+_FUNCTION = "function "
 
 
 class CyclicError(UnmodelledError):
@@ -253,8 +253,9 @@ class Executor:
         return callee
 
     def _called(self, called: Term, resume: Point | None, address: int) -> AtCall:
-        if called.op is Op.VAR and called.name.startswith(_FUNCTION):
-            name = called.name.removeprefix(_FUNCTION)
+        if called.op is Op.VAR and called.name.startswith(OBJECT):
+            # What another file defines has no mark that it is a function.
+            name = called.name.removeprefix(OBJECT).removeprefix(_FUNCTION)
             for callee in self.side.callees.values():
                 if callee.name == name:
                     return AtCall(callee, None, resume, address)

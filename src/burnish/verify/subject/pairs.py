@@ -186,7 +186,7 @@ def _called_slot(instruction: Instruction) -> int | None:
 
 def _slot_callee(naming: Naming, slot: int) -> Callee | None:
     image = naming.home.source.image
-    imported = image.got.get(slot)
+    imported = image.bound_import(slot)
     if imported is not None:
         found = naming.imported_callee(imported.name)
         return replace(found, returns=found.returns and not no_return(image).slot_never_returns(slot))

@@ -245,17 +245,9 @@ class Regions:
 
 
 def imported_by(image: Image, place: int) -> str | None:
-    """The import whose very address the word at ``place`` holds; None where an offset may be added to it."""
+    """The import whose very address the word at ``place`` holds at first."""
     imported = image.got.get(place)
-    if imported is None:
-        return None
-    if image.kind is ImageKind.OBJECT:
-        content = image.read(place, 8)
-        stub = None if content is None else image.plt.get(int.from_bytes(content, "little"))
-        in_got = any(s.name == ".got" and s.address <= place < s.end for s in image.sections)
-        return imported.name if in_got or (stub is not None and stub.name == imported.name) else None
-    in_got = any(s.name.startswith(".got") and s.address <= place < s.end for s in image.sections)
-    return imported.name if in_got else None
+    return None if imported is None or imported.offset else imported.name
 
 
 def _merged(sized: list[DataSymbol]) -> list[tuple[int, int, list[DataSymbol]]]:
