@@ -18,6 +18,7 @@ from burnish.core.code import Label
 from burnish.core.specification import Specification
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.build import FALSE, TRUE, and_, apply, memory, not_, or_, var
+from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
@@ -101,22 +102,22 @@ class Prover(Asking):
     def prove(self) -> Proof:
         """The verdict for functions without loops. Raises ``CyclicError`` for those with some; for what cannot be
         decided never."""
+        start = Joint(
+            self.entry_state("a"),
+            self.entry_state("b"),
+            (self.executors[0].entry, self.executors[1].entry),
+            tuple(self.assumed),
+        )
         try:
-            self.explore(
-                Joint(
-                    self.entry_state("a"),
-                    self.entry_state("b"),
-                    (self.executors[0].entry, self.executors[1].entry),
-                    tuple(self.assumed),
-                )
-            )
+            with until(self.deadline):
+                self.explore(start)
         except NotProvedError as error:
             return Proof(Unknown(str(error)), error.model, self.queries, apart=error.apart)
         except EscapeError as error:
             return Proof(Unknown(str(error)), None, self.queries, escapes=error.places)
         except CyclicError:
             raise
-        except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+        except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
             return Proof(Unknown(str(error)), None, self.queries)
         if not self.ended:
             reason = "no input is known that brings the original to an end that can be compared"

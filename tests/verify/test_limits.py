@@ -1,0 +1,91 @@
+"""A verdict comes within its limit, and never as an error, however large the functions are."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from burnish.core.verdict import Proved, Unknown
+from burnish.verify.decide import Decision, decide
+from burnish.verify.engines import StandardEngines
+from burnish.verify.pair import Pair
+from burnish.verify.subject import Input, Overrides, choose_functions, read_input, read_pair
+
+LATE_S = 4.0
+"""A machine that runs other tests too is slow to begin and to end."""
+
+_LOOPS = 14
+MANY_LOOPS = (
+    "int f(const int *a, int *b, int n) { int s = 0;\n"
+    + "".join(
+        f"for (int i = 0; i < n; i++) {{ s = s * {3 + k} + a[i + {k}]; b[i] ^= s; }}\n" for k in range(_LOOPS)
+    )
+    + "return s; }\n"
+)
+
+STRAIGHT = {
+    "sums": ("add eax, edi\nrol eax, 5\nxor eax, esi\n", "add eax, edi\nror eax, 27\nxor eax, esi\n"),
+    "reads": (
+        "movzx ecx, byte ptr [rdi+{k}]\nadd eax, ecx\nadd edx, eax\n",
+        "movzx ecx, byte ptr [rdi+{k}]\nadd eax, ecx\nlea edx, [rdx+rax]\n",
+    ),
+    "choices": ("cmp eax, esi\ncmovb eax, edi\nadd eax, 3\n", "cmp esi, eax\ncmova eax, edi\nadd eax, 3\n"),
+    "bytes": ("add al, dil\nxor ah, al\nadd ah, 7\n", "add al, dil\nxor ah, al\nsub ah, 249\n"),
+    "extensions": ("movzx eax, al\nadd eax, edi\nmovsx eax, ax\n", "movzx eax, al\nadd eax, edi\ncwde\n"),
+    "pointers": ("mov rdi, [rdi+{k}]\n", "lea rsi, [rdi+{k}]\nmov rdi, [rsi]\n"),
+    "branches": (
+        "test edi, {k}\nje 1f\nadd eax, {k}\n1:\n",
+        "test edi, {k}\nje 1f\nlea eax, [rax+{k}]\n1:\n",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def engines() -> Iterator[StandardEngines]:
+    with StandardEngines(tests=64) as made:
+        yield made
+
+
+def _pair(first: Input, second: Input, live_out: tuple[str, ...] | None = None) -> Pair:
+    reading = read_pair(first, second, choose_functions(first, second, "f")[0], Overrides(live_out))
+    assert not isinstance(reading, Unknown), reading
+    return reading.pair
+
+
+def _straight(kind: str, count: int) -> Pair:
+    sides: list[Input] = []
+    for text in STRAIGHT[kind]:
+        body = "".join(text.format(k=k % 1000 + 1) for k in range(count))
+        sides.append(read_input(f".globl f\n.type f, @function\nf:\nmov eax, edx\n{body}ret\n", "", "intel"))
+    return _pair(sides[0], sides[1], ("rax",))
+
+
+def _in_time(pair: Pair, engines: StandardEngines, limit_s: float) -> Decision:
+    began = time.monotonic()
+    found = decide(pair, engines, limit_s)
+    assert time.monotonic() - began < limit_s + LATE_S
+    return found
+
+
+def test_many_loops_take_no_longer(tmp_path: Path, engines: StandardEngines) -> None:
+    source = tmp_path / "many.c"
+    source.write_text(MANY_LOOPS)
+    made = [tmp_path / "first.o", tmp_path / "second.o"]
+    for path, level in zip(made, ("-O1", "-O2"), strict=True):
+        subprocess.run(["gcc", level, "-g", "-fcf-protection=none", "-c", source, "-o", path], check=True)
+    _in_time(_pair(read_input(str(made[0])), read_input(str(made[1]))), engines, 3.0)
+
+
+@pytest.mark.parametrize("kind", STRAIGHT)
+def test_thousands_of_dependent_instructions_are_no_error(kind: str, engines: StandardEngines) -> None:
+    found = _in_time(_straight(kind, 1500), engines, 2.0)
+    assert "nested" not in found.reason
+
+
+@pytest.mark.parametrize("kind", ["sums", "bytes", "extensions", "pointers"])
+def test_hundreds_of_dependent_instructions_are_proved(kind: str, engines: StandardEngines) -> None:
+    assert isinstance(_in_time(_straight(kind, 150), engines, 60.0).verdict, Proved)
