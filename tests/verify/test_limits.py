@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from burnish.core.verdict import Proved, Unknown
+from burnish.domains.smt.build import add, const, eq, extract, ite, not_, slt, store, ult, var, zext
+from burnish.domains.smt.terms import Op
 from burnish.verify.decide import Decision, decide
+from burnish.verify.engine.addresses import LOCAL_BASES
+from burnish.verify.engine.apart import read
+from burnish.verify.engine.execute import unwritten
+from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.engines import StandardEngines
+from burnish.verify.loops.ranges import simplified
 from burnish.verify.pair import Pair
 from burnish.verify.subject import Input, Overrides, choose_functions, read_input, read_pair
 
@@ -89,3 +96,18 @@ def test_thousands_of_dependent_instructions_are_no_error(kind: str, engines: St
 @pytest.mark.parametrize("kind", ["sums", "bytes", "extensions", "pointers"])
 def test_hundreds_of_dependent_instructions_are_proved(kind: str, engines: StandardEngines) -> None:
     assert isinstance(_in_time(_straight(kind, 150), engines, 60.0).verdict, Proved)
+
+
+def test_deep_choices_and_sums_are_no_error() -> None:
+    chain, sums = const(0, 32), var("s", 8)
+    memories = ENTRY_MEMORY
+    for k in range(3000):
+        asked = var(f"c{k}", 1)
+        chain = ite(asked, const(k + 7, 32), chain)
+        sums = extract(add(zext(sums, 16), zext(var(f"b{k}", 8), 16)), k % 2, 8)
+        memories = ite(asked, store(memories, var("rdi", 64), const(k, 8)), memories)
+    for found in (eq(chain, const(5, 32)), ult(chain, const(5, 32)), slt(chain, const(5, 32)), not_(chain)):
+        assert found.width in (1, 32)
+    assert simplified([ult(zext(sums, 64), const(9, 64)), ult(const(3, 64), zext(sums, 64))])
+    local = add(LOCAL_BASES[0], const(4, 64))
+    assert read(memories, local, 1, unwritten("a")).op is Op.SELECT

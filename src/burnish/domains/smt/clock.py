@@ -7,7 +7,7 @@ once, and what makes and walks terms looks at the clock now and then.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -25,7 +25,7 @@ class OutOfTimeError(Exception):
 
 
 @contextmanager
-def until(deadline: float) -> Iterator[None]:
+def until(deadline: float) -> Generator[None]:
     """Within, ``look`` raises an error after ``deadline`` (on ``time.monotonic``), or after the one around it where
     that is earlier."""
     token = _DEADLINE.set(min(deadline, _DEADLINE.get()))
