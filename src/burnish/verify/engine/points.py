@@ -54,7 +54,15 @@ class AtTrap:
     certain: bool
 
 
-Where = AtCut | AtCall | AtReturn | AtTrap
+@dataclass(frozen=True, slots=True)
+class AtUnknown:
+    """Where what happens next has no meaning here: it has to be shown that no input gets there. ``does`` is the
+    predicate of a sentence on that side."""
+
+    does: str
+
+
+Where = AtCut | AtCall | AtReturn | AtTrap | AtUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +96,7 @@ def does(exit_: Exit) -> str:
             return f"calls {callee.name}"
         case AtTrap():
             return "stops"
+        case AtUnknown(phrase):
+            return phrase
         case _:
             return "loops"

@@ -33,7 +33,17 @@ from burnish.verify.engine.addresses import OBJECT, Frame, UndecidedAccessError,
 from burnish.verify.engine.escape import leaving, needs_alignment
 from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledError
 from burnish.verify.engine.frames import OWN_VIEW, View
-from burnish.verify.engine.points import AtCall, AtCut, AtReturn, AtTrap, Exit, Point, Region, Where
+from burnish.verify.engine.points import (
+    AtCall,
+    AtCut,
+    AtReturn,
+    AtTrap,
+    AtUnknown,
+    Exit,
+    Point,
+    Region,
+    Where,
+)
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.pair import Callee, Side
 
@@ -44,6 +54,9 @@ _OFTEN = 64
 _DEEPEST = 4
 """Calls of calls that are executed in line, at most."""
 _FUNCTION = OBJECT + "function "
+_ASTRAY = "returns to another address than the caller's"
+"""What a side does where its code says nothing (``loops.splice``): of an instruction without a meaning nothing is read,
+for it is refused before."""
 
 
 class CyclicError(UnmodelledError):
@@ -212,6 +225,9 @@ class Executor:
                     self._call(walker, operation, point._replace(operation=index + 1), address),
                     state,
                 )
+                return
+            if operation.opcode is OpCode.CALLOTHER:
+                yield condition, AtUnknown(_ASTRAY), state
                 return
             walker.step(operation)
         if block.marks:

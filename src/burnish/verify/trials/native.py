@@ -106,7 +106,9 @@ class _Transplant:
             data = self._side.image.read(instruction.address, instruction.size)
             encoding = None if data is None else decode(data)
             if data is not None and encoding is not None and encoding.moves_size == 1:
-                target = instruction.end + int.from_bytes(data[encoding.moves_at :][:1], "little", signed=True)
+                target = instruction.end + int.from_bytes(
+                    data[encoding.moves_at :][:1], "little", signed=True
+                )
                 if (instruction.address < entry) != (target < entry):
                     return _parts(self._instructions, None)
         return _parts(self._instructions, entry)
