@@ -260,7 +260,8 @@ def test_addresses_far_from_what_another_file_defines(offset: int) -> None:
 
 def test_one_image_address_for_two_things_is_refused() -> None:
     """The image has the function's own data where the other symbol's would be."""
-    text = "add eax, dword ptr [rip + a + {}]\nadd eax, dword ptr [rip + own]\nret\n.data\nown: .long 1\n.skip 0x20000\n.text"
+    text = "add eax, dword ptr [rip + a + {}]\nadd eax, dword ptr [rip + own]\nret\n"
+    text += ".data\nown: .long 1\n.skip 0x20000\n.text"
     image = read_input(f".globl f\nf:\n{text.format(-(1 << 20))}\n", syntax="intel").image
     stub = next(address for address, one in image.plt.items() if one.name == "a")
     data = next(section for section in image.sections if section.name == ".data")
