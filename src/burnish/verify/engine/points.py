@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -80,6 +81,15 @@ class Region:
 
     exits: tuple[Exit, ...]
     log: Log = field(repr=False)
+
+
+def decisions(region: Region) -> Iterator[Term]:
+    """What decides where a region leads, what it accesses and whether it faults."""
+    yield from (one.condition for one in region.exits)
+    yield from region.log.faults
+    for access in region.log.accesses:
+        yield access.condition
+        yield access.address
 
 
 def called(where: Where) -> str:

@@ -43,7 +43,9 @@ from burnish.verify.engine.points import (
     Point,
     Region,
     Where,
+    decisions,
 )
+from burnish.verify.engine.pure import computed, is_computation
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.pair import Callee, Side
 
@@ -109,7 +111,7 @@ class Executor:
             self._separate(interpreter, state, start, cuts, exits)
         found = Region(tuple(_merged(exits) if self.joining else exits), log)
         shared = self.view.shared
-        if shared and (leaving(_decisions(found), shared) or needs_alignment(log.accesses, shared)):
+        if shared and (leaving(decisions(found), shared) or needs_alignment(log.accesses, shared)):
             raise UndecidedAccessError("what it does depends on where its frame lies")
         return found
 
@@ -171,6 +173,8 @@ class Executor:
         block = self._blocks[point.label]
         for index, op in enumerate(block.operations[point.operation :], point.operation):
             if op.opcode in (OpCode.CALL, OpCode.CALLIND):
+                if self._is_computation(op.inputs[0], point.callers):
+                    continue  # mostly it goes on from there
                 entry = self._in_line(op.inputs[0], point.callers) if op.opcode is OpCode.CALL else None
                 return (
                     ()
@@ -220,12 +224,16 @@ class Executor:
                 self.on_time()
             interpreter.raw = self._raw.get(address, b"")
             if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-                yield (
-                    condition,
-                    self._call(walker, operation, point._replace(operation=index + 1), address),
-                    state,
-                )
-                return
+                where = self._call(walker, operation, point._replace(operation=index + 1), address)
+                after = self._computed(operation.inputs[0], where, state)
+                if after is None:
+                    yield condition, where, state
+                    return
+                state.registers, state.cells, state.temporaries = after.registers, after.cells, {}
+                state.garbage_below = after.garbage_below
+                walker.registers = state.registers
+                walker.forget_temporaries()
+                continue
             if operation.opcode is OpCode.CALLOTHER:
                 yield condition, AtUnknown(_ASTRAY), state
                 return
@@ -262,6 +270,17 @@ class Executor:
             return Point(entry, 0, (*resume.callers, resume))
         return AtCall(self._known(node.offset), None, resume, address, node.offset)
 
+    def _is_computation(self, to: Varnode, callers: tuple[Point, ...]) -> bool:
+        """True for a call that may be no event (``engine.pure``): of what is known by its address in the code alone."""
+        callee = self.side.callees.get(to.offset) if to.space is Space.RAM else None
+        return callee is not None and is_computation(callee) and self._in_line(to, callers) is None
+
+    def _computed(self, to: Varnode, where: Point | Where, state: State) -> State | None:
+        """The state after such a call; None for any other."""
+        if to.space is not Space.RAM or not isinstance(where, AtCall):
+            return None
+        return computed(where, state, self.names, self.view)
+
     def _known(self, address: int) -> Callee:
         callee = self.side.callees.get(address)
         if callee is None:
@@ -294,7 +313,9 @@ class Executor:
                     self._pop(walker, state, callers[-1])
                 yield condition, callers[-1] if callers else AtReturn(), state
             case TailCall(to):
-                yield condition, self._tail(walker, to, block, state, callers), state
+                where = self._tail(walker, to, block, state, callers)
+                after = None if callers else self._computed(to, where, state)
+                yield (condition, where, state) if after is None else (condition, AtReturn(), after)
             case Unreachable(trap):
                 yield condition, AtTrap(trap), state
             case _:
@@ -355,15 +376,6 @@ class Executor:
 def _undefined(raw: bytes) -> tuple[tuple[str, ...], tuple[UndefinedResult, ...]]:
     """The flags and results that an instruction leaves undefined."""
     return tuple(sorted(undefined_flags(raw) - ALWAYS)), undefined_results(raw)
-
-
-def _decisions(region: Region) -> Iterator[Term]:
-    """What decides where a region leads, what it accesses and whether it faults."""
-    yield from (one.condition for one in region.exits)
-    yield from region.log.faults
-    for access in region.log.accesses:
-        yield access.condition
-        yield access.address
 
 
 def _is_cut(point: Point, cuts: frozenset[Label]) -> bool:
