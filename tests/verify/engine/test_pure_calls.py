@@ -84,6 +84,8 @@ def test_what_differs_is_not_proved(original: str, rewrite: str, solver: Solver)
 
 def test_where_errno_lies_is_asked_for_at_any_time(solver: Solver) -> None:
     early = "push rbx\ncall __errno_location\nmov rbx, rax\ncall rand\nmov [rbx], eax\npop rbx\nret"
-    late = "push rbx\ncall rand\nmov ebx, eax\ncall __errno_location\nmov [rax], ebx\nmov eax, ebx\npop rbx\nret"
+    late = (
+        "push rbx\ncall rand\nmov ebx, eax\ncall __errno_location\nmov [rax], ebx\nmov eax, ebx\npop rbx\nret"
+    )
     assert _proved(early, late, solver, ("rbx",))
     assert not _proved(early, late.replace("mov [rax], ebx", "mov [rax + 4], ebx"), solver, ("rbx",))

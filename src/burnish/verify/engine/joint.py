@@ -44,6 +44,7 @@ from burnish.verify.engine.points import (
 from burnish.verify.engine.proof import NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.state import State, entry_state
+from burnish.verify.engine.strings import Repeated, after_repeated
 from burnish.verify.pair import Callee
 from burnish.verify.solve.query import Sat, Unsat
 
@@ -283,6 +284,8 @@ class Prover(Asking):
             self.require(here, or_(*(one.condition for one in found)), f"calls may differ ({names})")
         call, other = first[0], second[0]
         callee = call.callee
+        if isinstance(callee, Repeated):
+            return self._repeated(here, callee, first, second)
         self.callees[callee.name] = None
         self._stack_arguments(here, first, second)
         if not callee.returns:
@@ -309,6 +312,21 @@ class Prover(Asking):
             for side, (each, state) in enumerate((first, second))
         ]
         resumed = (call.resume or AtReturn(), other.resume or AtReturn())
+        return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
+
+    def _repeated(
+        self, here: Joint, callee: Repeated, first: tuple[AtCall, State], second: tuple[AtCall, State]
+    ) -> list[Joint]:
+        """Behind a string instruction that both make with the same operands. Memory must be the same even where it is
+        nothing that a rewrite must keep, for what is copied may be looked at."""
+        if first[1].memory is not second[1].memory and not self.specification.memory:
+            raise UnmodelledError("a repeated string instruction where memory is not compared")
+        self._calls += 1
+        after = memory(f"memory after call {self._calls}")
+        self.before[after] = first[1].memory
+        states = [after_repeated(callee, state, after) for _, state in (first, second)]
+        assert first[0].resume is not None and second[0].resume is not None
+        resumed = first[0].resume, second[0].resume
         return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
 
     def _stack_arguments(

@@ -83,6 +83,11 @@ class Region:
     log: Log = field(repr=False)
 
 
+def exit_at(condition: Term, where: Point | Where, state: State) -> Exit:
+    """A way out at a place: at a cut where that is in the code."""
+    return Exit(condition, AtCut(where.label) if isinstance(where, Point) else where, state)
+
+
 def decisions(region: Region) -> Iterator[Term]:
     """What decides where a region leads, what it accesses and whether it faults."""
     yield from (one.condition for one in region.exits)

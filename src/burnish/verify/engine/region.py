@@ -35,7 +35,6 @@ from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledErr
 from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.points import (
     AtCall,
-    AtCut,
     AtReturn,
     AtTrap,
     AtUnknown,
@@ -44,9 +43,11 @@ from burnish.verify.engine.points import (
     Region,
     Where,
     decisions,
+    exit_at,
 )
 from burnish.verify.engine.pure import computed, is_computation
 from burnish.verify.engine.state import State, depth, join_states
+from burnish.verify.engine.strings import REPEATED, as_call
 from burnish.verify.pair import Callee, Side
 
 _PATHS = 256
@@ -128,7 +129,7 @@ class Executor:
                 if isinstance(where, Point) and not _is_cut(where, cuts):
                     incoming.setdefault(where, []).append((edge, after))
                 else:
-                    exits.append(_exit(edge, where, after))
+                    exits.append(exit_at(edge, where, after))
 
     def _separate(
         self, interpreter: Interpreter, state: State, start: Point, cuts: frozenset[Label], exits: list[Exit]
@@ -141,7 +142,7 @@ class Executor:
                 if isinstance(where, Point) and not _is_cut(where, cuts):
                     stack.append((edge, after, where))
                 else:
-                    exits.append(_exit(edge, where, after))
+                    exits.append(exit_at(edge, where, after))
             if len(stack) + len(exits) > _PATHS:
                 raise UnmodelledError(f"more than {_PATHS} paths")
 
@@ -236,6 +237,10 @@ class Executor:
                 continue
             if operation.opcode is OpCode.CALLOTHER:
                 yield condition, AtUnknown(_ASTRAY), state
+                return
+            if operation.opcode in REPEATED and (string := as_call(operation, walker, self.view)) is not None:
+                state.temporaries = dict(walker.temporaries)
+                yield condition, AtCall(string, None, point._replace(operation=index + 1), address), state
                 return
             walker.step(operation)
         if block.marks:
@@ -380,10 +385,6 @@ def _undefined(raw: bytes) -> tuple[tuple[str, ...], tuple[UndefinedResult, ...]
 
 def _is_cut(point: Point, cuts: frozenset[Label]) -> bool:
     return not point.callers and point.operation == 0 and point.label in cuts
-
-
-def _exit(condition: Term, where: Point | Where, state: State) -> Exit:
-    return Exit(condition, AtCut(where.label) if isinstance(where, Point) else where, state)
 
 
 def _merged(exits: Sequence[Exit]) -> list[Exit]:
