@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from burnish.core.verdict import Proved, Unknown
-from burnish.domains.smt.build import add, const, eq, extract, ite, not_, slt, store, ult, var, zext
+from burnish.domains.smt.build import add, const, eq, extract, ite, not_, slt, store, sub, ult, var, zext
+from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.terms import Op
 from burnish.verify.decide import Decision, decide
 from burnish.verify.engine.addresses import LOCAL_BASES
@@ -20,6 +21,7 @@ from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.engines import StandardEngines
 from burnish.verify.loops.ranges import simplified
 from burnish.verify.pair import Pair
+from burnish.verify.solve.query import Model
 from burnish.verify.subject import Input, Overrides, choose_functions, read_input, read_pair
 
 LATE_S = 4.0
@@ -111,3 +113,15 @@ def test_deep_choices_and_sums_are_no_error() -> None:
     assert simplified([ult(zext(sums, 64), const(9, 64)), ult(const(3, 64), zext(sums, 64))])
     local = add(LOCAL_BASES[0], const(4, 64))
     assert read(memories, local, 1, unwritten("a")).op is Op.SELECT
+
+
+@pytest.mark.parametrize("count", [39, 40, 41, 60, 300])
+def test_long_sums_are_negated(count: int) -> None:
+    total = add(*(var(f"s{k}", 32) for k in range(count)))
+    found = not_(total)
+    values = {f"s{k}": 0x1234567 * k & 0xFFFFFFFF for k in range(count)}
+    model = Model(values)
+    assert evaluate([found], model) == [~sum(values.values()) & 0xFFFFFFFF]
+    assert evaluate([not_(found)], model) == evaluate([total], model)
+    minus = sub(const(5, 32), total)
+    assert evaluate([minus], model) == [5 - sum(values.values()) & 0xFFFFFFFF]
