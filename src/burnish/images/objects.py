@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _BASE = 0x10000
 _PAGE = 0x1000
 _STUB = 16
+_FAR = 1 << 14
+"""Bytes on either side of an undefined symbol for which there is room, at most."""
 _WRITE, _ALLOC, _EXECUTE, _TLS = 1, 2, 4, 0x400
 _ABSOLUTE, _COMMON = 0xFFF1, 0xFFF2
 _CONSTANT_AFTER_RELOCATION = ".data.rel.ro"
@@ -152,7 +154,9 @@ def place_sections(path: Path, binary: lief.ELF.Binary) -> ObjectLayout:
 
 
 def allocate_imports(layout: ObjectLayout, relocations: Sequence[lief.ELF.Relocation]) -> None:
-    """A stub for each undefined symbol, a GOT slot for each symbol that is reached through one."""
+    """A stub for each undefined symbol, a GOT slot for each symbol that is reached through one. Around a stub there is
+    room for what is addressed relative to the symbol, which may be data: addresses of two symbols are never one."""
+    rooms: dict[str, tuple[int, int]] = {}
     for relocation in relocations:
         symbol = relocation.symbol
         if symbol is None:
@@ -160,12 +164,17 @@ def allocate_imports(layout: ObjectLayout, relocations: Sequence[lief.ELF.Reloca
         name = text(symbol.name)
         undefined = symbol.shndx == 0 and bool(name)
         if undefined:
-            layout.stubs.setdefault(name, _STUB * len(layout.stubs))
+            before, after = rooms.get(name, (0, _STUB))
+            offset = relocation.addend + (4 if relocation_kind(relocation) in _RELATIVE_TO_PLACE else 0)
+            rooms[name] = max(before, min(-offset, _FAR)), max(after, min(offset + _STUB, _FAR))
         if undefined or relocation_kind(relocation) in _THROUGH_GOT:
             layout.slots.setdefault(_slot_key(symbol), 8 * len(layout.slots))
+    size = 0
+    for name, (before, after) in rooms.items():
+        layout.stubs[name] = size + before + -before % _STUB
+        size = layout.stubs[name] + after + -after % _STUB
     end = max(s.end for s in layout.sections)
     layout.stub_base = end + -end % _PAGE + _PAGE
-    size = _STUB * len(layout.stubs)
     layout.slot_base = layout.stub_base + size + -size % _PAGE + _PAGE
 
 
@@ -236,6 +245,7 @@ def _import_sections(layout: ObjectLayout) -> tuple[PlacedSection, PlacedSection
     constants: they are writable."""
     stubs = PlacedSection(".plt", -1, -1, layout.stub_base, _ALLOC | _EXECUTE | _WRITE, bytearray())
     for name, offset in layout.stubs.items():
+        stubs.data.extend(b"\xcc" * (offset - len(stubs.data)))
         after = layout.stub_base + offset + 6
         slot = layout.slot_base + layout.slots[name]
         stubs.data.extend(b"\xff\x25" + struct.pack("<i", slot - after) + b"\xcc" * (_STUB - 6))

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
 from burnish.core.state import MachineState, MemoryRegion
 from burnish.core.verdict import Counterexample, Unknown
+from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.runtime.batch import StateBatch, Status
 from burnish.verify.asked import AskedQueries
 from burnish.verify.decide import Hint, TestResult, Untested
@@ -123,7 +124,7 @@ class StandardEngines:
         """Looks for a proof; None for functions with loops. Raises ``UsageError`` for conditions that are none."""
         assumed = entry_conditions(pair.specification)
         self._asked.begin(pair.original.name)
-        return prove_briefly(pair, self._asked, timeout_s=seconds, assumed=assumed)
+        return _within(seconds, lambda: prove_briefly(pair, self._asked, timeout_s=seconds, assumed=assumed))
 
     def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
         """Looks for a proof; loops are learnt on the inputs of the last test, or checked with ``invariants``. Raises
@@ -135,15 +136,19 @@ class StandardEngines:
                 known = from_json(invariants)
             except ValueError as error:
                 return Proof(Unknown(f"the invariants cannot be read: {error}"))
-            return check(pair, self._asked, time.monotonic() + seconds, known, assumed)
-        return prove(
-            pair,
-            self._asked,
-            timeout_s=seconds,
-            assumed=assumed,
-            bound=self._bound,
-            starts=self._starts,
-            objects=self._objects,
+            deadline = time.monotonic() + seconds
+            return _within(seconds, lambda: check(pair, self._asked, deadline, known, assumed))
+        return _within(
+            seconds,
+            lambda: prove(
+                pair,
+                self._asked,
+                timeout_s=seconds,
+                assumed=assumed,
+                bound=self._bound,
+                starts=self._starts,
+                objects=self._objects,
+            ),
         )
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
@@ -175,6 +180,20 @@ class StandardEngines:
     def solvers(self) -> Mapping[str, str]:
         """Those that are asked, with their versions."""
         return {name: version(name) for name in self._solver.pids}
+
+
+_Found = TypeVar("_Found")
+
+
+def _within(seconds: float, work: Callable[[], _Found]) -> _Found | Proof:
+    """What comes of ``work``, or why nothing does: it takes too long, or needs more stack than Python has."""
+    try:
+        with until(time.monotonic() + seconds):
+            return work()
+    except OutOfTimeError as error:
+        return Proof(Unknown(str(error)))
+    except RecursionError:
+        return Proof(Unknown("its terms are nested too deeply"))
 
 
 def _starts(prepared: PreparedOriginal) -> tuple[MachineState, ...]:

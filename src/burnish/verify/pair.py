@@ -9,6 +9,9 @@ from burnish.core.code import Function
 from burnish.core.image import Image, ImageKind
 from burnish.core.specification import Specification
 
+LOWEST = 4096
+"""Nothing is mapped below that address (vm.mmap_min_addr of Linux is at least that): an access there faults."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataObject:

@@ -228,3 +228,42 @@ def test_a_static_variable_is_one_in_a_program_and_its_source(tmp_path: Path) ->
     text += 'int main(void) { puts("x"); return (int)f(3); }\n'
     found = pair(tmp_path, "f", text, text, flags=(("-O2", "-pie", "-fPIE"), ("-O2", "-fno-inline")))
     assert names(found.original) == names(found.rewrite) == {"static total"}
+
+
+def _referring(text: str) -> Pair | str:
+    one = read_input(f".globl f\n.type f, @function\nf:\n{text}\nret\n", syntax="intel")
+    reading = read_pair(one, one, choose_functions(one, one, "f")[0], Overrides(("rax",)))
+    return reading.reason if isinstance(reading, Unknown) else reading.pair
+
+
+def test_addresses_beside_what_another_file_defines() -> None:
+    """Each is that many bytes from its own symbol, however many symbols there are."""
+    lines = [f"add eax, dword ptr [rip + {name} + {offset}]" for name in "abc" for offset in (0, 16, 56, -48)]
+    lines.append("cmp dword ptr [rip + b + 64], 1000")
+    found = _referring("\n".join(lines))
+    assert isinstance(found, Pair), found
+    places = sorted((place.data.name, place.offset) for place in found.original.places.values())
+    wanted = [(name, offset) for name in "abc" for offset in (-48, 0, 16, 56)]
+    assert places == sorted([*wanted, ("b", 64)])
+
+
+@pytest.mark.parametrize("offset", [1 << 20, -(1 << 20)])
+def test_addresses_far_from_what_another_file_defines(offset: int) -> None:
+    """They are never taken for something else that lies there in the image."""
+    for other in ("b", "own"):
+        lines = [f"add eax, dword ptr [rip + a + {offset}]", f"add eax, dword ptr [rip + {other}]"]
+        found = _referring("\n".join(lines) + "\nret\n.data\nown: .long 1\n.text")
+        if isinstance(found, Pair):
+            places = {(place.data.name, place.offset) for place in found.original.places.values()}
+            assert ("a", offset) in places and len(places) == 2
+
+
+def test_one_image_address_for_two_things_is_refused() -> None:
+    """The image has the function's own data where the other symbol's would be."""
+    text = "add eax, dword ptr [rip + a + {}]\nadd eax, dword ptr [rip + own]\nret\n"
+    text += ".data\nown: .long 1\n.skip 0x20000\n.text"
+    image = read_input(f".globl f\nf:\n{text.format(-(1 << 20))}\n", syntax="intel").image
+    stub = next(address for address, one in image.plt.items() if one.name == "a")
+    data = next(section for section in image.sections if section.name == ".data")
+    found = _referring(text.format(data.address - stub))
+    assert isinstance(found, str) and "far outside" in found

@@ -13,6 +13,8 @@ from burnish.domains.smt.sums import linear, scaled
 from burnish.domains.smt.terms import Op, Term, make
 from burnish.domains.smt.words import extract, sext, zext
 
+_NESTED = 80
+"""Choices that are deeper are not compared way by way: each way is one more call of ours."""
 _ARITHMETIC = frozenset((Op.ADD, Op.MUL))
 
 
@@ -53,7 +55,7 @@ def _with_constant(a: Term, b: Term) -> Term | None:
             return eq(inner, low) if sext(low, width) is b else FALSE
         case Op.CONCAT:
             return _part_by_part(a, b)
-        case Op.ITE if a.args[1].op is Op.CONST or a.args[2].op is Op.CONST:
+        case Op.ITE if a.depth < _NESTED and (a.args[1].op is Op.CONST or a.args[2].op is Op.CONST):
             condition, then, other = a.args
             return construct(Op.ITE, 1, [condition, eq(then, b), eq(other, b)])
         case Op.XOR if a.args[-1].op is Op.CONST:
@@ -217,7 +219,7 @@ def _below(a: Term, b: Term) -> Term:
 
 def _of_choice(a: Term, b: Term, less: Callable[[Term, Term], Term]) -> Term | None:
     """Of a choice with a constant against a constant."""
-    if a.op is not Op.ITE:
+    if a.op is not Op.ITE or a.depth >= _NESTED:
         return None
     condition, then, other = a.args
     if then.op is not Op.CONST and other.op is not Op.CONST:

@@ -32,7 +32,7 @@ def not_(a: Term) -> Term:
         case Op.AND | Op.OR if a.depth < _NESTED:
             other = Op.OR if a.op is Op.AND else Op.AND
             return construct(other, a.width, [not_(arg) for arg in a.args])
-        case Op.ITE if a.width == 1 or a.args[1].is_const or a.args[2].is_const:
+        case Op.ITE if _is_negated_inside(a):
             condition, then, other = a.args
             return construct(Op.ITE, a.width, [condition, not_(then), not_(other)])
         case Op.CONCAT:
@@ -46,6 +46,11 @@ def not_(a: Term) -> Term:
             return construct(Op.ADD, a.width, [minus, const(-1, a.width)])
         case _:
             return make(Op.NOT, a.width, (a,))
+
+
+def _is_negated_inside(a: Term) -> bool:
+    """True for choices of which there is less to say when they are negated way by way."""
+    return a.depth < _NESTED and (a.width == 1 or a.args[1].is_const or a.args[2].is_const)
 
 
 def _is_linear(a: Term) -> bool:
@@ -246,10 +251,10 @@ def _truths(op: Op, terms: dict[Term, None]) -> Term:
 def _with_equality(terms: dict[Term, None], view: Callable[[Term], Term]) -> dict[Term, None]:
     """Alternatives, with ``a < b`` and ``a = b`` as one ``not b < a``; beside ``not a = b`` the former, and beside
     ``not a < b`` the latter says nothing. ``view`` turns the parts of a conjunction into alternatives, and back."""
-    for term in terms:
-        found = _merged(term, terms, view)
-        if found is not None:
-            return _with_equality(found, view)
+    found: dict[Term, None] | None = terms
+    while found is not None:
+        terms = found
+        found = next((new for term in terms if (new := _merged(term, terms, view)) is not None), None)
     return terms
 
 

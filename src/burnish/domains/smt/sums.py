@@ -151,7 +151,8 @@ def _of_one(term: Term, factor: int, constant: int, width: int) -> Term | None:
         return scaled(term, factor)
     minus_one = (1 << width) - 1
     if factor == minus_one == constant:
-        return construct(Op.NOT, width, [term])
+        # A sum that is too long to be taken apart has no other form: to negate it would lead here again.
+        return make(Op.NOT, width, (term,)) if term.op is Op.ADD else construct(Op.NOT, width, [term])
     if factor == 1 and constant == 1 << width - 1:
         return construct(Op.XOR, width, [term, const(constant, width)])
     return None

@@ -15,6 +15,8 @@ from enum import IntEnum
 from itertools import count
 from weakref import ref
 
+from burnish.domains.smt.clock import OFTEN, look
+
 
 class Op(IntEnum):
     """What a term is made of. Operands have the result's width unless said otherwise."""
@@ -131,7 +133,8 @@ def _forget(reference: ref[Term]) -> None:
 
 
 def make(op: Op, width: int, args: tuple[Term, ...] = (), payload: Payload = None) -> Term:
-    """The one term of that shape, without any folding. For the constructors of this package."""
+    """The one term of that shape, without any folding. For the constructors of this package. Raises
+    ``OutOfTimeError``."""
     key = (op, width, args, payload)
     reference = _KNOWN.get(key)
     if reference is not None:
@@ -142,11 +145,13 @@ def make(op: Op, width: int, args: tuple[Term, ...] = (), payload: Payload = Non
     reference = _Reference(term, _forget)
     reference.key = key
     _KNOWN[key] = reference
+    if not term.serial & OFTEN:
+        look()
     return term
 
 
 def subterms(*roots: Term) -> Iterator[Term]:
-    """Every term that ``roots`` are made of, each once, operands before what uses them."""
+    """Every term that ``roots`` are made of, each once, operands before what uses them. Raises ``OutOfTimeError``."""
     seen: set[Term] = set()
     # None stands above a term whose operands are done.
     stack: list[Term | None] = [*reversed(roots)]
@@ -158,6 +163,8 @@ def subterms(*roots: Term) -> Iterator[Term]:
             yield done
         elif term not in seen:
             seen.add(term)
+            if not len(seen) & OFTEN:
+                look()
             args = term.args
             if args:
                 stack += (term, None)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 from burnish.domains.smt.build import TRUE, add, and_, concat, const, mul, not_, var
-from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.domains.smt.terms import Op, Term
 
 ENTRY_RSP = var("rsp", 64)
 """The stack pointer at entry: at the return address."""
@@ -171,10 +172,23 @@ def _is_object(term: Term) -> bool:
     return term.op is Op.VAR and term.name.startswith(OBJECT)
 
 
-@lru_cache(maxsize=1 << 14)
+_MENTIONS: WeakKeyDictionary[Term, bool] = WeakKeyDictionary()
+"""What ``mentions_frame`` found, of parts as well: each is looked at once, however many addresses it is a part of."""
+
+
 def mentions_frame(term: Term) -> bool:
     """True where a term depends on the stack pointer at entry, or on where a shared local lies."""
-    return any(part in FRAME_BASES for part in subterms(term))
+    stack = [term]
+    while stack:
+        part = stack[-1]
+        if part not in _MENTIONS:
+            missing = [arg for arg in part.args if arg not in _MENTIONS]
+            if missing:
+                stack += missing
+                continue
+            _MENTIONS[part] = part in FRAME_BASES or any(_MENTIONS[arg] for arg in part.args)
+        stack.pop()
+    return _MENTIONS[term]
 
 
 @lru_cache(maxsize=1 << 14)

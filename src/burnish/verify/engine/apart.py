@@ -51,18 +51,37 @@ def read(memory: Term, address: Term, size: int, unwritten: Term = ENTRY_MEMORY)
 @lru_cache(maxsize=1 << 14)
 def _byte(memory: Term, address: Term, hidden: Callable[[Term], bool], unwritten: Term) -> Term:
     """The byte at an address, past stores at addresses that are ``hidden`` from it."""
-    beneath = memory
-    while beneath.op is Op.STORE:
-        under, where, byte = beneath.args
+    beneath: dict[Term, Term] = {}
+    waiting = [memory]
+    while waiting:
+        one = waiting.pop()
+        if one not in beneath:
+            found = beneath[one] = _past(one, address, hidden)
+            if found.op is Op.ITE and not found.width and unwritten is not ENTRY_MEMORY:
+                waiting += found.args[1:]
+    bytes_: dict[Term, Term] = {}
+    for one in sorted(beneath, key=lambda term: term.depth):  # ways before what chooses between them
+        found = beneath[one]
+        if found.width:
+            bytes_[one] = found
+        elif found.op is Op.ITE and unwritten is not ENTRY_MEMORY:
+            condition, then, other = found.args
+            bytes_[one] = ite(condition, bytes_[then], bytes_[other])
+        else:
+            bytes_[one] = select(unwritten if found is ENTRY_MEMORY else found, address)
+    return bytes_[memory]
+
+
+def _past(memory: Term, address: Term, hidden: Callable[[Term], bool]) -> Term:
+    """The byte that was stored at an address last, or the memory beneath the stores that are not to it."""
+    while memory.op is Op.STORE:
+        under, where, byte = memory.args
         if where is address:
             return byte
         if not hidden(where) and not differ(where, address):
             break
-        beneath = under
-    if beneath.op is Op.ITE and unwritten is not ENTRY_MEMORY:
-        condition, *ways = beneath.args
-        return ite(condition, *(_byte(way, address, hidden, unwritten) for way in ways))
-    return select(unwritten if beneath is ENTRY_MEMORY else beneath, address)
+        memory = under
+    return memory
 
 
 def _nothing(address: Term) -> bool:

@@ -29,10 +29,9 @@ from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import Named, UndecidedAccessError, linear, target
 from burnish.verify.engine.execute import Access
 from burnish.verify.engine.state import literals
+from burnish.verify.pair import LOWEST
 
 _PAGE_BITS = 12
-_LOWEST = 4096
-"""Nothing is mapped below (vm.mmap_min_addr of Linux is at least that)."""
 _MARGIN = 1 << 17
 _TOP = 1 << 47
 """End of a process's addresses."""
@@ -76,8 +75,8 @@ def facts(accesses: Sequence[Access], extents: dict[str, int]) -> list[Term]:
     are."""
     found: list[Term] = []
     for access in dict.fromkeys(accesses):
-        room = const(_TOP - _LOWEST - access.size, 64)
-        inside = ule(add(access.address, const(-_LOWEST, 64)), room)
+        room = const(_TOP - LOWEST - access.size, 64)
+        inside = ule(add(access.address, const(-LOWEST, 64)), room)
         found.append(or_(not_(access.condition), inside))
         if access.constant:
             found.append(or_(not_(access.condition), _within(access, extents)))

@@ -41,7 +41,7 @@ from burnish.verify.engine.addresses import (
 from burnish.verify.engine.apart import read, write
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.frames import OWN_VIEW, View
-from burnish.verify.engine.repeat import fixed_count
+from burnish.verify.engine.repeat import LARGEST, fixed_count
 from burnish.verify.engine.state import State, depth, entry_value, join_states
 from burnish.verify.pair import Side
 
@@ -163,7 +163,7 @@ class Interpreter:
         """``rep stos`` and ``rep movs`` of a known, small count."""
         size = operation.inputs[3].offset
         count = fixed_count(walker.read(operation.inputs[2]))
-        if count is None or count * size > 1024:
+        if count is None or count * size > LARGEST:
             raise UnmodelledError("a repeated string instruction of unknown length")
         into, source = walker.read(operation.inputs[0]), walker.read(operation.inputs[1])
         for k in range(count):

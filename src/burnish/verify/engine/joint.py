@@ -18,6 +18,7 @@ from burnish.core.code import Label
 from burnish.core.specification import Specification
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.build import FALSE, TRUE, and_, apply, memory, not_, or_, var
+from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
@@ -43,6 +44,7 @@ from burnish.verify.engine.points import (
 from burnish.verify.engine.proof import NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.state import State, entry_state
+from burnish.verify.engine.strings import Repeated, after_repeated
 from burnish.verify.pair import Callee
 from burnish.verify.solve.query import Sat, Unsat
 
@@ -101,22 +103,22 @@ class Prover(Asking):
     def prove(self) -> Proof:
         """The verdict for functions without loops. Raises ``CyclicError`` for those with some; for what cannot be
         decided never."""
+        start = Joint(
+            self.entry_state("a"),
+            self.entry_state("b"),
+            (self.executors[0].entry, self.executors[1].entry),
+            tuple(self.assumed),
+        )
         try:
-            self.explore(
-                Joint(
-                    self.entry_state("a"),
-                    self.entry_state("b"),
-                    (self.executors[0].entry, self.executors[1].entry),
-                    tuple(self.assumed),
-                )
-            )
+            with until(self.deadline):
+                self.explore(start)
         except NotProvedError as error:
             return Proof(Unknown(str(error)), error.model, self.queries, apart=error.apart)
         except EscapeError as error:
             return Proof(Unknown(str(error)), None, self.queries, escapes=error.places)
         except CyclicError:
             raise
-        except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+        except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
             return Proof(Unknown(str(error)), None, self.queries)
         if not self.ended:
             reason = "no input is known that brings the original to an end that can be compared"
@@ -282,6 +284,8 @@ class Prover(Asking):
             self.require(here, or_(*(one.condition for one in found)), f"calls may differ ({names})")
         call, other = first[0], second[0]
         callee = call.callee
+        if isinstance(callee, Repeated):
+            return self._repeated(here, callee, first, second)
         self.callees[callee.name] = None
         self._stack_arguments(here, first, second)
         if not callee.returns:
@@ -308,6 +312,21 @@ class Prover(Asking):
             for side, (each, state) in enumerate((first, second))
         ]
         resumed = (call.resume or AtReturn(), other.resume or AtReturn())
+        return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
+
+    def _repeated(
+        self, here: Joint, callee: Repeated, first: tuple[AtCall, State], second: tuple[AtCall, State]
+    ) -> list[Joint]:
+        """Behind a string instruction that both make with the same operands. Memory must be the same even where it is
+        nothing that a rewrite must keep, for what is copied may be looked at."""
+        if first[1].memory is not second[1].memory and not self.specification.memory:
+            raise UnmodelledError("a repeated string instruction where memory is not compared")
+        self._calls += 1
+        after = memory(f"memory after call {self._calls}")
+        self.before[after] = first[1].memory
+        states = [after_repeated(callee, state, after) for _, state in (first, second)]
+        assert first[0].resume is not None and second[0].resume is not None
+        resumed = first[0].resume, second[0].resume
         return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
 
     def _stack_arguments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -54,7 +55,15 @@ class AtTrap:
     certain: bool
 
 
-Where = AtCut | AtCall | AtReturn | AtTrap
+@dataclass(frozen=True, slots=True)
+class AtUnknown:
+    """Where what happens next has no meaning here: it has to be shown that no input gets there. ``does`` is the
+    predicate of a sentence on that side."""
+
+    does: str
+
+
+Where = AtCut | AtCall | AtReturn | AtTrap | AtUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,20 @@ class Region:
     log: Log = field(repr=False)
 
 
+def exit_at(condition: Term, where: Point | Where, state: State) -> Exit:
+    """A way out at a place: at a cut where that is in the code."""
+    return Exit(condition, AtCut(where.label) if isinstance(where, Point) else where, state)
+
+
+def decisions(region: Region) -> Iterator[Term]:
+    """What decides where a region leads, what it accesses and whether it faults."""
+    yield from (one.condition for one in region.exits)
+    yield from region.log.faults
+    for access in region.log.accesses:
+        yield access.condition
+        yield access.address
+
+
 def called(where: Where) -> str:
     """The name of the callee; empty where nothing is called."""
     return where.callee.name if isinstance(where, AtCall) else ""
@@ -88,5 +111,7 @@ def does(exit_: Exit) -> str:
             return f"calls {callee.name}"
         case AtTrap():
             return "stops"
+        case AtUnknown(phrase):
+            return phrase
         case _:
             return "loops"

@@ -33,8 +33,21 @@ from burnish.verify.engine.addresses import OBJECT, Frame, UndecidedAccessError,
 from burnish.verify.engine.escape import leaving, needs_alignment
 from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledError
 from burnish.verify.engine.frames import OWN_VIEW, View
-from burnish.verify.engine.points import AtCall, AtCut, AtReturn, AtTrap, Exit, Point, Region, Where
+from burnish.verify.engine.points import (
+    AtCall,
+    AtReturn,
+    AtTrap,
+    AtUnknown,
+    Exit,
+    Point,
+    Region,
+    Where,
+    decisions,
+    exit_at,
+)
+from burnish.verify.engine.pure import computed, is_computation
 from burnish.verify.engine.state import State, depth, join_states
+from burnish.verify.engine.strings import REPEATED, as_call
 from burnish.verify.pair import Callee, Side
 
 _PATHS = 256
@@ -44,6 +57,9 @@ _OFTEN = 64
 _DEEPEST = 4
 """Calls of calls that are executed in line, at most."""
 _FUNCTION = "function "
+_ASTRAY = "returns to another address than the caller's"
+"""What a side does where its code says nothing (``loops.splice``): of an instruction without a meaning nothing is read,
+for it is refused before."""
 
 
 class CyclicError(UnmodelledError):
@@ -96,7 +112,7 @@ class Executor:
             self._separate(interpreter, state, start, cuts, exits)
         found = Region(tuple(_merged(exits) if self.joining else exits), log)
         shared = self.view.shared
-        if shared and (leaving(_decisions(found), shared) or needs_alignment(log.accesses, shared)):
+        if shared and (leaving(decisions(found), shared) or needs_alignment(log.accesses, shared)):
             raise UndecidedAccessError("what it does depends on where its frame lies")
         return found
 
@@ -113,7 +129,7 @@ class Executor:
                 if isinstance(where, Point) and not _is_cut(where, cuts):
                     incoming.setdefault(where, []).append((edge, after))
                 else:
-                    exits.append(_exit(edge, where, after))
+                    exits.append(exit_at(edge, where, after))
 
     def _separate(
         self, interpreter: Interpreter, state: State, start: Point, cuts: frozenset[Label], exits: list[Exit]
@@ -126,7 +142,7 @@ class Executor:
                 if isinstance(where, Point) and not _is_cut(where, cuts):
                     stack.append((edge, after, where))
                 else:
-                    exits.append(_exit(edge, where, after))
+                    exits.append(exit_at(edge, where, after))
             if len(stack) + len(exits) > _PATHS:
                 raise UnmodelledError(f"more than {_PATHS} paths")
 
@@ -158,6 +174,8 @@ class Executor:
         block = self._blocks[point.label]
         for index, op in enumerate(block.operations[point.operation :], point.operation):
             if op.opcode in (OpCode.CALL, OpCode.CALLIND):
+                if self._is_computation(op.inputs[0], point.callers):
+                    continue  # mostly it goes on from there
                 entry = self._in_line(op.inputs[0], point.callers) if op.opcode is OpCode.CALL else None
                 return (
                     ()
@@ -207,11 +225,22 @@ class Executor:
                 self.on_time()
             interpreter.raw = self._raw.get(address, b"")
             if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-                yield (
-                    condition,
-                    self._call(walker, operation, point._replace(operation=index + 1), address),
-                    state,
-                )
+                where = self._call(walker, operation, point._replace(operation=index + 1), address)
+                after = self._computed(operation.inputs[0], where, state)
+                if after is None:
+                    yield condition, where, state
+                    return
+                state.registers, state.cells, state.temporaries = after.registers, after.cells, {}
+                state.garbage_below = after.garbage_below
+                walker.registers = state.registers
+                walker.forget_temporaries()
+                continue
+            if operation.opcode is OpCode.CALLOTHER:
+                yield condition, AtUnknown(_ASTRAY), state
+                return
+            if operation.opcode in REPEATED and (string := as_call(operation, walker, self.view)) is not None:
+                state.temporaries = dict(walker.temporaries)
+                yield condition, AtCall(string, None, point._replace(operation=index + 1), address), state
                 return
             walker.step(operation)
         if block.marks:
@@ -246,6 +275,17 @@ class Executor:
             return Point(entry, 0, (*resume.callers, resume))
         return AtCall(self._known(node.offset), None, resume, address, node.offset)
 
+    def _is_computation(self, to: Varnode, callers: tuple[Point, ...]) -> bool:
+        """True for a call that may be no event (``engine.pure``): of what is known by its address in the code alone."""
+        callee = self.side.callees.get(to.offset) if to.space is Space.RAM else None
+        return callee is not None and is_computation(callee) and self._in_line(to, callers) is None
+
+    def _computed(self, to: Varnode, where: Point | Where, state: State) -> State | None:
+        """The state after such a call; None for any other."""
+        if to.space is not Space.RAM or not isinstance(where, AtCall):
+            return None
+        return computed(where, state, self.names, self.view)
+
     def _known(self, address: int) -> Callee:
         callee = self.side.callees.get(address)
         if callee is None:
@@ -279,7 +319,9 @@ class Executor:
                     self._pop(walker, state, callers[-1])
                 yield condition, callers[-1] if callers else AtReturn(), state
             case TailCall(to):
-                yield condition, self._tail(walker, to, block, state, callers), state
+                where = self._tail(walker, to, block, state, callers)
+                after = None if callers else self._computed(to, where, state)
+                yield (condition, where, state) if after is None else (condition, AtReturn(), after)
             case Unreachable(trap):
                 yield condition, AtTrap(trap), state
             case _:
@@ -342,21 +384,8 @@ def _undefined(raw: bytes) -> tuple[tuple[str, ...], tuple[UndefinedResult, ...]
     return tuple(sorted(undefined_flags(raw) - ALWAYS)), undefined_results(raw)
 
 
-def _decisions(region: Region) -> Iterator[Term]:
-    """What decides where a region leads, what it accesses and whether it faults."""
-    yield from (one.condition for one in region.exits)
-    yield from region.log.faults
-    for access in region.log.accesses:
-        yield access.condition
-        yield access.address
-
-
 def _is_cut(point: Point, cuts: frozenset[Label]) -> bool:
     return not point.callers and point.operation == 0 and point.label in cuts
-
-
-def _exit(condition: Term, where: Point | Where, state: State) -> Exit:
-    return Exit(condition, AtCut(where.label) if isinstance(where, Point) else where, state)
 
 
 def _merged(exits: Sequence[Exit]) -> list[Exit]:

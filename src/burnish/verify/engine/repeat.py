@@ -10,6 +10,9 @@ from burnish.domains.smt.build import const, extract, mul, signed, sub, zext
 from burnish.domains.smt.rewrite import rebuild
 from burnish.domains.smt.terms import Op, Term, subterms
 
+LARGEST = 1024
+"""Bytes of a string instruction that is executed element by element, at most."""
+
 
 def fixed_count(count: Term) -> int | None:
     """The number that a term is; None where it depends on the input, as far as is seen."""

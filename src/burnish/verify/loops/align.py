@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from burnish.core.code import Label
+from burnish.domains.smt.clock import look
 from burnish.verify.loops.candidates import columns
 from burnish.verify.loops.heads import Loop
 from burnish.verify.loops.traces import Trace
@@ -117,7 +118,8 @@ class Aligner:
     entry: tuple[Value, ...]
 
     def alignments(self) -> Iterator[Alignment]:
-        """The likeliest first; few. Steps may still be so many or so long that nothing can be proved with them."""
+        """The likeliest first; few. Steps may still be so many or so long that nothing can be proved with them. Raises
+        ``OutOfTimeError``."""
         chains: list[_Chain] = [
             [(0, 0, START), (len(a.visits) - 1, len(b.visits) - 1, None)] for a, b in self.runs
         ]
@@ -134,6 +136,7 @@ class Aligner:
     def _extend(
         self, chains: list[_Chain], rules: tuple[Rule, ...], left: list[Loop], related: int
     ) -> Iterator[tuple[list[_Chain], tuple[Rule, ...], int]]:
+        look()
         if not left:
             finished, more = self._stand_still(chains, rules)
             yield finished, rules + more, related
@@ -151,6 +154,7 @@ class Aligner:
         found: list[tuple[int, Rule, list[_Chain]]] = []
         for other in self.loops_a:
             for rule in itertools.islice(self._rules(chains, Node(other.head, loop.head)), _MOST_RULES):
+                look()
                 extended = self._apply(chains, rule)
                 if extended is not None:
                     found.append((self._score(extended, rule.node), rule, extended))

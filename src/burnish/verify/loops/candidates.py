@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from burnish.domains.smt.clock import look
 from burnish.machine.registers import CALLEE_SAVED, GPR_CELLS, VECTOR_CELLS
 from burnish.recompile.bits import cell_mask, cells_in, cells_mask
 from burnish.verify.engine.addresses import OBJECT
@@ -72,6 +73,7 @@ def columns(samples: Sequence[Sample], values: Sequence[Value], width: int) -> d
     64 bits, what 32 bits are when extended. ``values`` that some sample lacks are left out."""
     found: dict[Value, Numbers] = {}
     for value in values:
+        look()
         if all(sample[value] is not None for sample in samples):
             for part in _parts(value, width):
                 found[part] = np.array([sample[part] for sample in samples], np.uint64)
@@ -245,6 +247,7 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
         for kind in _Kind:
             alike = [value for value, own in kinds.items() if own is kind][:_MOST_ORDERED]
             for a, b in combinations(alike, 2):
+                look()
                 found.extend(_ordered(a, b, table[a], table[b], sign if kind is _Kind.COUNT else None))
     return found
 

@@ -15,6 +15,7 @@ from typing import Any
 from burnish.core.code import Label
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.build import FALSE, const, ne, not_, or_, select
+from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
@@ -96,12 +97,13 @@ def check(
     prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
     prover.nodes |= {pairing.node for pairing in invariants.pairings}
     try:
-        reason = _reason_against(prover, invariants)
+        with until(deadline):
+            reason = _reason_against(prover, invariants)
     except NotProvedError as error:
         return Proof(Unknown(str(error)), None, prover.queries, apart=error.apart)
     except EscapeError as error:
         return Proof(Unknown(str(error)), None, prover.queries, escapes=error.places)
-    except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+    except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
         reason = str(error)
     if reason:
         return Proof(Unknown(reason), None, prover.queries)

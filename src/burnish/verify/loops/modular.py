@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.domains.smt.clock import look
+
 Numbers = NDArray[np.uint64]
 
 
@@ -34,6 +36,7 @@ def relations(samples: Numbers, width: int) -> list[dict[int, int]]:
     found: list[dict[int, int]] = []
     unique: Numbers = np.unique(samples & mask, axis=0)
     for column in range(columns):
+        look()
         least: Numbers | None = None
         chosen = _unit(column, columns)
         for relation in _insert(basis, unique[:, column].copy(), chosen, width):

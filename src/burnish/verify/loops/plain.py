@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from burnish.domains.smt.clock import look
 from burnish.verify.loops.modular import Numbers
 from burnish.verify.loops.relations import Affine
 from burnish.verify.loops.values import Value
@@ -33,6 +34,7 @@ def plain(table: Mapping[Value, Numbers], values: Sequence[Value], width: int) -
     bases: list[int] = []
     found: list[Affine] = []
     for number, value in enumerate(values):
+        look()
         parts = _parts(steps, number, bases, multiples, mask) if value.side != "e" else ()
         total = np.zeros(len(whole[0]), np.uint64)
         for factor, base in parts:

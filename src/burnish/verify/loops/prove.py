@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from burnish.core.state import MachineState
 from burnish.core.verdict import Proved, Unknown
+from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import OBJECT, UndecidedAccessError
@@ -34,6 +35,8 @@ _SHARE = 0.8
 _UNALIGNED_SHARE, _UNALIGNED_S = 0.3, 10.0
 """Of the time that is left, what a search without runs may take where there may be some, and in seconds: it is soon
 over, or rounds do not go one for one."""
+_LEARNING_SHARE = 0.6
+"""Of the time that is left, what may be spent on finding the next alignment."""
 _PLAIN_SHARE = 0.5
 """Of the time that is left, what the check of relations may take that are not the last to be tried."""
 _MADE_UP = 160
@@ -138,8 +141,7 @@ class _Induction:
         if isinstance(unguided.verdict, Proved) or self._shareable(pair, unguided):
             return unguided
         first: Proof | None = None
-        learnt = alignments(pair, cuts_of(pair), self.starts, self.objects, self.deadline)
-        for alignment, values in islice(learnt, _ALIGNMENTS):
+        for alignment, values in islice(self._learnt(pair), _ALIGNMENTS):
             if time.monotonic() > self.deadline:
                 break
             for ordered in (False, True):
@@ -155,6 +157,20 @@ class _Induction:
             self._apart.add(first.apart)
         return replace(first, model=None)
 
+    def _learnt(self, pair: Pair) -> Iterator[tuple[Alignment, Values]]:
+        """Alignments, for as long as one is soon found: with many loops there are more ways than can be tried."""
+        found = alignments(pair, cuts_of(pair), self.starts, self.objects, self.deadline)
+        while True:
+            now = time.monotonic()
+            try:
+                with until(now + _LEARNING_SHARE * (self.deadline - now)):
+                    one = next(found, None)
+            except OutOfTimeError:
+                return
+            if one is None:
+                return
+            yield one
+
     def _shareable(self, pair: Pair, proof: Proof) -> bool:
         """True where locals whose addresses are passed on can be looked at as the same of both sides. Where they
         cannot, too little may have been known of the place."""
@@ -169,12 +185,13 @@ class _Induction:
             pair, self.solver, deadline, self.assumed, cuts=cuts_of(pair), steps=alignment.steps
         )
         try:
-            found = Search(prover, alignment, values, unchanged(pair), ordered=ordered).run()
+            with until(deadline):
+                found = Search(prover, alignment, values, unchanged(pair), ordered=ordered).run()
         except NotProvedError as error:
             return Proof(Unknown(str(error)), apart=error.apart)
         except EscapeError as error:
             return Proof(Unknown(str(error)), escapes=error.places)
-        except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+        except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
             return Proof(Unknown(str(error)))
         finally:
             self.queries += prover.queries

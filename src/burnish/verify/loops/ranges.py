@@ -7,18 +7,18 @@ and addresses that are equal become one term.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
-from burnish.domains.smt.build import FALSE, TRUE, add, concat, const, extract, zext
-from burnish.domains.smt.known import largest, least
+from burnish.domains.smt.build import FALSE, TRUE, concat, const, extract, zext
 from burnish.domains.smt.leaves import signed
 from burnish.domains.smt.rewrite import rebuild, substitute
-from burnish.domains.smt.sums import linear, written
+from burnish.domains.smt.sums import linear
 from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.loops.known_ranges import PASSES, SUMS, Ranges, split, total_of
 
-_PASSES = 3
 _LONG_SUM = 6
-_SUMS = frozenset((Op.ADD, Op.MUL, Op.SHL, Op.CONCAT, Op.OR, Op.ZEXT))
+_DEEPEST = 40
+"""Sums in extended sums in extended sums, at most."""
 
 
 def simplified(assertions: Sequence[Term]) -> list[Term]:
@@ -32,7 +32,7 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     if equal:
         assertions = substitute(assertions, _with_parts(equal, assertions))
     rewritten = list(assertions)
-    for _ in range(_PASSES):
+    for _ in range(PASSES):
         before, rewritten = rewritten, _Rewriter(ranges).rewrite(rewritten)
         if all(new is old for new, old in zip(rewritten, before, strict=True)):
             break
@@ -102,182 +102,6 @@ def _is_atom(literal: Term) -> bool:
     return literal.op in (Op.EQ, Op.ULT, Op.SLT, Op.VAR, Op.EXTRACT)
 
 
-class Ranges:
-    """The least and the greatest number that terms can be where all assertions hold, as unsigned integers.
-
-    ``sources`` are the assertions that this was learned from. They must stay, as they are, beside what was simplified
-    with it."""
-
-    def __init__(self, assertions: Iterable[Term]) -> None:
-        self._known: dict[Term, tuple[int, int]] = {}
-        self.sources: dict[Term, None] = {}
-        self._literals = [
-            part for term in assertions for part in (term.args if term.op is Op.AND else (term,))
-        ]
-        for _ in range(_PASSES):
-            before = dict(self._known)
-            for literal in self._literals:
-                if self._learn(literal):
-                    self.sources[literal] = None
-            if self._known == before:
-                break
-
-    def of(self, term: Term) -> tuple[int, int]:
-        """``(least, greatest)``."""
-        low, high = self._derived(term)
-        known = self._known.get(term)
-        return (low, high) if known is None else (max(low, known[0]), min(high, known[1]))
-
-    def equalities(self) -> tuple[dict[Term, Term], list[Term]]:
-        """Terms that can be but one thing, each with that; and the assertions, beside ``sources``, that say so. They
-        must stay as well."""
-        equal = {
-            term: const(low, term.width)
-            for term, (low, high) in self._known.items()
-            if low == high and not term.is_const and term.op is not Op.ADD
-        }
-        kept: list[Term] = []
-        above: dict[tuple[Term, Term], tuple[int, Term]] = {}
-        for literal in self._literals:
-            less = self._less(literal)
-            if less is None:
-                continue
-            low, distance, high = less
-            known = above.get((low, high))
-            if known is None or known[0] < distance:
-                above[low, high] = distance, literal
-        for literal in self._literals:
-            less = self._less(literal.args[0]) if literal.op is Op.NOT else None
-            if less is None:
-                continue
-            base, constant, other = less
-            found = above.get((base, other))
-            if found is None or found[0] != constant - 1 or other.is_const or other in equal:
-                continue
-            if other not in subterms(base):
-                # base + constant - 1 < other <= base + constant
-                width = max(base.width, other.width) + 1
-                equal[other] = extract(add(zext(base, width), const(constant, width)), 0, other.width)
-                kept += [literal, found[1]]
-        return equal, kept
-
-    def _less(self, atom: Term) -> tuple[Term, int, Term] | None:
-        """``(base, constant, other)`` of ``base + constant < other`` as a comparison of integers, where it is one."""
-        if atom.op not in (Op.ULT, Op.SLT):
-            return None
-        first, other = atom.args
-        limit = 1 << (first.width - int(atom.op is Op.SLT))
-        if self.of(first)[1] >= limit or self.of(other)[1] >= limit:
-            return None
-        base, constant = split(first)
-        low, high = self.of(base)
-        if low + constant < 0 or high + constant >= limit:
-            return None
-        while base.op is Op.ZEXT:
-            base = base.args[0]
-        while other.op is Op.ZEXT:
-            other = other.args[0]
-        return base, constant, other
-
-    def _derived(self, term: Term) -> tuple[int, int]:
-        if term.is_const:
-            return term.value, term.value
-        low, high = least(term), largest(term)
-        match term.op:
-            case Op.ZEXT:
-                found = self.of(term.args[0])
-            case Op.LSHR if term.args[1].is_const and term.args[1].value < term.width:
-                found = tuple(end >> term.args[1].value for end in self.of(term.args[0]))
-            case op if op in _SUMS:
-                found = self._total(term) or (low, high)
-            case _:
-                found = low, high
-        return max(low, found[0]), min(high, found[1])
-
-    def _total(self, term: Term) -> tuple[int, int] | None:
-        """The range of a sum that does not wrap."""
-        total = linear((term, 1))
-        if term in total.factors:
-            return None
-        low = high = signed(total.constant, term.width)
-        for factor, coefficient in total.factors.items():
-            least_, most = self.of(factor)
-            low += coefficient * least_
-            high += coefficient * most
-        return (low, high) if low >= 0 and high < 1 << term.width else None
-
-    def _learn(self, literal: Term) -> bool:
-        negated = literal.op is Op.NOT
-        atom = literal.args[0] if negated else literal
-        if atom.op not in (Op.ULT, Op.SLT):
-            return negated and atom.op is Op.EQ and atom.args[0].width > 1 and self._different(*atom.args)
-        first, second = atom.args
-        if negated:
-            first, second = second, first
-        strict = int(not negated)
-        # first < second, or first <= second
-        if atom.op is Op.SLT:
-            half = 1 << (first.width - 1)
-            if self.of(first)[1] >= half:
-                return False
-            changed = self._set(second, 0, half - 1)
-        else:
-            changed = False
-        low, high = self.of(first)[0] + strict, self.of(second)[1] - strict
-        changed |= self._set(second, low, (1 << second.width) - 1)
-        return self._set(first, 0, high) or changed
-
-    def _different(self, first: Term, second: Term) -> bool:
-        if first.is_const:
-            first, second = second, first
-        if not second.is_const:
-            return False
-        low, high = self.of(first)
-        if second.value == low < high:
-            return self._set(first, low + 1, high)
-        return second.value == high > low and self._set(first, low, high - 1)
-
-    def _set(self, term: Term, low: int, high: int) -> bool:
-        """Narrows a range; that of ``x`` for ``x + c`` where the sum does not wrap. True where that is news."""
-        if term.is_const:
-            return False
-        before = self.of(term)
-        new = max(low, before[0]), min(high, before[1])
-        if new == before or new[0] > new[1]:
-            return False
-        self._pass_on(term, new)
-        self._known[term] = new
-        return True
-
-    def _pass_on(self, term: Term, new: tuple[int, int]) -> None:
-        """What the range of a term says of the one that it is made of."""
-        if term.op is Op.ZEXT:
-            self._set(term.args[0], new[0], min(new[1], (1 << term.args[0].width) - 1))
-        if term.op not in _SUMS:
-            return
-        total = linear((term, 1))
-        constant = signed(total.constant, term.width)
-        if constant:
-            base = _sum(total.factors, 0, term.width)
-            low, high = self.of(base)
-            if low + constant >= 0 and high + constant < 1 << term.width:
-                self._set(base, new[0] - constant, new[1] - constant)
-        elif len(total.factors) == 1:
-            ((factor, coefficient),) = total.factors.items()
-            if factor is not term and self.of(factor)[1] * coefficient < 1 << term.width:
-                self._set(factor, -(-new[0] // coefficient), new[1] // coefficient)
-
-
-def split(term: Term) -> tuple[Term, int]:
-    """A sum as its part without a constant, and the constant (signed); other terms with 0."""
-    if term.op not in (Op.ADD, Op.CONCAT, Op.OR):
-        return term, 0
-    total = linear((term, 1))
-    if not total.constant or not total.factors:
-        return term, 0
-    return _sum(total.factors, 0, term.width), signed(total.constant, term.width)
-
-
 class _Rewriter:
     """Terms rebuilt, operands first."""
 
@@ -298,7 +122,7 @@ class _Rewriter:
                 return self._extended(args[0], term.width)
             case Op.SEXT if self._ranges.of(args[0])[1] < 1 << (args[0].width - 1):
                 return self._extended(args[0], term.width)
-            case Op.EXTRACT if term.payload and args[0].op in _SUMS:
+            case Op.EXTRACT if term.payload and args[0].op in SUMS:
                 return self._middle(args[0], term)
             case Op.LSHR if args[1].is_const and 0 < args[1].value < term.width:
                 return self._shifted(args[0], args[1].value) or rebuild(term, args)
@@ -320,7 +144,7 @@ class _Rewriter:
         parts, constant = _coefficients(value)
         if value in parts or not parts or any(coefficient % (1 << low) for coefficient in parts.values()):
             return rebuild(term, [value])
-        high = _sum({part: c >> low for part, c in parts.items()}, constant >> low, value.width)
+        high = total_of({part: c >> low for part, c in parts.items()}, constant >> low, value.width)
         return extract(high, 0, term.width)
 
     def _shifted(self, term: Term, count: int) -> Term | None:
@@ -330,7 +154,7 @@ class _Rewriter:
             return None
         if sum(c * self._ranges.of(part)[1] for part, c in parts.items()) + constant >= 1 << term.width:
             return None
-        return _sum({part: c >> count for part, c in parts.items()}, constant >> count, term.width)
+        return total_of({part: c >> count for part, c in parts.items()}, constant >> count, term.width)
 
     def _masked(self, term: Term) -> Term:
         """A sum without its low bits, where those are the constant's alone; or those only."""
@@ -341,7 +165,7 @@ class _Rewriter:
         parts, constant = _coefficients(value)
         if high & (high + 1) == 0 and high:
             if all(c % (high + 1) == 0 for c in parts.values()):
-                return _sum(parts, constant & mask, term.width)
+                return total_of(parts, constant & mask, term.width)
         elif mask & (mask + 1) == 0 and all(c % (mask + 1) == 0 for c in parts.values()):
             return const(constant & mask, term.width)
         return term
@@ -364,12 +188,12 @@ class _Rewriter:
                     return TRUE if constant < more else FALSE
         return rebuild(term, args)
 
-    def _extended(self, term: Term, width: int) -> Term:
-        """``zext(4*x + c)`` as ``4*zext(x) + c`` where that does not wrap."""
+    def _extended(self, term: Term, width: int, deep: int = _DEEPEST) -> Term:
+        """``zext(4*x + c)`` as ``4*zext(x) + c`` where that does not wrap, so ``deep`` inside, too."""
         while term.op is Op.ZEXT:
             term = term.args[0]
         total = linear((term, 1))
-        if term in total.factors or len(total.factors) > _LONG_SUM:
+        if term in total.factors or len(total.factors) > _LONG_SUM or not deep:
             return zext(term, width)
         low = high = constant = signed(total.constant, term.width)
         for factor, coefficient in total.factors.items():
@@ -378,16 +202,11 @@ class _Rewriter:
             high += coefficient * most
         if low < 0 or high >= 1 << term.width:
             return zext(term, width)
-        wide = {self._extended(factor, width): c for factor, c in total.factors.items()}
-        return _sum(wide, constant, width)
+        wide = {self._extended(factor, width, deep - 1): c for factor, c in total.factors.items()}
+        return total_of(wide, constant, width)
 
 
 def _coefficients(term: Term) -> tuple[dict[Term, int], int]:
     """A term as a sum of others with coefficients, and a constant."""
     total = linear((term, 1))
     return total.factors, total.constant
-
-
-def _sum(parts: Mapping[Term, int], constant: int, width: int) -> Term:
-    total = linear((const(constant, width), 1), *parts.items())
-    return written(total)

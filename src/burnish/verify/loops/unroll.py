@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
@@ -68,7 +69,8 @@ def prove_unrolled(
     try:
         prover = UnrollingProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), bound=bound)
         try:
-            prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
+            with until(deadline):
+                prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
         finally:
             queries = prover.queries
     except EscapeError as error:
@@ -78,7 +80,7 @@ def prove_unrolled(
         return prove_unrolled(replace(pair, shared=shared), solver, deadline, bound, assumed)
     except NotProvedError as error:
         return Proof(Unknown(str(error)), error.model, queries, apart=error.apart)
-    except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
+    except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
         return Proof(Unknown(str(error)), None, queries)
     if not prover.ended:
         reason = f"no input is known that ends within {bound} rounds of every loop"

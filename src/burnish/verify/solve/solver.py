@@ -12,6 +12,7 @@ from typing import Self, cast
 
 from burnish.core.errors import HostError
 from burnish.domains.smt.build import FALSE, TRUE, and_
+from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.evaluate import evaluate
 from burnish.verify.solve.backend import Reply
 from burnish.verify.solve.cache import QueryCache, Remembered, content_key
@@ -98,7 +99,12 @@ class Solver:
         ``Undecided`` within about ``timeout_s`` seconds."""
         start = time.monotonic()
         self.statistics.queries += 1
-        answer = self._check(query, start + timeout_s)
+        answer: Answer
+        try:
+            with until(start + timeout_s):
+                answer = self._check(query, start + timeout_s)
+        except OutOfTimeError as error:
+            answer = Undecided(str(error))
         kind = {Sat: "sat", Unsat: "unsat", Undecided: "undecided"}[type(answer)]
         self.statistics.answers[kind] = self.statistics.answers.get(kind, 0) + 1
         self.statistics.wall_seconds += time.monotonic() - start

@@ -54,8 +54,8 @@ class Home:
         self.bodies = _bodies(source, finder, function)
         every = [finder.references(one) for one in (function, *self.bodies.values())]
         self.references = References(
-            {address: target for one in every for address, target in one.targets.items()},
-            {address: target for one in every for address, target in one.slots.items()},
+            _merged(one.targets for one in every),
+            _merged(one.slots for one in every),
         )
 
     @property
@@ -72,6 +72,18 @@ class Home:
         """The function that the file itself has under a name."""
         found = self.finder.defined(name)
         return self.source.image.bounds_at(found.address) if isinstance(found, CodeAddress) else None
+
+
+def _merged(tables: Iterable[dict[int, Target]]) -> dict[int, Target]:
+    """What addresses mean in several functions, of which none may mean something else. Raises ``UnclearError``."""
+    found: dict[int, Target] = {}
+    for table in tables:
+        for address, target in table.items():
+            if found.setdefault(address, target) != target:
+                raise UnclearError(
+                    f"the address {address:#x} is one thing in one function, another in another"
+                )
+    return found
 
 
 def _bodies(source: Input, finder: Finder, function: Function) -> dict[int, Function]:

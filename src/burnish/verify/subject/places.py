@@ -10,6 +10,7 @@ from burnish.core.image import ImageKind
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.machine.encoding import decode
 from burnish.machine.registers import FS_OFFSET
+from burnish.verify.pair import LOWEST
 from burnish.verify.subject.inputs import Input
 from burnish.verify.subject.regions import Region, Regions, imported_by
 
@@ -76,6 +77,8 @@ class Finder:
         slots: dict[int, Target] = {}
         for instruction, address, loaded in _addresses(function):
             if self._is_absolute(instruction):
+                if self._is_nowhere(instruction, address):
+                    continue  # what compilers make of a null pointer: the access faults
                 raise UnclearError(f"the code uses {address:#x} as an address, whatever is loaded there")
             target = exact.get(address) or self.target(address)
             if target is None:
@@ -116,14 +119,18 @@ class Finder:
         found = self.regions.named(name)
         return None if found is None else InRegion(*found)
 
-    def _exact(self, function: Function) -> dict[int, Target]:
+    def _exact(self, function: Function) -> dict[int, Imported]:
         """From relocations: addresses relative to symbols of other files, which the image cannot place."""
-        found: dict[int, Target] = {}
+        found: dict[int, Imported] = {}
         places = self.data.references
         if not places:
             self._check_relocated_code(function)
             return found
+        own: set[int] = set()
         for instruction in function.instructions:
+            relocated = [places[k] for k in range(instruction.address, instruction.end) if k in places]
+            if all(one.slot or one.target is not None for one in relocated):
+                own.update(_operands(instruction.operations))
             for place in range(instruction.address, instruction.end):
                 reference = places.get(place)
                 if reference is None or reference.slot:
@@ -140,6 +147,9 @@ class Finder:
                     target = Imported(reference.name, offset)
                     if found.setdefault(node, target) != target:
                         raise UnclearError(f"the code refers to {reference.name} far outside of it")
+        if own & set(found):
+            name = next(found[node].name for node in sorted(own & set(found)))
+            raise UnclearError(f"the code refers to {name} far outside of it")
         return found
 
     def _check_relocated_code(self, function: Function) -> None:
@@ -168,6 +178,13 @@ class Finder:
             return False
         shape = decode(self.image.read(instruction.address, instruction.size) or b"")
         return shape is None or not shape.is_rip_relative
+
+    def _is_nowhere(self, instruction: Instruction, address: int) -> bool:
+        """True for an address at which nothing ever is, that no linker or loader changes."""
+        places = range(instruction.address, instruction.end)
+        if self.data.relocated_in(instruction.address, instruction.end):
+            return False
+        return 0 <= address < LOWEST and not any(place in self.data.references for place in places)
 
 
 def _operands(operations: tuple[Operation, ...]) -> Iterator[int]:

@@ -19,9 +19,15 @@ from burnish.verify.pair import Side
 from burnish.verify.trials.arena import Arena
 
 _TRAP = 0xCC
-_GAP = 64
-"""Parts of a function that lie further apart than that many bytes are moved apart."""
+_GAP = 128
+"""Parts of a function that lie further apart than that many bytes are moved apart: no short jump leads across."""
+_LEAD = 16
+"""Bytes of a jump to the entry, where that cannot come first."""
+_FAR_JUMP = b"\xff\x25\x00\x00\x00\x00"
+"""A jump to the address that follows it."""
 _MARGIN = 16
+_REACH = (1 << 31) - (1 << 24)
+"""How far a jump of 32 bits leads, less what the code itself takes."""
 _BRANCH = 4
 _NO_BASE = 5
 _INDEXED = 4
@@ -87,10 +93,25 @@ class _Transplant:
         self._instructions = [found[address] for address in sorted(found)]
         if not self._instructions:
             raise CannotRunError("no code")
-        self._parts, self._size = _parts(self._instructions, side.function.address)
+        self._parts, self._size = self._arranged()
         self._tail = bytearray()
         self._slot_at: dict[int, int] = {}
         self._tables: dict[int, int] = {}
+        self._thunks: dict[int, int] = {}
+
+    def _arranged(self) -> tuple[list[_Part], int]:
+        """Where the parts go. The one with the entry comes first and begins there, unless a short jump leads across."""
+        entry = self._side.function.address
+        for instruction in self._instructions:
+            data = self._side.image.read(instruction.address, instruction.size)
+            encoding = None if data is None else decode(data)
+            if data is not None and encoding is not None and encoding.moves_size == 1:
+                target = instruction.end + int.from_bytes(
+                    data[encoding.moves_at :][:1], "little", signed=True
+                )
+                if (instruction.address < entry) != (target < entry):
+                    return _parts(self._instructions, None)
+        return _parts(self._instructions, entry)
 
     def make(self) -> NativeCode:
         code = bytearray([_TRAP]) * self._size
@@ -100,6 +121,9 @@ class _Transplant:
             if data is None:
                 raise CannotRunError(f"no bytes at {part.start:#x}")
             code[part.offset : part.offset + len(data)] = data
+        start = self._offset(self._side.function.address)
+        if start:
+            code[:5] = b"\xe9" + (start - 5).to_bytes(4, "little")
         self._move_tables()
         for instruction in self._instructions:
             self._patch(code, instruction)
@@ -135,12 +159,12 @@ class _Transplant:
         size = encoding.moves_size
         distance = int.from_bytes(code[at : at + size], "little", signed=True)
         target = instruction.end + distance
+        here = self._address + offset + instruction.size
         if encoding.is_rip_relative:
-            here = self._address + offset + instruction.size
-            _put(code, at, self._data_address(target, encoding) - here, size, instruction.address)
+            goal = self._data_address(target, encoding)
         else:
-            here = self._address + offset + instruction.size
-            _put(code, at, self._code_address(target) - here, size, instruction.address)
+            goal = self._within_reach(self._code_address(target), here)
+        _put(code, at, goal - here, size, instruction.address)
 
     def _data_address(self, target: int, encoding: Encoding) -> int:
         table = self._tables.get(target)
@@ -200,6 +224,15 @@ class _Transplant:
             raise CannotRunError(f"calls {callee.name}")
         return stub
 
+    def _within_reach(self, goal: int, here: int) -> int:
+        """What a jump or call has to lead to: its goal, or a jump to it. Stubs are where they are, and a solver may
+        want the code far from there."""
+        if -_REACH <= goal - here < _REACH:
+            return goal
+        if goal not in self._thunks:
+            self._thunks[goal] = self._append(_FAR_JUMP + struct.pack("<Q", goal))
+        return self._address + self._thunks[goal]
+
     def _slot(self, slot: int, holds: int) -> int:
         """Address of a word for a slot of the GOT, which holds an address."""
         if slot not in self._slot_at:
@@ -250,8 +283,9 @@ class _Transplant:
         return True
 
 
-def _parts(instructions: Sequence[Instruction], entry: int) -> tuple[list[_Part], int]:
-    """Runs of instructions with small gaps, the one with the entry first, which begins there; and their size."""
+def _parts(instructions: Sequence[Instruction], entry: int | None) -> tuple[list[_Part], int]:
+    """Runs of instructions with small gaps, the one with the entry first, which begins there; and their size. Without
+    ``entry`` they are in order behind room for a jump."""
     runs: list[tuple[int, int]] = []
     for instruction in instructions:
         if runs and instruction.address <= runs[-1][1] + _GAP and instruction.address != entry:
@@ -260,10 +294,10 @@ def _parts(instructions: Sequence[Instruction], entry: int) -> tuple[list[_Part]
             runs.append((instruction.address, instruction.end))
     runs.sort(key=lambda run: (run[0] != entry, run[0]))
     parts: list[_Part] = []
-    offset = 0
+    offset = 0 if entry is not None else _LEAD
     for start, end in runs:
         # What is aligned stays so: up to a cache line.
-        offset += (start - offset) % 16 if parts else 0
+        offset += (start - offset) % 16 if offset else 0
         parts.append(_Part(start, end, offset))
         offset += end - start + _MARGIN
     return parts, offset

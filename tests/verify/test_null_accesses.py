@@ -1,0 +1,79 @@
+"""Accesses where nothing is ever mapped, as compilers make them of null pointers: they fault, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from burnish.core.verdict import Bounded, Proved, Unknown, Verdict
+from burnish.verify.decide import decide
+from burnish.verify.engines import StandardEngines
+from burnish.verify.pair import Pair
+from burnish.verify.subject import Overrides, choose_functions, read_input, read_pair
+
+LIMIT_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def engines() -> Iterator[StandardEngines]:
+    with StandardEngines(tests=128) as made:
+        yield made
+
+
+def _read(original: str, rewrite: str) -> Pair | str:
+    one, two = (
+        read_input(f".globl f\n.type f, @function\nf:\n{text}\n", syntax="intel")
+        for text in (original, rewrite)
+    )
+    found = read_pair(one, two, choose_functions(one, two, "f")[0], Overrides(("rax",)))
+    return found.reason if isinstance(found, Unknown) else found.pair
+
+
+def _verdict(original: str, rewrite: str, engines: StandardEngines) -> Verdict:
+    pair = _read(original, rewrite)
+    assert not isinstance(pair, str), pair
+    return decide(pair, engines, LIMIT_S).verdict
+
+
+CHECKED = "mov eax, edi\ntest edi, edi\njs 1f\nret\n1:\nmov qword ptr [0x8], rsi\nud2"
+BY_POINTER = "mov eax, edi\ntest edi, edi\njs 1f\nret\n1:\nxor edx, edx\nmov qword ptr [rdx + 8], rsi\nud2"
+READ = "mov eax, edi\ntest edi, edi\njns 1f\nmov rax, qword ptr [0x10]\n1:\nret"
+PLAIN = "mov eax, edi\nret"
+
+
+@pytest.mark.parametrize(
+    ("original", "rewrite"),
+    [(CHECKED, CHECKED), (CHECKED, BY_POINTER), (BY_POINTER, CHECKED), (CHECKED, PLAIN), (READ, PLAIN)],
+)
+def test_where_the_original_faults_the_rewrite_may_do_anything(
+    original: str, rewrite: str, engines: StandardEngines
+) -> None:
+    assert isinstance(_verdict(original, rewrite, engines), Proved)
+
+
+@pytest.mark.parametrize(
+    ("original", "rewrite"),
+    [
+        (PLAIN, CHECKED),
+        (PLAIN, READ),
+        (CHECKED, "mov eax, edi\ntest edi, edi\njns 1f\nret\n1:\nmov qword ptr [0x8], rsi\nud2"),
+        (READ, "mov eax, edi\nmov rdx, qword ptr [0x10]\nret"),
+        (CHECKED, "lea eax, [rdi + 1]\nret"),
+    ],
+)
+def test_a_rewrite_faults_only_where_the_original_does(
+    original: str, rewrite: str, engines: StandardEngines
+) -> None:
+    assert not isinstance(_verdict(original, rewrite, engines), Proved | Bounded)
+
+
+def test_addresses_at_which_something_may_be_are_refused() -> None:
+    found = _read("mov rax, qword ptr [0x1000]\nret", "mov rax, qword ptr [0x1000]\nret")
+    assert isinstance(found, str) and "0x1000 as an address" in found
+
+
+def test_a_number_that_the_linker_changes_is_no_null_pointer() -> None:
+    text = "mov rax, qword ptr [thing]\nret\n.data\nthing: .quad 1"
+    found = _read(text, text)
+    assert isinstance(found, str) and "absolute address" in found
