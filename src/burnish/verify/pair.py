@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from burnish.core.code import Function
+from burnish.core.code import Function, Label
 from burnish.core.image import Image, ImageKind
 from burnish.core.specification import Specification
 
@@ -71,6 +72,15 @@ class Local:
         return self.offset + self.size
 
 
+class Copy(NamedTuple):
+    """A block of a callee that was put in place of a call: where that function begins, which of its copies it is, and
+    if it is entered there."""
+
+    address: int
+    number: int
+    entry: bool
+
+
 @dataclass(frozen=True, slots=True)
 class SharedLocal:
     """A local whose address is given away: one object for both sides, that lies at ``original`` and at ``rewrite`` in
@@ -108,6 +118,13 @@ class Side:
         default_factory=dict[int, "tuple[Local, ...]"], repr=False
     )
     """Those of the functions in ``bodies``."""
+    ceiling: int | None = None
+    """Where the part of the frame ends, as an offset, in which there may be objects that the file does not tell of,
+    since none of its variables is there; None where no address in the frame is taken, or nothing is known."""
+    body_ceilings: Mapping[int, int] = field(default_factory=dict[int, int], repr=False)
+    """The same of the functions in ``bodies``."""
+    copies: Mapping[Label, Copy] = field(default_factory=dict[Label, Copy], repr=False)
+    """Blocks of ``function`` that are callees' code."""
 
     def is_replaceable(self, address: int) -> bool:
         """True where another file's function may be what is called at an image address."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from burnish.core.specification import Specification
-from burnish.domains.smt.build import and_, const, ne, select, sub, ule, var, zext
+from burnish.domains.smt.build import add, and_, const, ne, select, sub, ule, var, zext
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
-from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES
+from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES, UndecidedAccessError
 from burnish.verify.engine.escape import EscapeError, leaving
 from burnish.verify.engine.execute import Names, UnmodelledError
 from burnish.verify.engine.frames import View, keeps_locals
@@ -191,6 +191,11 @@ def perhaps_on_stack(
     places = (original[1], bottoms[0]), (rewrite[1], bottoms[1])
     found: list[Difference] = []
     for k in range(0, _STACK_ARGUMENTS, 8):
+        both = [_held(bottoms[side] + k, view) for side, view in enumerate(views)]
+        if both[0] is not None and both[0] == both[1]:
+            continue  # part of a local that is compared
+        if both != [None, None]:
+            return None
         if all(state.cells.byte(bottom + k) is None for state, bottom in places):
             break
         try:
@@ -198,6 +203,17 @@ def perhaps_on_stack(
         except UnmodelledError:
             return None
     return found
+
+
+def _held(offset: int, view: View) -> Term | None:
+    """The place in a shared local that a word of the frame is, the word's own where it is partly in one; None where it
+    is in none."""
+    try:
+        return view.place(offset, 8)
+    except UndecidedAccessError:
+        return add(
+            ENTRY_RSP, const(offset, 64), var(f"of the {'rewrite' if view.second else 'original'}", 64)
+        )
 
 
 def _stack_argument(

@@ -26,8 +26,11 @@ from burnish.verify.engine.addresses import (
 from burnish.verify.engine.apart import is_given
 from burnish.verify.engine.execute import Access, UnmodelledError
 from burnish.verify.engine.frames import inside, pointer
-from burnish.verify.pair import Shared
+from burnish.verify.pair import Shared, SharedLocal
 
+CALLERS = SharedLocal(8, 8, 0)
+"""Stands among what is shared for all above the return address, where that is the caller's memory: it lies in one place
+for both sides, so that addresses there may be given away as they are. Functions with variable arguments do so."""
 _MINUS_ONE = (1 << 64) - 1
 _NOWHERE = const(0, 64)
 _Use = tuple[Term, Term | None]
@@ -93,6 +96,8 @@ def _is_pointer(term: Term, stored_at: Term, shared: Shared, found: Leaving) -> 
     if place is None:
         return False
     base, offset = place
+    if base is ENTRY_RSP and offset >= CALLERS.original and CALLERS in shared:
+        return True
     if base is ENTRY_RSP:
         found.note(stored_at, offset)
     elif not inside(base, offset, shared):

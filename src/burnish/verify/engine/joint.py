@@ -42,6 +42,7 @@ from burnish.verify.engine.points import (
 )
 from burnish.verify.engine.proof import NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
+from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
 from burnish.verify.pair import Callee
 from burnish.verify.solve.query import Sat, Unsat
@@ -94,6 +95,11 @@ class Prover(Asking):
         return self.pair.specification
 
     @property
+    def stacked(self) -> Stacked:
+        """What was seen of the original's frame, and of those of its callees in line."""
+        return self.executors[0].stacked
+
+    @property
     def views(self) -> tuple[View, View]:
         """How each side looks at its frame."""
         return self.executors[0].view, self.executors[1].view
@@ -113,7 +119,9 @@ class Prover(Asking):
         except NotProvedError as error:
             return Proof(Unknown(str(error)), error.model, self.queries, apart=error.apart)
         except EscapeError as error:
-            return Proof(Unknown(str(error)), None, self.queries, escapes=error.places)
+            return Proof(
+                Unknown(str(error)), None, self.queries, escapes=error.places, locals=self.stacked.locals
+            )
         except CyclicError:
             raise
         except (UnmodelledError, UndecidedAccessError, MeaninglessError) as error:
@@ -121,7 +129,15 @@ class Prover(Asking):
         if not self.ended:
             reason = "no input is known that brings the original to an end that can be compared"
             return Proof(Unknown(reason), None, self.queries)
-        return Proof(Proved(), None, self.queries, provisos=tuple(self.provisos), callees=tuple(self.callees))
+        provisos, callees = tuple(self.provisos), tuple(self.callees)
+        return Proof(
+            Proved(),
+            None,
+            self.queries,
+            provisos=provisos,
+            callees=callees,
+            locals=self.stacked.locals,
+        )
 
     def entry_state(self, side: str) -> State:
         """What a side, ``a`` or ``b``, finds at its entry."""

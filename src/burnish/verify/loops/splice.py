@@ -25,7 +25,7 @@ from burnish.core.code import (
 )
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.machine.registers import gpr
-from burnish.verify.pair import DataObject, Pair, Place, Side
+from burnish.verify.pair import Copy, DataObject, Pair, Place, Side
 
 Names = tuple[frozenset[str], frozenset[str]]
 """Names of callees of each side."""
@@ -106,6 +106,7 @@ class _Splicer:
     _blocks: list[Block] = field(default_factory=list[Block])
     _tokens: dict[int, Place] = field(default_factory=dict[int, Place])
     _copies: dict[int, int] = field(default_factory=dict[int, int])
+    _labels: dict[Label, Copy] = field(default_factory=dict[Label, Copy])
     _instructions: dict[int, Instruction] = field(default_factory=dict[int, Instruction])
     _left: int = _MOST_BLOCKS
 
@@ -117,17 +118,20 @@ class _Splicer:
         instructions = tuple(self._instructions[address] for address in sorted(self._instructions))
         whole = replace(function, blocks=tuple(self._blocks), instructions=instructions)
         places: Mapping[int, Place] = {**self.source.places, **self._tokens}
-        # Where a callee's own locals lie then is not known: perhaps where the function has others, at another time.
-        hidden = any(self.source.body_locals.get(address) for address in self._copies)
-        locals_ = () if hidden else self.source.locals
-        return replace(self.source, function=whole, places=places, locals=locals_)
+        return replace(self.source, function=whole, places=places, copies=self._labels)
 
     def _copy(self, function: Function, frame: _Frame) -> None:
         self._left -= len(function.blocks)
         self._instructions |= {one.address: one for one in function.instructions}
         waiting: list[tuple[Function, _Frame]] = []
         for block in function.blocks:
-            self._blocks += self._block(block, frame, waiting)
+            made = list(self._block(block, frame, waiting))
+            self._blocks += made
+            if frame.names:
+                number, first = frame.part // _COPY, block is function.blocks[0]
+                entry = _moved(block.label, frame.part)
+                copies = (Copy(function.address, number, first and one.label == entry) for one in made)
+                self._labels.update(zip((one.label for one in made), copies, strict=True))
         for callee, inner in waiting:
             self._copy(callee, inner)
 
