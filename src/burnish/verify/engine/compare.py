@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from burnish.core.specification import Specification
-from burnish.domains.smt.build import add, and_, const, ne, select, sub, ule, var, zext
+from burnish.domains.smt.build import and_, const, ne, select, sub, ule, var, zext
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
 from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES, UndecidedAccessError
@@ -26,6 +26,7 @@ Views = tuple[View, View]
 """How each side looks at its frame."""
 OWN_VIEWS: Views = (View(), View(second=True))
 
+_BELOW = "a local that lies below the stack pointer at a call"
 _DEAD = "an address of a local that is no more is passed to a function"
 
 
@@ -107,7 +108,12 @@ def at_call(
     if bottoms[1] % 16 != 8 and bottoms[1] % 16 != bottoms[0] % 16:
         raise MismatchError("a call with a stack that is not aligned")
     if not keeps_locals(bottoms[0], bottoms[1], shared):
-        raise MismatchError("a local that lies below the stack pointer at a call")
+        raise MismatchError(_BELOW)
+    if callee.pure or callee.reads_only:
+        # Its own frame takes their place, whatever memory of others it leaves alone.
+        goes_on = [(side, at) for side, at in enumerate(depths) if (call, other)[side].resume is not None]
+        if any(start < at for side, at in goes_on for start in views[side].starts):
+            raise UnmodelledError(_BELOW)
     for state, at, one in ((before, depths[0], call), (after, depths[1], other)):
         if one.resume is None and (at != 0 or state.frame_value(0, 8) is not RETURN_ADDRESS):
             raise UnmodelledError(
@@ -192,7 +198,7 @@ def perhaps_on_stack(
     found: list[Difference] = []
     for k in range(0, _STACK_ARGUMENTS, 8):
         both = [_held(bottoms[side] + k, view) for side, view in enumerate(views)]
-        if both[0] is not None and both[0] == both[1]:
+        if both[0] is not None and both[0] is both[1] is not ENTRY_RSP:
             continue  # part of a local that is compared
         if both != [None, None]:
             return None
@@ -206,14 +212,12 @@ def perhaps_on_stack(
 
 
 def _held(offset: int, view: View) -> Term | None:
-    """The place in a shared local that a word of the frame is, the word's own where it is partly in one; None where it
-    is in none."""
+    """The place in a shared local that a word of the frame is; the stack pointer for one that is partly in one, None
+    where it is in none."""
     try:
         return view.place(offset, 8)
     except UndecidedAccessError:
-        return add(
-            ENTRY_RSP, const(offset, 64), var(f"of the {'rewrite' if view.second else 'original'}", 64)
-        )
+        return ENTRY_RSP
 
 
 def _stack_argument(

@@ -1,4 +1,4 @@
-"""What lies in the original's part of the stack, as far as it was executed: its own frame, and those of callees in line.
+"""What lies in the original's part of the stack as far as it was executed: its frame, and those of callees in line.
 
 Frames of functions that do not run at one time take the same place, so that it depends on how they were called what is
 at an offset. A function's frame is known from its highest variable down to where the stack pointer was at its calls:
