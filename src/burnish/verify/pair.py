@@ -73,12 +73,13 @@ class Local:
 
 
 class Copy(NamedTuple):
-    """A block of a callee that was put in place of a call: where that function begins, which of its copies it is, and
-    if it is entered there."""
+    """A block of a callee that was put in place of a call: where that function begins, which of its copies it is,
+    whether it is entered there, and the same two of the copy that calls it, None where the function does itself."""
 
     address: int
     number: int
     entry: bool
+    caller: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,3 +268,49 @@ def test_what_lies_at_a_place_depends_on_whose_frame_it_is(
     assert isinstance(verdict(_KEPT), Unknown)
     # What is called leaves its return address where the function has objects: too little is known to go on.
     assert isinstance(verdict(_AGAIN), Proved if way == "jump" else Unknown)
+
+
+_GIVEN_ON = """
+.globl f
+.globl g
+.globl s
+f:
+test edi, edi
+je 1f
+sub rsp, 40
+mov qword ptr [rsp+16], 1
+mov qword ptr [rsp+24], 2
+mov qword ptr [rsp+32], 3
+lea rdi, [rsp+16]
+call g
+{0}
+add rsp, 40
+ret
+1: sub rsp, 8
+xor edi, edi
+call g
+add rsp, 8
+ret
+g:
+sub rsp, 8
+test rdi, rdi
+jne 1f
+mov rdi, rsp
+mov qword ptr [rsp], 1
+1: call s
+add rsp, 8
+mov eax, 7
+ret
+s: ret
+"""
+
+
+def test_what_a_callee_in_line_gives_on_is_its_caller_s(solver: Solver) -> None:
+    """Where the callee has a local of one word at one time, the function has one of three at another."""
+    frames = (), (Local(-8, 8, 8),)
+    text = _GIVEN_ON.replace("sub rsp, 8\ntest", "sub rsp, 8\nnop\ntest")
+    sides = [
+        _side(text.format(last), name, frames)
+        for last, name in ((_LAST.replace("16", "32"), "g of the original"), (_KEPT, "g of the rewrite"))
+    ]
+    assert isinstance(prove(Pair(sides[0], sides[1], RAX), solver, timeout_s=20).verdict, Unknown)

@@ -29,6 +29,9 @@ from burnish.verify.engine.addresses import (
 from burnish.verify.pair import Shared
 
 _MINUS_ONE = (1 << 64) - 1
+_PAGE = 4096
+_FAR = 1 << 20
+"""The stack is above twice as much (``engine.axioms``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,12 @@ def _moved(term: Term, starts: tuple[int, ...], shared: Shared) -> Term | None:
     return None
 
 
+def _is_null(one: Term, other: Term) -> bool:
+    """True for an address in a frame and a number that is none: no frame lies at the beginning of the address space."""
+    place = pointer(one)
+    return place is not None and abs(place[1]) < _FAR and other.is_const and other.value < _PAGE
+
+
 def _equation(term: Term, starts: tuple[int, ...], shared: Shared, done: dict[Term, Term]) -> Term:
     """An equation between an address of a local and something else. Places in two locals are never one."""
     (left, first), (right, second) = linear(term.args[0]), linear(term.args[1])
@@ -146,6 +155,8 @@ def _equation(term: Term, starts: tuple[int, ...], shared: Shared, done: dict[Te
         one, other = (done[arg] for arg in term.args)
     else:
         one, other = address, add(*rest) if rest else const(0, 64)
+    if _is_null(one, other) or _is_null(other, one):
+        return FALSE
     places = [place for place in map(pointer, (one, other)) if place and inside(*place, shared)]
     if len({base for base, _ in places}) == 2:
         return FALSE

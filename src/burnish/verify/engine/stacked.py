@@ -19,6 +19,7 @@ from burnish.verify.pair import Callee, Local, Side
 _Key = tuple[int, object]
 """Where a function begins, and which of its frames it is: its callers, or the number of a copy."""
 _ALIGNMENT = 16
+_RETURN_ADDRESS = 8
 
 
 @dataclass(slots=True)
@@ -43,12 +44,16 @@ class Stacked:
     def enter(self, address: int, callers: tuple[Point, ...], top: Term) -> None:
         """A callee is executed in line. ``top`` is the stack pointer at its entry."""
         self._enter((address, callers), top)
+        if callers:
+            self._reach(self._keys(callers[-1]), top, _RETURN_ADDRESS)
 
     def begin(self, label: Label, top: Term) -> None:
         """A block begins: perhaps a callee whose code was put in place of a call."""
         copy = self.side.copies.get(label)
         if copy is not None and copy.entry:
             self._enter((copy.address, copy.number), top)
+            caller = (self.side.function.address, ()) if copy.caller is None else copy.caller
+            self._reach((caller,), top, _RETURN_ADDRESS)
 
     def _enter(self, key: _Key, top: Term) -> None:
         offset = _offset(top)
@@ -57,16 +62,20 @@ class Stacked:
 
     def call(self, point: Point, bottom: Term, callee: Callee) -> None:
         """Something else is called. Arguments on the stack are no object of the caller."""
-        offset = _offset(bottom)
-        if offset is None:
-            return
+        self._reach(self._keys(point), bottom, callee.stack_bytes or 0)
+
+    def _keys(self, point: Point) -> tuple[_Key, ...]:
+        """The frames in one of which a point is."""
         copy = self.side.copies.get(point.label)
         if copy is not None:
-            keys: tuple[_Key, ...] = ((copy.address, copy.number),)
-        else:
-            keys = tuple((address, point.callers) for address in self._homes[point.label])
-        offset += callee.stack_bytes or 0
-        self._lowest[keys] = min(self._lowest.get(keys, offset), offset)
+            return ((copy.address, copy.number),)
+        return tuple((address, point.callers) for address in self._homes[point.label])
+
+    def _reach(self, keys: tuple[_Key, ...], stack_pointer: Term, above: int) -> None:
+        """One of those frames has its objects above the stack pointer, and as many bytes of something else."""
+        offset = _offset(stack_pointer)
+        if offset is not None:
+            self._lowest[keys] = min(self._lowest.get(keys, 0), offset + above)
 
     @property
     def locals(self) -> tuple[Local, ...] | None:

@@ -38,8 +38,9 @@ _TOKENS = 1 << 44
 """Image addresses that stand for return addresses, from here on: no code lies there."""
 _UNIQUE = 1 << 40
 """Temporaries that no instruction has."""
-_COPY, _BACK, _ASTRAY = 10_000, 5_000, 7_000
-"""Added to the part of labels: for each copy of a callee; where it goes on after a call; where it goes wrong."""
+_COPY, _BACK, _ASTRAY, _ONWARD = 10_000, 5_000, 7_000, 8_000
+"""Added to the part of labels: for each copy of a callee; where it goes on after a call; where it goes wrong; where it
+calls what it jumped to."""
 
 
 def called_directly(side: Side) -> frozenset[str]:
@@ -90,12 +91,15 @@ def spliced(pair: Pair, names: Names) -> Pair:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where a copy of a callee goes back to. ``names`` are those of the callees that it stands in, its own last."""
+    """Where a copy of a callee goes back to. ``names`` are those of the callees that it stands in, its own last;
+    ``address`` is where the callee begins, ``caller`` where the one that calls it does, with the number of its copy."""
 
     part: int = 0
     token: int = 0
     back: Label | None = None
     names: tuple[str, ...] = ()
+    address: int = 0
+    caller: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -128,10 +132,11 @@ class _Splicer:
             made = list(self._block(block, frame, waiting))
             self._blocks += made
             if frame.names:
-                number, first = frame.part // _COPY, block is function.blocks[0]
-                entry = _moved(block.label, frame.part)
-                copies = (Copy(function.address, number, first and one.label == entry) for one in made)
-                self._labels.update(zip((one.label for one in made), copies, strict=True))
+                entry = _entry(function, frame)
+                number = frame.part // _COPY
+                for one in made:
+                    is_entry = one.label == entry
+                    self._labels[one.label] = Copy(function.address, number, is_entry, frame.caller)
         for callee, inner in waiting:
             self._copy(callee, inner)
 
@@ -158,11 +163,14 @@ class _Splicer:
             waiting.append((callee, inner))
             yield Block(label, operations, Jump(_entry(callee, inner)), marks)
         elif isinstance(end, Return) and frame.back is not None:
-            astray = Label(block.label.address, frame.part + _ASTRAY + block.label.part)
-            holds = Varnode(Space.UNIQUE, _UNIQUE + 16, 1)
-            yield Block(label, (*operations, *_pop(frame.token)), Branch(holds, frame.back, astray), marks)
-            nothing = Operation(OpCode.CALLOTHER, None, (Varnode(Space.CONST, 0, 8),))
-            yield Block(astray, (nothing,), Unreachable(trap=True), ())
+            yield from _going_back(block, operations, frame, frame.back, label, marks)
+        elif isinstance(end, TailCall) and frame.back is not None:
+            # What is jumped to goes back where the copy does: it is called from there.
+            onward = Label(block.label.address, frame.part + _ONWARD + block.label.part)
+            yield from _going_back(block, operations, frame, onward, label, marks)
+            opcode = OpCode.CALL if end.target.space is Space.RAM else OpCode.CALLIND
+            call = Operation(opcode, None, (end.target,))
+            yield Block(onward, (call,), Jump(frame.back), ((_address_at(block, len(block.operations)), 0),))
         else:
             yield Block(label, operations, _moved_end(end, frame.part), marks)
 
@@ -189,12 +197,29 @@ class _Splicer:
         name = self.source.callees[target].name
         names = (*caller.names, name)
         part = _COPY * number
+        home = (caller.address, caller.part // _COPY) if caller.names else None
         if back is None:
-            return _Frame(part, caller.token, caller.back, names)
+            return _Frame(part, caller.token, caller.back, names, callee.address, home)
         token = _TOKENS + len(self._tokens)
         thing = DataObject(f"return address {len(self._tokens)} of the {self.tag}", 1)
         self._tokens[token] = Place(thing, 0)
-        return _Frame(part, token, back, names)
+        return _Frame(part, token, back, names, callee.address, home)
+
+
+def _going_back(
+    block: Block,
+    operations: Sequence[Operation],
+    frame: _Frame,
+    back: Label,
+    label: Label,
+    marks: tuple[tuple[int, int], ...],
+) -> Iterator[Block]:
+    """The end of a block with these operations that goes on at ``back`` where the return address is the caller's."""
+    astray = Label(block.label.address, frame.part + _ASTRAY + block.label.part)
+    holds = Varnode(Space.UNIQUE, _UNIQUE + 16, 1)
+    yield Block(label, (*operations, *_pop(frame.token)), Branch(holds, back, astray), marks)
+    nothing = Operation(OpCode.CALLOTHER, None, (Varnode(Space.CONST, 0, 8),))
+    yield Block(astray, (nothing,), Unreachable(trap=True), ())
 
 
 def _entry(callee: Function, frame: _Frame) -> Label:
