@@ -314,3 +314,44 @@ def test_what_a_callee_in_line_gives_on_is_its_caller_s(solver: Solver) -> None:
         for last, name in ((_LAST.replace("16", "32"), "g of the original"), (_KEPT, "g of the rewrite"))
     ]
     assert isinstance(prove(Pair(sides[0], sides[1], RAX), solver, timeout_s=20).verdict, Unknown)
+
+
+_ENDS = (
+    "push rbx\nmov rbx, rdi\nsub rsp, 16\n{0}\nmov rdi, rbx\ncall s\nadd rsp, 16\npop rbx\nret\n"
+    "1: mov rdi, rsp\ncall s\nmov rax, [rsp]\nadd rsp, 16\npop rbx\nret"
+)
+_JUMPS = (
+    "push rbx\nmov rbx, rdi\nsub rsp, 16\n{0}\nmov rdi, rbx\nadd rsp, 16\npop rbx\njmp s\n"
+    "1: mov rdi, rsp\ncall s\nmov rax, [rsp]\nadd rsp, 16\npop rbx\nret"
+)
+_CHOICE = "test rsi, rsi\nje 1f"
+_BEFORE = {
+    "passed": "mov rdi, rsp\ncall s",
+    "passed to a callee that changes nothing, which returns it": "mov rdi, rsp\ncall r\nmov [rbx], rax",
+    "passed on the stack": "mov rax, rsp\nsub rsp, 8\npush rax\ncall t\nadd rsp, 16",
+    "stored": "mov [rbx], rsp\nxor edi, edi\ncall s",
+    "stored and never passed": "mov [rbx], rsp",
+    "stored in another that is passed": "mov [rsp+8], rsp\nlea rdi, [rsp+8]\ncall s",
+}
+
+
+def test_a_local_that_nobody_knows_may_be_gone_at_the_end(
+    make_pair: Callable[..., Pair], solver: Solver
+) -> None:
+    texts = _ENDS.format(_CHOICE), _JUMPS.format(_CHOICE)
+    known = (Local(-24, 8, 8), Local(-16, 8, 8))
+    assert isinstance(_verdict(make_pair, solver, texts, None, known), Proved)
+    called = "xor edi, edi\ncall s\n" + _CHOICE.replace("rsi, rsi", "rax, rax")
+    texts = _ENDS.format(called), _JUMPS.format(called)
+    assert isinstance(_verdict(make_pair, solver, texts, None, known), Proved)
+
+
+@pytest.mark.parametrize("name", _BEFORE)
+def test_a_local_that_a_callee_knows_is_there(
+    name: str, make_pair: Callable[..., Pair], solver: Solver
+) -> None:
+    """The second callee may read it, and return what it read."""
+    before = f"test rsi, rsi\nje 1f\n{_BEFORE[name]}"
+    texts = _ENDS.format(before), _JUMPS.format(before)
+    known = (Local(-24, 8, 8), Local(-16, 8, 8))
+    assert isinstance(_verdict(make_pair, solver, texts, None, known), Unknown)

@@ -9,7 +9,7 @@ from burnish.domains.smt.build import and_, const, ne, select, sub, ule, var, ze
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
 from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES, UndecidedAccessError
-from burnish.verify.engine.escape import EscapeError, leaving
+from burnish.verify.engine.escape import EscapeError, given_away, leaving
 from burnish.verify.engine.execute import Names, UnmodelledError
 from burnish.verify.engine.frames import View, keeps_locals
 from burnish.verify.engine.points import AtCall
@@ -96,9 +96,10 @@ def at_call(
     rewrite: tuple[AtCall, State],
     specification: Specification,
     views: Views = OWN_VIEWS,
+    given: frozenset[int] | None = None,
 ) -> list[Difference]:
-    """What a callee, the same for both, may see. Raises ``MismatchError``, ``UnmodelledError``,
-    ``UndecidedAccessError`` and ``EscapeError``."""
+    """What a callee, the same for both, may see. ``given`` are the shared locals of which callees may know an address,
+    None for any. Raises ``MismatchError``, ``UnmodelledError``, ``UndecidedAccessError`` and ``EscapeError``."""
     (call, before), (other, after) = original, rewrite
     shared = views[0].shared
     callee = call.callee
@@ -107,7 +108,10 @@ def at_call(
     # The callee finds the return address below its arguments; 16 divides the address of those.
     if bottoms[1] % 16 != 8 and bottoms[1] % 16 != bottoms[0] % 16:
         raise MismatchError("a call with a stack that is not aligned")
-    if not keeps_locals(bottoms[0], bottoms[1], shared):
+    # A rewrite that is at its end needs no more of its locals than the callee may reach.
+    all_count = given is None or other.resume is not None
+    reached = [one for number, one in enumerate(shared) if all_count or (given and number in given)]
+    if not keeps_locals(bottoms[0], bottoms[1], tuple(reached)):
         raise MismatchError(_BELOW)
     if callee.pure or callee.reads_only:
         # Its own frame takes their place, whatever memory of others it leaves alone.
@@ -138,6 +142,23 @@ def at_call(
     if not callee.pure and specification.memory:
         found += _memory(before, after)
     return found
+
+
+def given_at_call(
+    original: tuple[AtCall, State], rewrite: tuple[AtCall, State], views: Views
+) -> frozenset[int]:
+    """The shared locals of which this call gives addresses to the callee, if only in memory."""
+    if not views[0].shared:
+        return frozenset()
+    callee = original[0].callee
+    arguments = _arguments(callee, original[1])
+    values: list[Term] = []
+    for view, (call, state) in zip(views, (original, rewrite), strict=True):
+        bottom = 8 if call.resume is None else depth(state)
+        on_stack = _STACK_ARGUMENTS if callee.stack_bytes is None else callee.stack_bytes
+        words = [state.frame_value(bottom + k, 8) for k in range(0, on_stack, 8)]
+        values += map(view.outward, [*(state.register(*one) for one in arguments), *words])
+    return given_away(values, [original[1].memory, rewrite[1].memory])
 
 
 def _left(bottoms: list[int], shared: Shared) -> Shared | None:

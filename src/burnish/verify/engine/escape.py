@@ -18,6 +18,7 @@ from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.addresses import (
     ENTRY_RSP,
     FRAME_BASES,
+    LOCAL_BASES,
     linear,
     made_of_frame,
     mentions_frame,
@@ -88,6 +89,28 @@ def leaving(roots: Iterable[Term], shared: Shared, *, ended: bool = False) -> Le
                 seen.add(part)
                 waiting.append(part)
     return found
+
+
+def given_away(values: Iterable[Term], memories: Iterable[Term]) -> frozenset[int]:
+    """The numbers of the shared locals of which an address may be made of one of the values, or of what was stored in
+    the memories."""
+    waiting, seen = list(memories), set[Term]()
+    found = list(values)
+    while waiting:
+        term = waiting.pop()
+        if term in seen:
+            continue
+        seen.add(term)
+        match term.op:
+            case Op.STORE:
+                waiting.append(term.args[0])
+                found.append(term.args[2])
+            case Op.ITE:
+                waiting += term.args[1:]
+            case _:
+                pass
+    parts = set(subterms(*found))
+    return frozenset(number for number, base in enumerate(LOCAL_BASES) if base in parts)
 
 
 def _is_pointer(term: Term, stored_at: Term, shared: Shared, found: Leaving) -> bool:

@@ -23,7 +23,14 @@ from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.asking import Asking, Joint, parts
 from burnish.verify.engine.axioms import extents
-from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
+from burnish.verify.engine.compare import (
+    MismatchError,
+    after_call,
+    at_call,
+    at_return,
+    given_at_call,
+    perhaps_on_stack,
+)
 from burnish.verify.engine.cover import facts, mappable, uncovered
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import Log, Names, UnmodelledError
@@ -114,6 +121,7 @@ class Prover(Asking):
                     self.entry_state("b"),
                     (self.executors[0].entry, self.executors[1].entry),
                     tuple(self.assumed),
+                    given=frozenset(),
                 )
             )
         except NotProvedError as error:
@@ -288,8 +296,9 @@ class Prover(Asking):
         self._end(here)
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
+        given = None if here.given is None else here.given | given_at_call(first, second, self.views)
         try:
-            found = at_call(first, second, self.specification, self.views)
+            found = at_call(first, second, self.specification, self.views, given)
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return []
@@ -324,7 +333,7 @@ class Prover(Asking):
             for side, (each, state) in enumerate((first, second))
         ]
         resumed = (call.resume or AtReturn(), other.resume or AtReturn())
-        return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
+        return [Joint(states[0], states[1], resumed, here.conditions, here.facts, given=given)]
 
     def _stack_arguments(
         self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
