@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from burnish.core.code import Function
+from burnish.core.code import Function, Label
 from burnish.core.image import Image, ImageKind
 from burnish.core.specification import Specification
 
@@ -74,6 +75,16 @@ class Local:
         return self.offset + self.size
 
 
+class Copy(NamedTuple):
+    """A block of a callee that was put in place of a call: where that function begins, which of its copies it is,
+    whether it is entered there, and the same two of the copy that calls it, None where the function does itself."""
+
+    address: int
+    number: int
+    entry: bool
+    caller: tuple[int, int] | None
+
+
 @dataclass(frozen=True, slots=True)
 class SharedLocal:
     """A local whose address is given away: one object for both sides, that lies at ``original`` and at ``rewrite`` in
@@ -111,6 +122,13 @@ class Side:
         default_factory=dict[int, "tuple[Local, ...]"], repr=False
     )
     """Those of the functions in ``bodies``."""
+    ceiling: int | None = None
+    """Where the part of the frame ends, as an offset, in which there may be objects that the file does not tell of,
+    since none of its variables is there; None where no address in the frame is taken, or nothing is known."""
+    body_ceilings: Mapping[int, int] = field(default_factory=dict[int, int], repr=False)
+    """The same of the functions in ``bodies``."""
+    copies: Mapping[Label, Copy] = field(default_factory=dict[Label, Copy], repr=False)
+    """Blocks of ``function`` that are callees' code."""
 
     def is_replaceable(self, address: int) -> bool:
         """True where another file's function may be what is called at an image address."""

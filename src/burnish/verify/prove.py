@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.core.state import MachineState
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.frames import common, sharing
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.paths import Paths, alone
 from burnish.verify.engine.region import CyclicError
+from burnish.verify.engine.sharing import common, sharing
 from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.prove import prove_loops
-from burnish.verify.pair import Local, Pair, Side
+from burnish.verify.pair import Pair, Side
 
 _ROUNDS = 8
 """Rounds of executing more calls in line, at most."""
@@ -52,12 +52,11 @@ class _Search:
             prover.hasty = hasty
             proof = prover.prove()
             self.queries += proof.queries
-            locals_ = _locals(self.pair.original, prover.executors[0].entered)
             if not proof.escapes:
                 # A callee in line that was met later may have another object at the same place.
-                known = common(self.pair.shared, locals_)
-                return replace(proof, verdict=Unknown(known)) if isinstance(known, str) else proof
-            shared = sharing(self.pair.shared, proof.escapes, locals_)
+                wrong = common(self.pair, proof.locals) if isinstance(proof.verdict, Proved) else ""
+                return replace(proof, verdict=Unknown(wrong)) if wrong else proof
+            shared = sharing(self.pair, proof.escapes, proof.locals)
             if isinstance(shared, str):
                 return replace(proof, verdict=Unknown(shared))
             self.pair = replace(self.pair, shared=shared)
@@ -138,18 +137,6 @@ class _Search:
             inline[0] | _known(sides[0], chosen[0]),
             inline[1] | _known(sides[1], chosen[1]),
         )
-
-
-def _locals(side: Side, entered: Iterable[tuple[int, int]]) -> list[Local]:
-    """A side's locals, and those of the callees that were executed in line, as the frame has them then."""
-    return [
-        *side.locals,
-        *(
-            replace(local, offset=local.offset + depth)
-            for address, depth in entered
-            for local in side.body_locals.get(address, ())
-        ),
-    ]
 
 
 def _known(side: Side, name: str) -> frozenset[str]:

@@ -38,6 +38,8 @@ class Joint:
     facts: tuple[Term, ...] = ()
     accesses: tuple[Access, ...] = ()
     pending: tuple[Access, ...] = ()
+    given: frozenset[int] | None = None
+    """The numbers of the shared locals of which callees may know an address; None where that may be any."""
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from burnish.core.specification import Specification
 from burnish.domains.smt.build import and_, const, ne, select, sub, ule, var, zext
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
-from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES
-from burnish.verify.engine.escape import EscapeError, leaving
+from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES, UndecidedAccessError
+from burnish.verify.engine.escape import EscapeError, given_away, leaving
 from burnish.verify.engine.execute import Names, UnmodelledError
 from burnish.verify.engine.frames import View, keeps_locals
 from burnish.verify.engine.points import AtCall
@@ -26,6 +26,7 @@ Views = tuple[View, View]
 """How each side looks at its frame."""
 OWN_VIEWS: Views = (View(), View(second=True))
 
+_BELOW = "a local that lies below the stack pointer at a call"
 _DEAD = "an address of a local that is no more is passed to a function"
 
 
@@ -95,9 +96,10 @@ def at_call(
     rewrite: tuple[AtCall, State],
     specification: Specification,
     views: Views = OWN_VIEWS,
+    given: frozenset[int] | None = None,
 ) -> list[Difference]:
-    """What a callee, the same for both, may see. Raises ``MismatchError``, ``UnmodelledError``,
-    ``UndecidedAccessError`` and ``EscapeError``."""
+    """What a callee, the same for both, may see. ``given`` are the shared locals of which callees may know an address,
+    None for any. Raises ``MismatchError``, ``UnmodelledError``, ``UndecidedAccessError`` and ``EscapeError``."""
     (call, before), (other, after) = original, rewrite
     shared = views[0].shared
     callee = call.callee
@@ -106,8 +108,16 @@ def at_call(
     # The callee finds the return address below its arguments; 16 divides the address of those.
     if bottoms[1] % 16 != 8 and bottoms[1] % 16 != bottoms[0] % 16:
         raise MismatchError("a call with a stack that is not aligned")
-    if not keeps_locals(bottoms[0], bottoms[1], shared):
-        raise MismatchError("a local that lies below the stack pointer at a call")
+    # A rewrite that is at its end needs no more of its locals than the callee may reach.
+    all_count = given is None or other.resume is not None
+    reached = [one for number, one in enumerate(shared) if all_count or (given and number in given)]
+    if not keeps_locals(bottoms[0], bottoms[1], tuple(reached)):
+        raise MismatchError(_BELOW)
+    if callee.pure or callee.reads_only:
+        # Its own frame takes their place, whatever memory of others it leaves alone.
+        goes_on = [(side, at) for side, at in enumerate(depths) if (call, other)[side].resume is not None]
+        if any(start < at for side, at in goes_on for start in views[side].starts):
+            raise UnmodelledError(_BELOW)
     for state, at, one in ((before, depths[0], call), (after, depths[1], other)):
         if one.resume is None and (at != 0 or state.frame_value(0, 8) is not RETURN_ADDRESS):
             raise UnmodelledError(
@@ -132,6 +142,23 @@ def at_call(
     if not callee.pure and specification.memory:
         found += _memory(before, after)
     return found
+
+
+def given_at_call(
+    original: tuple[AtCall, State], rewrite: tuple[AtCall, State], views: Views
+) -> frozenset[int]:
+    """The shared locals of which this call gives addresses to the callee, if only in memory."""
+    if not views[0].shared:
+        return frozenset()
+    callee = original[0].callee
+    arguments = _arguments(callee, original[1])
+    values: list[Term] = []
+    for view, (call, state) in zip(views, (original, rewrite), strict=True):
+        bottom = 8 if call.resume is None else depth(state)
+        on_stack = _STACK_ARGUMENTS if callee.stack_bytes is None else callee.stack_bytes
+        words = [state.frame_value(bottom + k, 8) for k in range(0, on_stack, 8)]
+        values += map(view.outward, [*(state.register(*one) for one in arguments), *words])
+    return given_away(values, [original[1].memory, rewrite[1].memory])
 
 
 def _left(bottoms: list[int], shared: Shared) -> Shared | None:
@@ -191,6 +218,11 @@ def perhaps_on_stack(
     places = (original[1], bottoms[0]), (rewrite[1], bottoms[1])
     found: list[Difference] = []
     for k in range(0, _STACK_ARGUMENTS, 8):
+        both = [_held(bottoms[side] + k, view) for side, view in enumerate(views)]
+        if both[0] is not None and both[0] is both[1] is not ENTRY_RSP:
+            continue  # part of a local that is compared
+        if both != [None, None]:
+            return None
         if all(state.cells.byte(bottom + k) is None for state, bottom in places):
             break
         try:
@@ -198,6 +230,15 @@ def perhaps_on_stack(
         except UnmodelledError:
             return None
     return found
+
+
+def _held(offset: int, view: View) -> Term | None:
+    """The place in a shared local that a word of the frame is; the stack pointer for one that is partly in one, None
+    where it is in none."""
+    try:
+        return view.place(offset, 8)
+    except UndecidedAccessError:
+        return ENTRY_RSP
 
 
 def _stack_argument(

@@ -18,6 +18,7 @@ from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.addresses import (
     ENTRY_RSP,
     FRAME_BASES,
+    LOCAL_BASES,
     linear,
     made_of_frame,
     mentions_frame,
@@ -26,8 +27,11 @@ from burnish.verify.engine.addresses import (
 from burnish.verify.engine.apart import is_given
 from burnish.verify.engine.execute import Access, UnmodelledError
 from burnish.verify.engine.frames import inside, pointer
-from burnish.verify.pair import Shared
+from burnish.verify.pair import Shared, SharedLocal
 
+CALLERS = SharedLocal(8, 8, 0)
+"""Stands among what is shared for all above the return address, where that is the caller's memory: it lies in one place
+for both sides, so that addresses there may be given away as they are. Functions with variable arguments do so."""
 _MINUS_ONE = (1 << 64) - 1
 _NOWHERE = const(0, 64)
 _Use = tuple[Term, Term | None]
@@ -87,12 +91,36 @@ def leaving(roots: Iterable[Term], shared: Shared, *, ended: bool = False) -> Le
     return found
 
 
+def given_away(values: Iterable[Term], memories: Iterable[Term]) -> frozenset[int]:
+    """The numbers of the shared locals of which an address may be made of one of the values, or of what was stored in
+    the memories."""
+    waiting, seen = list(memories), set[Term]()
+    found = list(values)
+    while waiting:
+        term = waiting.pop()
+        if term in seen:
+            continue
+        seen.add(term)
+        match term.op:
+            case Op.STORE:
+                waiting.append(term.args[0])
+                found.append(term.args[2])
+            case Op.ITE:
+                waiting += term.args[1:]
+            case _:
+                pass
+    parts = set(subterms(*found))
+    return frozenset(number for number, base in enumerate(LOCAL_BASES) if base in parts)
+
+
 def _is_pointer(term: Term, stored_at: Term, shared: Shared, found: Leaving) -> bool:
     """True for the address of a place in a frame; one that is not in a shared local is noted."""
     place = pointer(term)
     if place is None:
         return False
     base, offset = place
+    if base is ENTRY_RSP and offset >= CALLERS.original and CALLERS in shared:
+        return True
     if base is ENTRY_RSP:
         found.note(stored_at, offset)
     elif not inside(base, offset, shared):

@@ -11,7 +11,6 @@ original with its own holds as long as only which local an address points to mat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,9 +26,12 @@ from burnish.verify.engine.addresses import (
     linear,
     signed,
 )
-from burnish.verify.pair import Local, Shared, SharedLocal
+from burnish.verify.pair import Shared
 
 _MINUS_ONE = (1 << 64) - 1
+_PAGE = 4096
+_FAR = 1 << 20
+"""The stack is above twice as much (``engine.axioms``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,6 @@ class View:
 OWN_VIEW = View()
 """Nothing is shared."""
 _ACROSS = "an access across the end of a local"
-_OTHERWISE = "its locals lie otherwise in the other's frame"
 
 
 def inside(base: Term, offset: int, shared: Shared) -> bool:
@@ -131,6 +132,12 @@ def _moved(term: Term, starts: tuple[int, ...], shared: Shared) -> Term | None:
     return None
 
 
+def _is_null(one: Term, other: Term) -> bool:
+    """True for an address in a frame and a number that is none: no frame lies at the beginning of the address space."""
+    place = pointer(one)
+    return place is not None and abs(place[1]) < _FAR and other.is_const and other.value < _PAGE
+
+
 def _equation(term: Term, starts: tuple[int, ...], shared: Shared, done: dict[Term, Term]) -> Term:
     """An equation between an address of a local and something else. Places in two locals are never one."""
     (left, first), (right, second) = linear(term.args[0]), linear(term.args[1])
@@ -148,6 +155,8 @@ def _equation(term: Term, starts: tuple[int, ...], shared: Shared, done: dict[Te
         one, other = (done[arg] for arg in term.args)
     else:
         one, other = address, add(*rest) if rest else const(0, 64)
+    if _is_null(one, other) or _is_null(other, one):
+        return FALSE
     places = [place for place in map(pointer, (one, other)) if place and inside(*place, shared)]
     if len({base for base, _ in places}) == 2:
         return FALSE
@@ -158,72 +167,3 @@ def keeps_locals(original: int, rewrite: int, shared: Shared) -> bool:
     """True where a call changes no local of the rewrite that it does not change in the original: what lies below the
     stack pointer, at these depths, is anything afterwards."""
     return all(max(0, original - one.original) >= min(one.size, rewrite - one.rewrite) for one in shared)
-
-
-def sharing(
-    shared: Shared, escapes: Sequence[tuple[int | None, int | None]], locals_: Sequence[Local]
-) -> Shared | str:
-    """What has to be shared as well where addresses are given away, as an ``EscapeError`` has them; ``locals_`` are
-    those of the original. Any answer is sound, for whatever is shared is compared; a phrase where there is none."""
-    found = shared
-    for mine, theirs in escapes:
-        if mine is None or theirs is None:
-            return "an address in its frame is passed to a function where the other passes another"
-        local = _whole(mine, locals_)
-        if local is None:
-            return "an address in its frame is passed to a function, and the file does not say what is there"
-        other = theirs - mine + local.offset
-        one = SharedLocal(local.offset, other, local.size)
-        if one in found:
-            continue
-        apart = all(
-            one.original + one.size <= was.original or was.original + was.size <= one.original
-            for was in found
-        ) and all(
-            one.rewrite + one.size <= was.rewrite or was.rewrite + was.size <= one.rewrite for was in found
-        )
-        together = all(_together(one, was, locals_) for was in found)
-        aligned = (other - 8) % min(local.alignment, 16) == 0 and local.alignment <= 16
-        if not apart or not together or not aligned or max(one.original, one.rewrite) + one.size > 0:
-            return _OTHERWISE
-        if len(found) == len(LOCAL_BASES):
-            return "more locals are passed by address than are told apart"
-        found = (*found, one)
-    return _OTHERWISE if found == shared else found
-
-
-def common(shared: Shared, locals_: Sequence[Local]) -> Shared | str:
-    """The shared locals of a proof that somebody gives; a phrase where they are none of the original's."""
-    found: Shared = ()
-    for one in shared:
-        more = sharing(found, [(one.original, one.rewrite)], locals_)
-        if isinstance(more, str):
-            return more
-        if more[-1] != one:
-            return "what is shared is no local of the original"
-        found = more
-    return found
-
-
-def _together(one: SharedLocal, other: SharedLocal, locals_: Sequence[Local]) -> bool:
-    """False where what seems to be the address of one may be the end of the other in the original, and is not in the
-    rewrite."""
-    if one.rewrite - one.original == other.rewrite - other.original:
-        return True
-    lower, upper = sorted((one, other), key=lambda local: local.original)
-    return not any(
-        lower.original <= local.offset and local.offset + local.named == upper.original for local in locals_
-    )
-
-
-def _whole(offset: int, locals_: Sequence[Local]) -> Local | None:
-    """The local at an offset, with all that it shares bytes with."""
-    found = next((one for one in locals_ if one.offset <= offset < one.end), None)
-    if found is None:
-        return None
-    touching = [found]
-    for _ in locals_:
-        start, end = min(one.offset for one in touching), max(one.end for one in touching)
-        touching = [one for one in locals_ if one.offset < end and start < one.end]
-    start, end = min(one.offset for one in touching), max(one.end for one in touching)
-    return Local(start, end - start, max(one.alignment for one in touching))

@@ -24,7 +24,14 @@ from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.asking import Asking, Joint, parts
 from burnish.verify.engine.axioms import extents
-from burnish.verify.engine.compare import MismatchError, after_call, at_call, at_return, perhaps_on_stack
+from burnish.verify.engine.compare import (
+    MismatchError,
+    after_call,
+    at_call,
+    at_return,
+    given_at_call,
+    perhaps_on_stack,
+)
 from burnish.verify.engine.cover import facts, mappable, uncovered
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import Log, Names, UnmodelledError
@@ -43,6 +50,7 @@ from burnish.verify.engine.points import (
 )
 from burnish.verify.engine.proof import NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
+from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
 from burnish.verify.engine.strings import Repeated, after_repeated
 from burnish.verify.pair import Callee
@@ -96,6 +104,11 @@ class Prover(Asking):
         return self.pair.specification
 
     @property
+    def stacked(self) -> Stacked:
+        """What was seen of the original's frame, and of those of its callees in line."""
+        return self.executors[0].stacked
+
+    @property
     def views(self) -> tuple[View, View]:
         """How each side looks at its frame."""
         return self.executors[0].view, self.executors[1].view
@@ -108,6 +121,7 @@ class Prover(Asking):
             self.entry_state("b"),
             (self.executors[0].entry, self.executors[1].entry),
             tuple(self.assumed),
+            given=frozenset(),
         )
         try:
             with until(self.deadline):
@@ -115,7 +129,9 @@ class Prover(Asking):
         except NotProvedError as error:
             return Proof(Unknown(str(error)), error.model, self.queries, apart=error.apart)
         except EscapeError as error:
-            return Proof(Unknown(str(error)), None, self.queries, escapes=error.places)
+            return Proof(
+                Unknown(str(error)), None, self.queries, escapes=error.places, locals=self.stacked.locals
+            )
         except CyclicError:
             raise
         except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
@@ -123,7 +139,15 @@ class Prover(Asking):
         if not self.ended:
             reason = "no input is known that brings the original to an end that can be compared"
             return Proof(Unknown(reason), None, self.queries)
-        return Proof(Proved(), None, self.queries, provisos=tuple(self.provisos), callees=tuple(self.callees))
+        provisos, callees = tuple(self.provisos), tuple(self.callees)
+        return Proof(
+            Proved(),
+            None,
+            self.queries,
+            provisos=provisos,
+            callees=callees,
+            locals=self.stacked.locals,
+        )
 
     def entry_state(self, side: str) -> State:
         """What a side, ``a`` or ``b``, finds at its entry."""
@@ -274,8 +298,9 @@ class Prover(Asking):
         self._end(here)
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
+        given = None if here.given is None else here.given | given_at_call(first, second, self.views)
         try:
-            found = at_call(first, second, self.specification, self.views)
+            found = at_call(first, second, self.specification, self.views, given)
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return []
@@ -285,7 +310,7 @@ class Prover(Asking):
         call, other = first[0], second[0]
         callee = call.callee
         if isinstance(callee, Repeated):
-            return self._repeated(here, callee, first, second)
+            return self._repeated(replace(here, given=given), callee, first, second)
         self.callees[callee.name] = None
         self._stack_arguments(here, first, second)
         if not callee.returns:
@@ -312,7 +337,7 @@ class Prover(Asking):
             for side, (each, state) in enumerate((first, second))
         ]
         resumed = (call.resume or AtReturn(), other.resume or AtReturn())
-        return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
+        return [Joint(states[0], states[1], resumed, here.conditions, here.facts, given=given)]
 
     def _repeated(
         self, here: Joint, callee: Repeated, first: tuple[AtCall, State], second: tuple[AtCall, State]
@@ -327,7 +352,7 @@ class Prover(Asking):
         states = [after_repeated(callee, state, after) for _, state in (first, second)]
         assert first[0].resume is not None and second[0].resume is not None
         resumed = first[0].resume, second[0].resume
-        return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
+        return [Joint(states[0], states[1], resumed, here.conditions, here.facts, given=here.given)]
 
     def _stack_arguments(
         self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.verify.pair import Local
 from burnish.verify.solve.query import Answer, Model, Query
 
 
@@ -40,6 +41,8 @@ class Proof:
     that counts."""
     escapes: tuple[tuple[int | None, int | None], ...] = ()
     """What ended it: addresses in the frame that are given to a callee, as an ``EscapeError`` has them."""
+    locals: tuple[Local, ...] | None = ()
+    """Where there are ``escapes``, and in a proof: objects of the original as it was executed (``engine.stacked``)."""
 
 
 class NotProvedError(Exception):

@@ -29,7 +29,7 @@ from burnish.domains.smt.terms import Op, Term
 from burnish.domains.walker import Walker
 from burnish.machine.flags import ALWAYS, UndefinedResult, undefined_flags, undefined_results
 from burnish.machine.registers import CELLS, gpr
-from burnish.verify.engine.addresses import OBJECT, Frame, UndecidedAccessError, target
+from burnish.verify.engine.addresses import OBJECT, UndecidedAccessError
 from burnish.verify.engine.escape import leaving, needs_alignment
 from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledError
 from burnish.verify.engine.frames import OWN_VIEW, View
@@ -46,6 +46,7 @@ from burnish.verify.engine.points import (
     exit_at,
 )
 from burnish.verify.engine.pure import computed, is_computation
+from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.engine.strings import REPEATED, as_call
 from burnish.verify.pair import Callee, Side
@@ -79,13 +80,13 @@ class Executor:
     view: View = OWN_VIEW
     on_time: Callable[[], None] = lambda: None
     """Raises an error of its own when the time is up; asked now and then."""
-    entered: dict[tuple[int, int], None] = field(default_factory=dict[tuple[int, int], None], repr=False)
-    """Callees that were executed in line: where each begins, and the offset of the stack pointer at its entry."""
+    stacked: Stacked = field(init=False, repr=False)
     _blocks: dict[Label, Block] = field(init=False, repr=False)
     _raw: dict[int, bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         functions = (*(self.side.bodies.values() if self.inline else ()), self.side.function)
+        self.stacked = Stacked(self.side, functions)
         self._blocks = {block.label: block for function in functions for block in function.blocks}
         self._raw = {
             one.address: self.side.image.read(one.address, one.size) or b""
@@ -206,6 +207,8 @@ class Executor:
     ) -> Iterator[tuple[Term, Point | Where, State]]:
         """Executes from a point to the end of its block, or to a call. Changes ``state``."""
         block = self._blocks[point.label]
+        if point.operation == 0:
+            self.stacked.begin(point.label, state.register("rsp"))
         interpreter.state, interpreter.condition = state, condition
         walker: Walker[Term] = Walker(interpreter)
         walker.registers = state.registers
@@ -226,6 +229,8 @@ class Executor:
             interpreter.raw = self._raw.get(address, b"")
             if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
                 where = self._call(walker, operation, point._replace(operation=index + 1), address)
+                if isinstance(where, AtCall):
+                    self.stacked.call(point, walker.read(gpr("rsp")), where.callee)
                 after = self._computed(operation.inputs[0], where, state)
                 if after is None:
                     yield condition, where, state
@@ -268,11 +273,10 @@ class Executor:
         if entry is not None:
             top = add(walker.read(gpr("rsp")), const(-8, 64))
             walker.write(gpr("rsp"), top)
-            where = target(top)
-            if isinstance(where, Frame) and isinstance(where.offset, int):
-                self.entered[entry.address, where.offset] = None
+            callers = (*resume.callers, resume)
+            self.stacked.enter(node.offset, callers, top)
             walker.domain.store(top, self._return_to(resume), 8)
-            return Point(entry, 0, (*resume.callers, resume))
+            return Point(entry, 0, callers)
         return AtCall(self._known(node.offset), None, resume, address, node.offset)
 
     def _is_computation(self, to: Varnode, callers: tuple[Point, ...]) -> bool:
@@ -333,6 +337,7 @@ class Executor:
         """A jump to another function: a call, and a return after it."""
         entry = self._in_line(to, callers)
         if entry is not None:
+            self.stacked.enter(to.offset, callers, walker.read(gpr("rsp")))
             return Point(entry, 0, callers)
         address = block.label.address
         called = None if to.space is Space.RAM else walker.read(to)

@@ -18,12 +18,12 @@ from burnish.domains.smt.build import FALSE, const, ne, not_, or_, select
 from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.addresses import LOCAL_BASES, UndecidedAccessError
 from burnish.verify.engine.compare import PROBE, Views, escaping
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
-from burnish.verify.engine.frames import common
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
+from burnish.verify.engine.sharing import common
 from burnish.verify.engine.state import RETURN_ADDRESS, State
 from burnish.verify.loops.align import START, Node, Step
 from burnish.verify.loops.heads import loops_of
@@ -90,19 +90,20 @@ def check(
     """``Proved`` if the invariants are a proof, else ``Unknown`` with the reason. Needs no search, and believes nothing
     of what it is given. ``assumed`` are conditions on the entry state; ``deadline`` is on ``time.monotonic``."""
     pair = spliced(pair, invariants.inline)
-    shared = common(invariants.shared, pair.original.locals)
-    if isinstance(shared, str):
-        return Proof(Unknown(shared))
-    pair = replace(pair, shared=shared)
+    if len(invariants.shared) > len(LOCAL_BASES):
+        return Proof(Unknown("more locals are shared than are told apart"))
+    pair = replace(pair, shared=invariants.shared)
     prover = RoundProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), steps=invariants.steps)
     prover.nodes |= {pairing.node for pairing in invariants.pairings}
     try:
         with until(deadline):
-            reason = _reason_against(prover, invariants)
+            # What lies where in the frame is known when all calls were seen.
+            reason = _reason_against(prover, invariants) or common(pair, prover.stacked.locals)
     except NotProvedError as error:
         return Proof(Unknown(str(error)), None, prover.queries, apart=error.apart)
     except EscapeError as error:
-        return Proof(Unknown(str(error)), None, prover.queries, escapes=error.places)
+        places, locals_ = error.places, prover.stacked.locals
+        return Proof(Unknown(str(error)), None, prover.queries, escapes=places, locals=locals_)
     except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
         reason = str(error)
     if reason:

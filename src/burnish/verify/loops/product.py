@@ -122,6 +122,7 @@ class RoundProver(Prover):
                         one.facts,
                         one.accesses,
                         one.pending,
+                        one.given,
                         joint.source,
                         joint.passed,
                     )

@@ -15,8 +15,8 @@ from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import OBJECT, UndecidedAccessError
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
-from burnish.verify.engine.frames import sharing
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
+from burnish.verify.engine.sharing import sharing
 from burnish.verify.loops.align import Alignment
 from burnish.verify.loops.invariants import check, cuts_of
 from burnish.verify.loops.learn import Values, alignments, unaligned, unchanged
@@ -112,8 +112,7 @@ class _Induction:
         while not isinstance(proof.verdict, Proved) and time.monotonic() < self.deadline:
             more = self._more()
             if proof.escapes:
-                locals_ = spliced(self.pair, self.inline).original.locals
-                shared = sharing(self.pair.shared, proof.escapes, locals_)
+                shared = sharing(self.pair, proof.escapes, proof.locals)
                 if isinstance(shared, str):
                     proof = Proof(Unknown(shared))
                     break
@@ -174,7 +173,7 @@ class _Induction:
     def _shareable(self, pair: Pair, proof: Proof) -> bool:
         """True where locals whose addresses are passed on can be looked at as the same of both sides. Where they
         cannot, too little may have been known of the place."""
-        found = sharing(self.pair.shared, proof.escapes, pair.original.locals) if proof.escapes else ""
+        found = sharing(pair, proof.escapes, proof.locals) if proof.escapes else ""
         return not isinstance(found, str)
 
     def _attempt(
@@ -190,7 +189,7 @@ class _Induction:
         except NotProvedError as error:
             return Proof(Unknown(str(error)), apart=error.apart)
         except EscapeError as error:
-            return Proof(Unknown(str(error)), escapes=error.places)
+            return Proof(Unknown(str(error)), escapes=error.places, locals=prover.stacked.locals)
         except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
             return Proof(Unknown(str(error)))
         finally:

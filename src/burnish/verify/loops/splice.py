@@ -25,7 +25,7 @@ from burnish.core.code import (
 )
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.machine.registers import gpr
-from burnish.verify.pair import DataObject, Pair, Place, Side
+from burnish.verify.pair import Copy, DataObject, Pair, Place, Side
 
 Names = tuple[frozenset[str], frozenset[str]]
 """Names of callees of each side."""
@@ -38,8 +38,9 @@ _TOKENS = 1 << 44
 """Image addresses that stand for return addresses, from here on: no code lies there."""
 _UNIQUE = 1 << 40
 """Temporaries that no instruction has."""
-_COPY, _BACK, _ASTRAY = 10_000, 5_000, 7_000
-"""Added to the part of labels: for each copy of a callee; where it goes on after a call; where it goes wrong."""
+_COPY, _BACK, _ASTRAY, _ONWARD = 10_000, 5_000, 7_000, 8_000
+"""Added to the part of labels: for each copy of a callee; where it goes on after a call; where it goes wrong; where it
+calls what it jumped to."""
 
 
 def called_directly(side: Side) -> frozenset[str]:
@@ -90,12 +91,15 @@ def spliced(pair: Pair, names: Names) -> Pair:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where a copy of a callee goes back to. ``names`` are those of the callees that it stands in, its own last."""
+    """Where a copy of a callee goes back to. ``names`` are those of the callees that it stands in, its own last;
+    ``address`` is where the callee begins, ``caller`` where the one that calls it does, with the number of its copy."""
 
     part: int = 0
     token: int = 0
     back: Label | None = None
     names: tuple[str, ...] = ()
+    address: int = 0
+    caller: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -106,6 +110,7 @@ class _Splicer:
     _blocks: list[Block] = field(default_factory=list[Block])
     _tokens: dict[int, Place] = field(default_factory=dict[int, Place])
     _copies: dict[int, int] = field(default_factory=dict[int, int])
+    _labels: dict[Label, Copy] = field(default_factory=dict[Label, Copy])
     _instructions: dict[int, Instruction] = field(default_factory=dict[int, Instruction])
     _left: int = _MOST_BLOCKS
 
@@ -117,17 +122,21 @@ class _Splicer:
         instructions = tuple(self._instructions[address] for address in sorted(self._instructions))
         whole = replace(function, blocks=tuple(self._blocks), instructions=instructions)
         places: Mapping[int, Place] = {**self.source.places, **self._tokens}
-        # Where a callee's own locals lie then is not known: perhaps where the function has others, at another time.
-        hidden = any(self.source.body_locals.get(address) for address in self._copies)
-        locals_ = () if hidden else self.source.locals
-        return replace(self.source, function=whole, places=places, locals=locals_)
+        return replace(self.source, function=whole, places=places, copies=self._labels)
 
     def _copy(self, function: Function, frame: _Frame) -> None:
         self._left -= len(function.blocks)
         self._instructions |= {one.address: one for one in function.instructions}
         waiting: list[tuple[Function, _Frame]] = []
         for block in function.blocks:
-            self._blocks += self._block(block, frame, waiting)
+            made = list(self._block(block, frame, waiting))
+            self._blocks += made
+            if frame.names:
+                entry = _entry(function, frame)
+                number = frame.part // _COPY
+                for one in made:
+                    is_entry = one.label == entry
+                    self._labels[one.label] = Copy(function.address, number, is_entry, frame.caller)
         for callee, inner in waiting:
             self._copy(callee, inner)
 
@@ -154,11 +163,14 @@ class _Splicer:
             waiting.append((callee, inner))
             yield Block(label, operations, Jump(_entry(callee, inner)), marks)
         elif isinstance(end, Return) and frame.back is not None:
-            astray = Label(block.label.address, frame.part + _ASTRAY + block.label.part)
-            holds = Varnode(Space.UNIQUE, _UNIQUE + 16, 1)
-            yield Block(label, (*operations, *_pop(frame.token)), Branch(holds, frame.back, astray), marks)
-            nothing = Operation(OpCode.CALLOTHER, None, (Varnode(Space.CONST, 0, 8),))
-            yield Block(astray, (nothing,), Unreachable(trap=True), ())
+            yield from _going_back(block, operations, frame, frame.back, label, marks)
+        elif isinstance(end, TailCall) and frame.back is not None:
+            # What is jumped to goes back where the copy does: it is called from there.
+            onward = Label(block.label.address, frame.part + _ONWARD + block.label.part)
+            yield from _going_back(block, operations, frame, onward, label, marks)
+            opcode = OpCode.CALL if end.target.space is Space.RAM else OpCode.CALLIND
+            call = Operation(opcode, None, (end.target,))
+            yield Block(onward, (call,), Jump(frame.back), ((_address_at(block, len(block.operations)), 0),))
         else:
             yield Block(label, operations, _moved_end(end, frame.part), marks)
 
@@ -185,12 +197,29 @@ class _Splicer:
         name = self.source.callees[target].name
         names = (*caller.names, name)
         part = _COPY * number
+        home = (caller.address, caller.part // _COPY) if caller.names else None
         if back is None:
-            return _Frame(part, caller.token, caller.back, names)
+            return _Frame(part, caller.token, caller.back, names, callee.address, home)
         token = _TOKENS + len(self._tokens)
         thing = DataObject(f"return address {len(self._tokens)} of the {self.tag}", 1)
         self._tokens[token] = Place(thing, 0)
-        return _Frame(part, token, back, names)
+        return _Frame(part, token, back, names, callee.address, home)
+
+
+def _going_back(
+    block: Block,
+    operations: Sequence[Operation],
+    frame: _Frame,
+    back: Label,
+    label: Label,
+    marks: tuple[tuple[int, int], ...],
+) -> Iterator[Block]:
+    """The end of a block with these operations that goes on at ``back`` where the return address is the caller's."""
+    astray = Label(block.label.address, frame.part + _ASTRAY + block.label.part)
+    holds = Varnode(Space.UNIQUE, _UNIQUE + 16, 1)
+    yield Block(label, (*operations, *_pop(frame.token)), Branch(holds, back, astray), marks)
+    nothing = Operation(OpCode.CALLOTHER, None, (Varnode(Space.CONST, 0, 8),))
+    yield Block(astray, (nothing,), Unreachable(trap=True), ())
 
 
 def _entry(callee: Function, frame: _Frame) -> Label:

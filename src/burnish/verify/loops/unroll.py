@@ -12,9 +12,9 @@ from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
-from burnish.verify.engine.frames import sharing
 from burnish.verify.engine.joint import Joint, NotProvedError, Proof, Prover, Solves
 from burnish.verify.engine.points import AtCut, Exit, Point, Where
+from burnish.verify.engine.sharing import common, sharing
 from burnish.verify.loops.align import START
 from burnish.verify.loops.invariants import cuts_of
 from burnish.verify.loops.product import LoopJoint, RoundProver, passed_after
@@ -66,15 +66,15 @@ def prove_unrolled(
     """``Proved`` where no input takes the original round a loop more than ``bound`` times, ``Bounded`` where all is
     equal on those that do not, else ``Unknown`` with the reason. ``deadline`` is on ``time.monotonic``."""
     queries = 0
+    prover = UnrollingProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), bound=bound)
     try:
-        prover = UnrollingProver(pair, solver, deadline, assumed, cuts=cuts_of(pair), bound=bound)
         try:
             with until(deadline):
                 prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
         finally:
             queries = prover.queries
     except EscapeError as error:
-        shared = sharing(pair.shared, error.places, pair.original.locals)
+        shared = sharing(pair, error.places, prover.stacked.locals)
         if isinstance(shared, str):
             return Proof(Unknown(shared), None, queries)
         return prove_unrolled(replace(pair, shared=shared), solver, deadline, bound, assumed)
@@ -85,6 +85,9 @@ def prove_unrolled(
     if not prover.ended:
         reason = f"no input is known that ends within {bound} rounds of every loop"
         return Proof(Unknown(reason), None, queries)
+    wrong = common(pair, prover.stacked.locals)
+    if wrong:
+        return Proof(Unknown(wrong), None, queries)
     return Proof(
         Bounded(bound) if prover.cut_short else Proved(),
         None,

@@ -173,6 +173,8 @@ def _frame_offset(expression: Sequence[int]) -> int | None:
     value = 0
     for index, byte in enumerate(expression[1:]):
         value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80 and index + 2 < len(expression):
+            return None
         if byte < 0x80:
             return value - (1 << 7 * (index + 1)) if byte & 0x40 else value
     return None

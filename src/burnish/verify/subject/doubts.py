@@ -108,7 +108,8 @@ def _is_table(side: Side, address: int, switches: Sequence[frozenset[int]]) -> b
 
 def _is_pointer(side: Side, address: int) -> bool:
     """True for a word that code does nothing with but to load it, and of which it is known what it points to."""
-    if address not in side.slots and address not in side.callees and address not in side.image.got:
+    known = address in side.slots or address in side.callees
+    if not known and side.image.bound_import(address) is None:
         return False
     for function in (side.function, *side.bodies.values()):
         for block in function.blocks:

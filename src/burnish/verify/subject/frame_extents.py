@@ -12,15 +12,17 @@ of a function that was compiled before, and needs less, asks for no more than th
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence, Set
 from dataclasses import replace
 
 from burnish.core.code import Function, Instruction, successors
-from burnish.core.pcode import OpCode
+from burnish.core.pcode import OpCode, Space, Varnode
 from burnish.machine.registers import CALLEE_SAVED, CELLS
 from burnish.verify.pair import Local
 
 _STACK_POINTER = CELLS["rsp"].varnode
+_FRAME_POINTER = CELLS["rbp"].varnode
+_POINTER_SIZE = 8
 _SAVED = frozenset(CELLS[name].varnode for name in CALLEE_SAVED)
 
 
@@ -28,10 +30,7 @@ def widened(locals_: Sequence[Local], function: Function, *, aligned: bool = Fal
     """The variables of a function, each with the bytes above it that no other is known to have. ``function`` is the one
     whose frame it is; offsets are those from its stack pointer at entry, which is a multiple of 16, plus 8. ``aligned``
     if the part with locals ends at such an offset as well."""
-    top = -8 * _pushes(function)
-    lower = top - (top - 8) % 16
-    if aligned and not any(one.offset < top and one.end > lower for one in locals_):
-        top = lower
+    top = _top(locals_, function, aligned=aligned)
     starts = sorted({one.offset for one in locals_})
     found: list[Local] = []
     for one in locals_:
@@ -39,6 +38,63 @@ def widened(locals_: Sequence[Local], function: Function, *, aligned: bool = Fal
         end = min(next(above, top), top)
         found.append(replace(one, size=max(one.size, end - one.offset), named=one.size))
     return tuple(found)
+
+
+def ceiling(locals_: Sequence[Local], function: Function, *, aligned: bool = False) -> int | None:
+    """Where objects end that lie below all variables, and of which the file does not tell: at the lowest variable, for
+    none lies across where another begins, or at the registers that the function saves first of all. None for a
+    function that takes no address in its frame: what it may have there is its own."""
+    if not _takes_addresses(function):
+        return None
+    lowest = min((one.offset for one in locals_), default=0)
+    return min(lowest, _top(locals_, function, aligned=aligned))
+
+
+def _top(locals_: Sequence[Local], function: Function, *, aligned: bool) -> int:
+    """Where the part of the frame that has locals ends."""
+    top = -8 * _pushes(function)
+    lower = top - (top - 8) % 16
+    if aligned and not any(one.offset < top and one.end > lower for one in locals_):
+        return lower
+    return top
+
+
+def _takes_addresses(function: Function) -> bool:
+    """False if what is computed from the stack or the frame pointer is used to access the stack, and for nothing
+    else."""
+    framed = any(_FRAME_POINTER in _reached(one, {_STACK_POINTER}) for one in function.instructions)
+    pointers = {_STACK_POINTER, _FRAME_POINTER} if framed else {_STACK_POINTER}
+    return any(_takes_address(one, pointers) for one in function.instructions)
+
+
+def _takes_address(instruction: Instruction, pointers: Set[Varnode]) -> bool:
+    """True where an address in the frame comes into a register that is no pointer to the frame, or into memory."""
+    reached = _reached(instruction, pointers)
+    plain = any(o.opcode is OpCode.COPY and o.inputs[0] == _STACK_POINTER for o in instruction.operations)
+    for output in reached:
+        wide = output.space is Space.REGISTER and output.size >= _POINTER_SIZE
+        if wide and output != _STACK_POINTER and (output != _FRAME_POINTER or not plain):
+            return True
+    held = reached | pointers
+    pushes = _STACK_POINTER in reached
+    return any(
+        operation.opcode is OpCode.STORE
+        and operation.inputs[-1] in held
+        and not (pushes and operation.inputs[-1] == _FRAME_POINTER)
+        for operation in instruction.operations
+    )
+
+
+def _reached(instruction: Instruction, pointers: Set[Varnode]) -> set[Varnode]:
+    """What an instruction computes from pointers."""
+    found: set[Varnode] = set()
+    for operation in instruction.operations:
+        made = operation.opcode is not OpCode.LOAD and any(
+            one in found or one in pointers for one in operation.inputs
+        )
+        if made and operation.output is not None:
+            found.add(operation.output)
+    return found
 
 
 def aligns_calls(function: Function, bodies: Mapping[int, Function], others: Container[int]) -> bool:

@@ -16,7 +16,7 @@ from burnish.recompile import Summaries
 from burnish.verify.collecting import seldom_collected
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
 from burnish.verify.subject.doubts import doubts_of
-from burnish.verify.subject.frame_extents import aligns_calls, widened
+from burnish.verify.subject.frame_extents import aligns_calls, ceiling, widened
 from burnish.verify.subject.inputs import Input
 from burnish.verify.subject.naming import Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
@@ -136,6 +136,8 @@ def _lifted(source: Input, bounds: FunctionBounds) -> Function:
 def _side(naming: Naming) -> Side:
     home = naming.home
     references = home.references
+    own = _frame(home, home.function)
+    frames = {address: _frame(home, body) for address, body in home.bodies.items()}
     return Side(
         home.function.name,
         home.source.image,
@@ -144,20 +146,23 @@ def _side(naming: Naming) -> Side:
         _callees(naming),
         {address: naming.place(target) for address, target in references.slots.items()},
         home.bodies,
-        _locals(home, home.function),
-        {address: _locals(home, body) for address, body in home.bodies.items()},
+        own[0],
+        {address: frame[0] for address, frame in frames.items()},
+        own[1],
+        {address: frame[1] for address, frame in frames.items() if frame[1] is not None},
     )
 
 
-def _locals(home: Home, function: Function) -> tuple[Local, ...]:
+def _frame(home: Home, function: Function) -> tuple[tuple[Local, ...], int | None]:
+    """The variables in a function's frame, and where the part below them ends."""
     bounds = home.source.image.bounds_at(function.address)
     if bounds is None:
-        return ()
+        return (), ceiling((), function)
     types = home.source.types
     found = types.locals(bounds)
     stubs = {address for address, one in home.source.image.plt.items() if home.imports(one.name)}
     aligned = bool(found) and aligns_calls(function, home.bodies, stubs) and types.by_gcc(bounds)
-    return widened(found, function, aligned=aligned)
+    return widened(found, function, aligned=aligned), ceiling(found, function, aligned=aligned)
 
 
 def _callees(naming: Naming) -> dict[int, Callee]:
