@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from burnish.core.code import Function
+from burnish.core.code import Function, Label
 from burnish.core.image import Image, ImageKind
 from burnish.core.specification import Specification
 
@@ -108,6 +108,11 @@ class Side:
         default_factory=dict[int, "tuple[Local, ...]"], repr=False
     )
     """Those of the functions in ``bodies``."""
+    unset: Mapping[tuple[Label, int], frozenset[str]] = field(
+        default_factory=dict[tuple[Label, int], frozenset[str]], repr=False
+    )
+    """Argument registers that nobody has set at a call of the function, by block and index of the operation
+    (``subject.unset``). For the original only."""
 
     def is_replaceable(self, address: int) -> bool:
         """True where another file's function may be what is called at an image address."""

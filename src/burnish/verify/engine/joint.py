@@ -273,7 +273,7 @@ class Prover(Asking):
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
         try:
-            found = at_call(first, second, self.specification, self.views)
+            found = at_call(first, second, self.specification, self.views, self._unset(first[0]))
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return []
@@ -309,6 +309,11 @@ class Prover(Asking):
         ]
         resumed = (call.resume or AtReturn(), other.resume or AtReturn())
         return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
+
+    def _unset(self, call: AtCall) -> frozenset[str]:
+        """The registers in which the original passes nothing."""
+        found = self.pair.original.unset
+        return frozenset() if call.site is None else found.get(call.site, frozenset())
 
     def _stack_arguments(
         self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]

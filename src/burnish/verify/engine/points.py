@@ -32,13 +32,15 @@ class AtCut:
 class AtCall:
     """At a call, or a jump that leaves the function. ``target`` is the address that is called where it is not known by
     name. ``resume`` is where it goes on after the call, None where that is the function's own return. ``entry`` is the
-    image address of what is called, None where that is not known."""
+    image address of what is called, None where that is not known. ``site`` is the block with the call, and the index of
+    its operation there; for a jump at the end of the block the number of operations."""
 
     callee: Callee
     target: Term | None
     resume: Point | None
     address: int
     entry: int | None = None
+    site: tuple[Label, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ that the work is linear in the code; with ``joining`` off each path is an exit o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import assert_never
 
@@ -207,11 +207,10 @@ class Executor:
                 self.on_time()
             interpreter.raw = self._raw.get(address, b"")
             if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-                yield (
-                    condition,
-                    self._call(walker, operation, point._replace(operation=index + 1), address),
-                    state,
-                )
+                where = self._call(walker, operation, point._replace(operation=index + 1), address)
+                if isinstance(where, AtCall):
+                    where = replace(where, site=(block.label, index))
+                yield condition, where, state
                 return
             walker.step(operation)
         if block.marks:
@@ -278,7 +277,10 @@ class Executor:
                     self._pop(walker, state, callers[-1])
                 yield condition, callers[-1] if callers else AtReturn(), state
             case TailCall(to):
-                yield condition, self._tail(walker, to, block, state, callers), state
+                where = self._tail(walker, to, block, state, callers)
+                if isinstance(where, AtCall):
+                    where = replace(where, site=(block.label, len(block.operations)))
+                yield condition, where, state
             case Unreachable(trap):
                 yield condition, AtTrap(trap), state
             case _:

@@ -21,8 +21,9 @@ from burnish.verify.subject.inputs import Input
 from burnish.verify.subject.naming import Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
 from burnish.verify.subject.same import SameCode
-from burnish.verify.subject.specify import Overrides, specify
+from burnish.verify.subject.specify import Overrides, prototype, specify
 from burnish.verify.subject.types import UnreadableTypeError
+from burnish.verify.subject.unset import unset_at_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,18 @@ def _no_common_name(original: Input, rewrite: Input) -> str:
     )
 
 
+def _arguments(source: Input, bounds: FunctionBounds, overrides: Overrides) -> tuple[str, ...] | None:
+    """The registers in which the original has its arguments; None where nobody says so whose word counts here. A
+    compiler other than gcc may give a function others than those of its type."""
+    if overrides.prototype is not None:
+        kind = prototype(overrides.prototype)
+    elif bounds.source == "symbol" and source.types.by_gcc(bounds):
+        kind = source.types.of(bounds)
+    else:
+        kind = None
+    return None if kind is None or kind.variadic else tuple(name for name, _ in kind.arguments)
+
+
 @seldom_collected()
 def read_pair(
     original: Input,
@@ -101,6 +114,7 @@ def read_pair(
             Naming(homes[1], homes[0], first.name, same, trusted),
         )
         sides = _unified([_side(naming) for naming in namings])
+        sides[0] = replace(sides[0], unset=unset_at_calls(sides[0], _arguments(original, first, overrides)))
     except UnreadableTypeError as error:
         return Unknown(str(error))
     except UnclearError as error:
