@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from burnish.core.code import Block, Function, Label, TailCall, successors
+from burnish.core.code import Block, Label, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.machine.registers import INTEGER_ARGUMENTS, RETURNS, VECTOR_ARGUMENTS, cell_of
 from burnish.verify.pair import Callee, Side
@@ -98,4 +98,5 @@ def _after(side: Side, operation: Operation, are_set: frozenset[str]) -> frozens
 
 
 def _results(callee: Callee) -> frozenset[str]:
-    return frozenset(name for name, _ in callee.results) | ({"rax"} if callee.returned else frozenset())
+    names = {name for name, _ in callee.results}
+    return frozenset({*names, "rax"} if callee.returned else names)
