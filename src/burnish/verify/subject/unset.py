@@ -1,8 +1,8 @@
 """Registers that nobody has set where a function calls another: they hold none of the callee's arguments.
 
-What a register holds at entry is anything, unless the function's own type puts an argument there; and what a call leaves
-in a register that it may change is anything, unless its result is there. A register that holds one or the other on all
-paths to a call is unset there: under the System V ABI neither caller nor callee can tell what is in it.
+What a register holds at entry is anything, unless the function's own type puts an argument there; and what a call
+leaves in a register that it may change is anything, unless its result is there. A register that holds one or the other
+on all paths to a call is unset there: under the System V ABI neither caller nor callee can tell what is in it.
 
 This is about each register by itself. Whether the callee has arguments in those after it is not said: a structure that
 is passed in registers may have a part that nobody has set.
