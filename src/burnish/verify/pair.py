@@ -53,6 +53,20 @@ class Callee:
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """What the debug information says of a function that is called by its address: the arguments that it takes, as in
+    ``Callee``. ``through`` is the variable or the member of a structure that holds the address."""
+
+    through: str
+    arguments: tuple[tuple[str, int], ...]
+    stack_bytes: int
+
+    def is_alike(self, other: Declared) -> bool:
+        """True where both take the same."""
+        return (self.arguments, self.stack_bytes) == (other.arguments, other.stack_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
     """A variable in a frame: its ``offset`` from the stack pointer at entry, its size and alignment, in bytes.
     ``named`` is what its own type takes, where ``size`` has more."""
@@ -113,6 +127,11 @@ class Side:
     )
     """Argument registers that nobody has set at a call of the function, by block and index of the operation
     (``subject.unset``). For the original only."""
+    declared: Mapping[tuple[Label, int], Declared] = field(
+        default_factory=dict[tuple[Label, int], Declared], repr=False
+    )
+    """Functions that are called by their addresses, by block and index of the operation, as far as the pointer's type
+    says what they are (``subject.pointers``): the code may use it as one of another type."""
 
     def is_replaceable(self, address: int) -> bool:
         """True where another file's function may be what is called at an image address."""

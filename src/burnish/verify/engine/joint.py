@@ -38,6 +38,7 @@ from burnish.verify.engine.points import (
     Region,
     Where,
     called,
+    declared,
     does,
 )
 from burnish.verify.engine.proof import NotProvedError, Proof, Solves
@@ -272,6 +273,7 @@ class Prover(Asking):
         self._end(here)
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
+        first, second = self._by_type(here, first, second)
         try:
             found = at_call(first, second, self.specification, self.views, self._unset(first[0]))
         except MismatchError as error:
@@ -309,6 +311,32 @@ class Prover(Asking):
         ]
         resumed = (call.resume or AtReturn(), other.resume or AtReturn())
         return [Joint(states[0], states[1], resumed, here.conditions, here.facts)]
+
+    def _by_type(
+        self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
+    ) -> tuple[tuple[AtCall, State], tuple[AtCall, State]]:
+        """A call by an address, with the arguments of the type that the pointer is declared with, which the verdict
+        then says; as it is where both sides agree in all that may be one."""
+        known = declared(self.pair.original, first[0]), declared(self.pair.rewrite, second[0])
+        mine = known[0]
+        if mine is None or (known[1] is not None and not mine.is_alike(known[1])):
+            return first, second
+        try:
+            found = at_call(first, second, self.specification, self.views, self._unset(first[0]))
+        except MismatchError:
+            return first, second
+        except (UnmodelledError, UndecidedAccessError, EscapeError):
+            found = None
+        if found is not None and self.holds(here, or_(FALSE, *(one.condition for one in found))):
+            return first, second
+        self.provisos[
+            f"what is called through {mine.through} takes the arguments that it is declared with"
+        ] = None
+        typed = [
+            replace(call, callee=replace(call.callee, arguments=mine.arguments, stack_bytes=mine.stack_bytes))
+            for call, _ in (first, second)
+        ]
+        return (typed[0], first[1]), (typed[1], second[1])
 
     def _unset(self, call: AtCall) -> frozenset[str]:
         """The registers in which the original passes nothing."""

@@ -9,7 +9,7 @@ from burnish.core.code import Label
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.execute import Log
 from burnish.verify.engine.state import State
-from burnish.verify.pair import Callee
+from burnish.verify.pair import Callee, Declared, Side
 
 
 class Point(NamedTuple):
@@ -79,6 +79,11 @@ class Region:
 def called(where: Where) -> str:
     """The name of the callee; empty where nothing is called."""
     return where.callee.name if isinstance(where, AtCall) else ""
+
+
+def declared(side: Side, call: AtCall) -> Declared | None:
+    """What the type says of a function that a side calls by its address."""
+    return None if call.target is None or call.site is None else side.declared.get(call.site)
 
 
 def does(exit_: Exit) -> str:

@@ -15,6 +15,7 @@ from burnish.images.no_return import no_return
 from burnish.recompile import Summaries
 from burnish.verify.collecting import seldom_collected
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
+from burnish.verify.subject.declared import arguments_of, declared_calls
 from burnish.verify.subject.doubts import doubts_of
 from burnish.verify.subject.frame_extents import aligns_calls, widened
 from burnish.verify.subject.inputs import Input
@@ -73,16 +74,12 @@ def _no_common_name(original: Input, rewrite: Input) -> str:
     )
 
 
-def _arguments(source: Input, bounds: FunctionBounds, overrides: Overrides) -> tuple[str, ...] | None:
-    """The registers in which the original has its arguments; None where nobody says so whose word counts here. A
-    compiler other than gcc may give a function others than those of its type."""
-    if overrides.prototype is not None:
-        kind = prototype(overrides.prototype)
-    elif bounds.source == "symbol" and source.types.by_gcc(bounds):
-        kind = source.types.of(bounds)
-    else:
-        kind = None
-    return None if kind is None or kind.variadic else tuple(name for name, _ in kind.arguments)
+def _arguments(home: Home, bounds: FunctionBounds, overrides: Overrides) -> tuple[str, ...] | None:
+    """The registers in which the original has its arguments; None where that is not known."""
+    if overrides.prototype is None:
+        return arguments_of(home, bounds)
+    kind = prototype(overrides.prototype)
+    return None if kind.variadic else tuple(name for name, _ in kind.arguments)
 
 
 @seldom_collected()
@@ -114,7 +111,7 @@ def read_pair(
             Naming(homes[1], homes[0], first.name, same, trusted),
         )
         sides = _unified([_side(naming) for naming in namings])
-        sides[0] = replace(sides[0], unset=unset_at_calls(sides[0], _arguments(original, first, overrides)))
+        sides[0] = replace(sides[0], unset=unset_at_calls(sides[0], _arguments(homes[0], first, overrides)))
     except UnreadableTypeError as error:
         return Unknown(str(error))
     except UnclearError as error:
@@ -160,6 +157,7 @@ def _side(naming: Naming) -> Side:
         home.bodies,
         _locals(home, home.function),
         {address: _locals(home, body) for address, body in home.bodies.items()},
+        declared=declared_calls(home),
     )
 
 
