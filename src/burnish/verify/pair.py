@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from burnish.core.code import Function, Label
@@ -66,6 +66,10 @@ class Declared:
         return (self.arguments, self.stack_bytes) == (other.arguments, other.stack_bytes)
 
 
+def _undeclared(_: tuple[Label, int]) -> Declared | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Local:
     """A variable in a frame: its ``offset`` from the stack pointer at entry, its size and alignment, in bytes.
@@ -127,11 +131,9 @@ class Side:
     )
     """Argument registers that nobody has set at a call of the function, by block and index of the operation
     (``subject.unset``). For the original only."""
-    declared: Mapping[tuple[Label, int], Declared] = field(
-        default_factory=dict[tuple[Label, int], Declared], repr=False
-    )
-    """Functions that are called by their addresses, by block and index of the operation, as far as the pointer's type
-    says what they are (``subject.pointers``): the code may use it as one of another type."""
+    declared: Callable[[tuple[Label, int]], Declared | None] = field(default=_undeclared, repr=False)
+    """What is called by its address, by block and index of the operation, as far as the pointer's type says what it is
+    (``subject.pointers``): the code may use it as one of another type."""
 
     def is_replaceable(self, address: int) -> bool:
         """True where another file's function may be what is called at an image address."""

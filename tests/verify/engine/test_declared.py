@@ -16,11 +16,14 @@ pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not 
 
 XSIZE = "what is called through size takes the arguments that it is declared with"
 TYPES = """
-struct methods { long version; int (*size)(void *); int (*read)(void *, int, double); int (*any)(); int (*more)(int, ...); };
+struct methods { long version; int (*size)(void *); int (*read)(void *, int, double);
+                 int (*any)(); int (*more)(int, ...); };
 struct file { const struct methods *methods; long kept; };
 struct state { struct { int n; struct methods m; } in; struct file files[3]; } ;
 extern struct state global;
 static struct methods table[4];
+struct one_function { int kind; union { long number; struct { long n; int (*size)(void *); } m; char *text; } u; };
+struct file *opened(int);
 union either { int (*one)(int); int (*two)(int, int); };
 """
 BY_MEMBER = "int f(struct file *p, long b) { p->kept = b; return p->methods->size(p); }"
@@ -31,7 +34,7 @@ def judged(folder: Path, source: str, rewrite: str, *, level: str = "-O1") -> Fu
     mine, theirs = folder / "f.c", folder / "f.s"
     mine.write_text(TYPES + source)
     theirs.write_text(f".globl f\nf:\n{rewrite}\n    .size f, .-f\n")
-    done = burnish.verify(mine, theirs, function="f", cflags=[level], cache=False, tests=0, timeout_s=20.0)
+    done = burnish.verify(mine, theirs, function="f", cflags=[level], cache=False, tests=0, timeout_s=5.0)
     return done.functions[0]
 
 
@@ -106,9 +109,9 @@ def test_a_pointer_of_no_known_type_may_take_anything(tmp_path: Path, what: str)
     mine, theirs = tmp_path / "f.c", tmp_path / "g.c"
     mine.write_text(TYPES + OTHER_ARGUMENTS[what])
     theirs.write_text(TYPES + OTHER_ARGUMENTS[what].replace("a, 5", "a, 6"))
-    done = burnish.verify(mine, theirs, function="f", cflags=["-O2"], cache=False, tests=0, timeout_s=20.0)
+    done = burnish.verify(mine, theirs, function="f", cflags=["-O2"], cache=False, tests=0, timeout_s=5.0)
     assert not holds(done.functions[0])
-    same = burnish.verify(mine, mine, function="f", cflags=["-O2"], cache=False, tests=0, timeout_s=20.0)
+    same = burnish.verify(mine, mine, function="f", cflags=["-O2"], cache=False, tests=0, timeout_s=5.0)
     assert holds(same.functions[0]), same.functions
 
 
@@ -123,6 +126,11 @@ THROUGH = {
     "a variable": "int f(int a, int b) { return global.in.m.size(&global MORE) + a + b; }",
     "a table": "int f(int a, int b) { return table[2].size(table MORE) + a + b; }",
     "elements of an array": "int f(struct state *s, int a) { return s->files[1].methods->size(s MORE) + a; }",
+    "a union": "int f(struct one_function *s, int a) { return s->u.m.size(s MORE) + a; }",
+    "a result": """int f(int a, int b) {
+        struct file *s = opened(a);
+        asm volatile ("" : : "S" (b));
+        return s->methods->size(s MORE) + b; }""",
     "a parameter": "int f(int (*size)(void * ALSO), void *p, int a) { return size(p MORE) + a; }",
     "a loop": "int f(struct file *p, int n) { int s = 0; do s += p->methods->size(p MORE); while (--n); return s; }",
 }
@@ -136,10 +144,10 @@ def test_types_are_followed_to_the_pointer(tmp_path: Path, what: str) -> None:
     types = TYPES.replace("(*size)(void *)", "(*size)(void *, int)")
     theirs.write_text(types + THROUGH[what].replace("MORE", ", 77").replace("ALSO", ", int") + WRITES)
     subprocess.run(["gcc", "-O1", "-c", str(theirs), "-o", str(stripped)], check=True)
-    done = burnish.verify(mine, stripped, function="f", cflags=["-O1"], cache=False, tests=0, timeout_s=20.0)
+    done = burnish.verify(mine, stripped, function="f", cflags=["-O1"], cache=False, tests=0, timeout_s=5.0)
     assert holds(done.functions[0]), done.functions
     assert XSIZE in done.functions[0].provisos
     disagreeing = burnish.verify(
-        mine, theirs, function="f", cflags=["-O1"], cache=False, tests=0, timeout_s=20.0
+        mine, theirs, function="f", cflags=["-O1"], cache=False, tests=0, timeout_s=5.0
     )
     assert not holds(disagreeing.functions[0]), "the types of both sides have to agree"

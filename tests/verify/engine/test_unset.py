@@ -16,7 +16,7 @@ needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not i
 
 def verified(original: str, rewrite: str, prototype: str | None = None) -> Verification:
     found = [f".globl f\nf:\n{text}\n    .size f, .-f\n" for text in (original, rewrite)]
-    return burnish.verify(*found, function="f", prototype=prototype, cache=False, tests=0, timeout_s=20.0)
+    return burnish.verify(*found, function="f", prototype=prototype, cache=False, tests=0, timeout_s=5.0)
 
 
 def is_proved(original: str, rewrite: str, prototype: str | None = None) -> bool:

@@ -83,7 +83,7 @@ def called(where: Where) -> str:
 
 def declared(side: Side, call: AtCall) -> Declared | None:
     """What the type says of a function that a side calls by its address."""
-    return None if call.target is None or call.site is None else side.declared.get(call.site)
+    return None if call.target is None or call.site is None else side.declared(call.site)
 
 
 def does(exit_: Exit) -> str:

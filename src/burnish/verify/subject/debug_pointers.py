@@ -76,9 +76,24 @@ def loaded(pointee: Pointee) -> Pointee | None:
                 if not size:
                     return None
                 offset %= size
+            case "DW_TAG_union_type":
+                return _loaded_from_union(kind, offset)
             case _:
                 return None
     return None
+
+
+def _loaded_from_union(kind: Any, offset: int) -> Pointee | None:
+    """The same where one of several things lies: a function if only one of them leads to one."""
+    found: dict[int, Pointee] = {}
+    for child in kind.iter_children():
+        inside = object_of(_named_type(child), name_of(child)) if child.tag == "DW_TAG_member" else None
+        pointee = None if inside is None else loaded(inside.moved(offset))
+        if pointee is not None:
+            found.setdefault(pointee.at, pointee)
+    functions = [one for one in found.values() if one.entry.tag == "DW_TAG_subroutine_type"]
+    chosen = functions or [*found.values()]
+    return chosen[0] if len(chosen) == 1 else None
 
 
 def is_function(pointee: Pointee) -> bool:

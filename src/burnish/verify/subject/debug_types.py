@@ -128,6 +128,24 @@ class DebugTypes:
         except Exception:  # pyelftools raises anything at all for damaged tables
             return None
 
+    def result_of(self, function: FunctionBounds | str) -> Pointee | None:
+        """What the result of a function leads to; for one of another file by its name."""
+        try:
+            if isinstance(function, str):
+                entry, name = self._functions.declared(function), function
+            elif "." not in function.name:
+                entry, name = self._functions.of(function), function.name
+            else:
+                return None
+            kind = None if entry is None else origin(entry)
+            return (
+                None
+                if kind is None or "DW_AT_type" not in kind.attributes
+                else led_to(_type_of(kind), f"the result of {name}")
+            )
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return None
+
     def called(self, pointee: Pointee) -> FunctionType | None:
         """The type of the function that a pointer leads to; None where it does not say all of the arguments."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cached_property
 
 from burnish.core.code import Function
 from burnish.core.image import FunctionBounds, ImageKind
@@ -10,7 +10,7 @@ from burnish.verify.pair import Declared
 from burnish.verify.subject.debug_pointers import Pointee
 from burnish.verify.subject.naming import Home
 from burnish.verify.subject.places import Imported, InRegion
-from burnish.verify.subject.pointers import called_through, calls_by_address
+from burnish.verify.subject.pointers import Known, called_through, calls_by_address
 from burnish.verify.subject.types import UnreadableTypeError
 from burnish.verify.subject.unset import Site
 
@@ -24,14 +24,26 @@ def arguments_of(home: Home, bounds: FunctionBounds) -> tuple[str, ...] | None:
     return None if kind is None or kind.variadic else tuple(name for name, _ in kind.arguments)
 
 
-def declared_calls(home: Home) -> dict[Site, Declared]:
-    """All calls by an address in a side's function, and in those that it calls, of which a type is known."""
-    found: dict[Site, Declared] = {}
-    for function in (*home.bodies.values(), home.function):
-        bounds = home.source.image.bounds_at(function.address)
-        if bounds is not None and calls_by_address(function):
-            found.update(_in_function(home, bounds, function))
-    return found
+class DeclaredCalls:
+    """The calls by an address in a side's function, and in those that it calls, of which a type is known. Nothing is
+    read before it is asked for."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def __call__(self, site: Site) -> Declared | None:
+        return self.all.get(site)
+
+    @cached_property
+    def all(self) -> dict[Site, Declared]:
+        """All of them."""
+        home = self._home
+        found: dict[Site, Declared] = {}
+        for function in (*home.bodies.values(), home.function):
+            bounds = home.source.image.bounds_at(function.address)
+            if bounds is not None and calls_by_address(function):
+                found.update(_in_function(home, bounds, function))
+        return found
 
 
 def _in_function(home: Home, bounds: FunctionBounds, function: Function) -> dict[Site, Declared]:
@@ -42,18 +54,18 @@ def _in_function(home: Home, bounds: FunctionBounds, function: Function) -> dict
     except UnreadableTypeError:
         at_entry = {}
     found: dict[Site, Declared] = {}
-    for site, pointee in called_through(function, at_entry, _variables(home, bounds)):
+    for site, pointee in called_through(function, at_entry, _known(home, bounds)):
         try:
             kind = types.called(pointee)
             if kind is not None:
-                found[site] = Declared(pointee.name, kind.arguments, kind.stack_bytes)
+                found[site] = Declared(pointee.name or "a pointer", kind.arguments, kind.stack_bytes)
         except UnreadableTypeError:
             continue
     return found
 
 
-def _variables(home: Home, bounds: FunctionBounds) -> Callable[[int], Pointee | None]:
-    """What lies at an image address, for variables of which the unit of a function has the type."""
+def _known(home: Home, bounds: FunctionBounds) -> Known:
+    """What the unit of a function says of variables, and the file of the results of functions."""
     alone = home.source.image.kind is ImageKind.OBJECT
 
     def variable(address: int) -> Pointee | None:
@@ -70,4 +82,11 @@ def _variables(home: Home, bounds: FunctionBounds) -> Callable[[int], Pointee | 
                 return found.moved(offset - start)
         return None
 
-    return variable
+    def result(address: int) -> Pointee | None:
+        imported = home.source.image.plt.get(address)
+        if imported is not None:
+            return home.source.types.result_of(imported.name)
+        called = home.source.image.bounds_at(address)
+        return None if called is None or called.address != address else home.source.types.result_of(called)
+
+    return Known(variable, result)

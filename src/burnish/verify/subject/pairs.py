@@ -15,7 +15,7 @@ from burnish.images.no_return import no_return
 from burnish.recompile import Summaries
 from burnish.verify.collecting import seldom_collected
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
-from burnish.verify.subject.declared import arguments_of, declared_calls
+from burnish.verify.subject.declared import DeclaredCalls, arguments_of
 from burnish.verify.subject.doubts import doubts_of
 from burnish.verify.subject.frame_extents import aligns_calls, widened
 from burnish.verify.subject.inputs import Input
@@ -157,7 +157,7 @@ def _side(naming: Naming) -> Side:
         home.bodies,
         _locals(home, home.function),
         {address: _locals(home, body) for address, body in home.bodies.items()},
-        declared=declared_calls(home),
+        declared=DeclaredCalls(home),
     )
 
 

@@ -21,24 +21,38 @@ from burnish.verify.subject.unset import Site
 _CALLS = frozenset((OpCode.CALL, OpCode.CALLIND))
 _STRINGS = frozenset((OpCode.REP_STOS, OpCode.REP_MOVS))
 _KEPT = frozenset(CELLS[name] for name in CALLEE_SAVED)
+_RESULT = CELLS["rax"]
 _MASK = (1 << 64) - 1
 _POINTER_SIZE = 8
 
 _Registers = dict[Cell, Pointee]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a file: the ``variable`` at an image address, and what the ``result`` leads to of a function
+    that begins at one."""
+
+    variable: Callable[[int], Pointee | None]
+    result: Callable[[int], Pointee | None]
+
+
 @dataclass(slots=True)
 class _Flow:
-    """What registers lead to at one place in a block. ``variable`` tells what is at an image address."""
+    """What registers lead to at one place in a block."""
 
     registers: _Registers
-    variable: Callable[[int], Pointee | None]
+    known: Known
     temporaries: dict[Varnode, Pointee] = field(default_factory=dict[Varnode, Pointee])
 
     def step(self, operation: Operation) -> None:
         """Past an operation."""
         if operation.opcode in _CALLS:
             self.registers = {cell: value for cell, value in self.registers.items() if cell in _KEPT}
+            direct = operation.opcode is OpCode.CALL
+            result = self.known.result(operation.inputs[0].offset) if direct else None
+            if result is not None:
+                self.registers[_RESULT] = result
         elif operation.opcode is OpCode.CALLOTHER:
             self.registers = {}
         elif operation.opcode in _STRINGS:
@@ -62,9 +76,11 @@ class _Flow:
             case OpCode.COPY, (source,):
                 return self.at(source)
             case OpCode.ADDRESS, (address,):
-                return self.variable(address.offset)
+                return self.known.variable(address.offset)
             case OpCode.LOAD, (address,):
-                place = self.variable(address.offset) if address.space is Space.CONST else self.at(address)
+                place = (
+                    self.known.variable(address.offset) if address.space is Space.CONST else self.at(address)
+                )
                 return None if place is None else loaded(place)
             case OpCode.INT_ADD, (one, other):
                 return self._moved(one, other) or self._moved(other, one)
@@ -91,13 +107,13 @@ class _Flow:
 
 
 def called_through(
-    function: Function, at_entry: Mapping[str, Pointee], variable: Callable[[int], Pointee | None]
+    function: Function, at_entry: Mapping[str, Pointee], known: Known
 ) -> Iterator[tuple[Site, Pointee]]:
     """Each call by an address of which it is known what the pointer leads to. ``at_entry`` has that for registers."""
-    before = _reaching(function, {CELLS[name]: value for name, value in at_entry.items()}, variable)
+    before = _reaching(function, {CELLS[name]: value for name, value in at_entry.items()}, known)
     for block in function.blocks:
         if block.label in before:
-            yield from _called(block, _Flow(before[block.label], variable))
+            yield from _called(block, _Flow(before[block.label], known))
 
 
 def calls_by_address(function: Function) -> bool:
@@ -118,22 +134,20 @@ def _called(block: Block, flow: _Flow) -> Iterator[tuple[Site, Pointee]]:
         yield (block.label, len(block.operations)), found
 
 
-def _reaching(
-    function: Function, at_entry: _Registers, variable: Callable[[int], Pointee | None]
-) -> Mapping[Label, _Registers]:
+def _reaching(function: Function, at_entry: _Registers, known: Known) -> Mapping[Label, _Registers]:
     """What registers lead to on all paths to the beginning of each block that control gets to."""
     blocks = {block.label: block for block in function.blocks}
     found: dict[Label, _Registers] = {function.blocks[0].label: at_entry}
     waiting = [function.blocks[0].label]
     while waiting:
         label = waiting.pop()
-        flow = _Flow(dict(found[label]), variable)
+        flow = _Flow(dict(found[label]), known)
         for operation in blocks[label].operations:
             flow.step(operation)
         for following in successors(blocks[label].terminator):
-            known = found.get(following)
-            both = flow.registers if known is None else _common(known, flow.registers)
-            if both != known and following in blocks:
+            earlier = found.get(following)
+            both = flow.registers if earlier is None else _common(earlier, flow.registers)
+            if both != earlier and following in blocks:
                 found[following] = dict(both)
                 waiting.append(following)
     return found
