@@ -133,6 +133,21 @@ def test_what_a_callee_of_the_file_leaves_alone_may_be_an_argument() -> None:
     assert is_proved(mine, mine, "int f(void *)")
 
 
+def test_what_is_declared_to_take_nothing_may_pass_on_all() -> None:
+    """A trampoline is declared as any function is, and called as what it leads to."""
+    mine = "    movq table@GOTPCREL(%rip), %rax\n    jmp *8(%rax)\n"
+    assert not is_proved(mine, "    movl $1, %esi\n" + mine, "void f(void)")
+    assert is_proved(mine, "    movl $1, %esi\n" + mine, "void f(int)")
+    assert is_proved(mine, mine, "void f(void)")
+
+
+def test_code_that_looks_into_other_registers_has_another_type() -> None:
+    """So has a function of another calling convention, which gcc does not describe."""
+    mine = "    movl %ecx, 16(%rdx)\n    jmp *8(%rdx)\n"
+    assert not is_proved(mine, "    movl $1, %r8d\n" + mine, "int f(int, int)")
+    assert is_proved(mine, mine, "int f(int, int)")
+
+
 IN_A_LOOP = """
     pushq %rbx
     pushq %rbp

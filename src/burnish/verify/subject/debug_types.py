@@ -112,7 +112,9 @@ class DebugTypes:
             entry, kind = self._functions.of(bounds), self.of(bounds)
             if entry is None or kind is None:
                 return {}
-            children = self._functions.parameters(origin(entry))
+            children = list(self._functions.parameters(origin(entry)))
+            if any("DW_AT_artificial" in child.attributes for child in children[1:]):
+                return {}  # some forms of constructors lack parameters that are described
             places = zip(kind.in_integer_registers, children, strict=False)
             found = {place: led_to(_type_of(child), name_of(child)) for place, child in places if place}
             return {place: value for place, value in found.items() if value is not None}

@@ -22,6 +22,10 @@ Site = tuple[Label, int]
 
 _ALL = frozenset((*INTEGER_ARGUMENTS, *VECTOR_ARGUMENTS, "rax"))
 """Registers in which arguments are passed: in ``rax`` the number of those in vector registers."""
+_INTEGERS = frozenset(INTEGER_ARGUMENTS)
+_NONE = frozenset[str]()
+_ZEROES = frozenset((OpCode.INT_XOR, OpCode.INT_SUB))
+"""Operations whose result is 0 on twice the same."""
 _CALLS = frozenset((OpCode.CALL, OpCode.CALLIND))
 _STRINGS = frozenset((OpCode.REP_STOS, OpCode.REP_MOVS))
 
@@ -33,13 +37,48 @@ def unset_at_calls(side: Side, arguments: Sequence[str] | None) -> dict[Site, fr
     own = {block.label for block in function.blocks}
     if any(block.label in own for body in side.bodies.values() for block in body.blocks):
         return {}  # code that is part of two functions
-    before = _reaching(side, _ALL if arguments is None else _ALL.intersection(arguments))
-    found: dict[Site, frozenset[str]] = {}
-    for block in function.blocks:
-        for site, are_set in _sites(side, block, before.get(block.label, _ALL)):
-            if are_set != _ALL:
-                found[site] = _ALL - are_set
-    return found
+    untyped = _at_calls(side, _ALL)
+    at_entry = _ALL if arguments is None else _ALL.intersection(arguments)
+    if at_entry == _ALL or _reads_unset(side, _reaching(side, at_entry)):
+        return untyped
+    found = _at_calls(side, at_entry)
+    if not arguments:
+        # A function that is declared without any may be one that passes on all, whatever they are.
+        found = {
+            site: unset & untyped.get(site, _NONE) if _is_jump(side, site) else unset
+            for site, unset in found.items()
+        }
+    return {site: unset for site, unset in found.items() if unset}
+
+
+def _at_calls(side: Side, at_entry: frozenset[str]) -> dict[Site, frozenset[str]]:
+    """The registers that are unset at calls, where those at entry are set."""
+    before = _reaching(side, at_entry)
+    sites = (
+        site
+        for block in side.function.blocks
+        if block.label in before
+        for site in _sites(side, block, before[block.label])
+    )
+    return {site: _ALL - are_set for site, are_set in sites if are_set != _ALL}
+
+
+def _is_jump(side: Side, site: Site) -> bool:
+    return site[1] == len(side.function.block(site[0]).operations)
+
+
+def _reads_unset(side: Side, before: Mapping[Label, frozenset[str]]) -> bool:
+    """True if the code looks into integer registers that are said to be unset: its arguments are elsewhere, then."""
+    for block in side.function.blocks:
+        are_set = before.get(block.label, _ALL)
+        for operation in block.operations:
+            one_only = len(set(operation.inputs)) == 1 and operation.opcode in _ZEROES
+            for node in () if one_only or operation.opcode in _CALLS else operation.inputs:
+                cell = cell_of(node) if node.space is Space.REGISTER else None
+                if cell is not None and cell.name in _INTEGERS and cell.name not in are_set:
+                    return True
+            are_set = _after(side, operation, are_set)
+    return False
 
 
 def _reaching(side: Side, at_entry: frozenset[str]) -> Mapping[Label, frozenset[str]]:
