@@ -223,3 +223,16 @@ def test_functions_with_variable_arguments_have_any(tmp_path: Path) -> None:
     )
     done = burnish.verify(path, other, function="f", cflags=["-O2"], cache=False)
     assert not isinstance(done.verdict, Proved)
+
+
+@needs_gcc
+def test_what_has_two_names_may_have_two_types(tmp_path: Path) -> None:
+    path, other = tmp_path / "f.c", tmp_path / "g.s"
+    source = "extern long (*call)(int); long f(int a) { return call(a); }\n"
+    alias = 'long g(int, int) __attribute__((alias("f")));\n'
+    other.write_text(".globl f\nf:\n    movl $1, %esi\n    jmp *call(%rip)\n    .size f, .-f\n")
+    for text, expected in ((source, True), (source + alias, False)):
+        path.write_text(text)
+        done = burnish.verify(path, other, function="f", cflags=["-O2", "-w"], cache=False, tests=0)
+        silently = isinstance(done.verdict, Proved) and not done.functions[0].provisos
+        assert silently is expected, done.functions

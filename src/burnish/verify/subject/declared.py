@@ -17,8 +17,8 @@ from burnish.verify.subject.unset import Site
 
 def arguments_of(home: Home, bounds: FunctionBounds) -> tuple[str, ...] | None:
     """The registers in which a function has its arguments; None where nobody says so whose word counts here: compilers
-    other than gcc may give a function others than its type has."""
-    if bounds.source != "symbol" or not home.source.types.by_gcc(bounds):
+    other than gcc may give a function others than its type has, and what has several names may have several types."""
+    if bounds.source != "symbol" or bounds.aliases or not home.source.types.by_gcc(bounds):
         return None
     kind = home.source.types.of(bounds)
     return None if kind is None or kind.variadic else tuple(name for name, _ in kind.arguments)
