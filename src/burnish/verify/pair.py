@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -54,6 +54,24 @@ class Callee:
     stack_bytes: int | None = None
     returns: bool = True
     returned: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the debug information says of a function that is called by its address: the arguments that it takes, as in
+    ``Callee``. ``through`` is the variable or the member of a structure that holds the address."""
+
+    through: str
+    arguments: tuple[tuple[str, int], ...]
+    stack_bytes: int
+
+    def is_alike(self, other: Declared) -> bool:
+        """True where both take the same."""
+        return (self.arguments, self.stack_bytes) == (other.arguments, other.stack_bytes)
+
+
+def _undeclared(_: tuple[Label, int]) -> Declared | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,14 @@ class Side:
     """The same of the functions in ``bodies``."""
     copies: Mapping[Label, Copy] = field(default_factory=dict[Label, Copy], repr=False)
     """Blocks of ``function`` that are callees' code."""
+    unset: Mapping[tuple[Label, int], frozenset[str]] = field(
+        default_factory=dict[tuple[Label, int], frozenset[str]], repr=False
+    )
+    """Argument registers that nobody has set at a call of the function, by block and index of the operation
+    (``subject.unset``). For the original only."""
+    declared: Callable[[tuple[Label, int]], Declared | None] = field(default=_undeclared, repr=False)
+    """What is called by its address, by block and index of the operation, as far as the pointer's type says what it is
+    (``subject.pointers``): the code may use it as one of another type."""
 
     def is_replaceable(self, address: int) -> bool:
         """True where another file's function may be what is called at an image address."""

@@ -91,6 +91,14 @@ class Asking:
             case Undecided(reason):
                 raise NotProvedError(f"{phrase}: {reason}")
 
+    def holds(self, here: Joint, wrong: Term) -> bool:
+        """True where ``require`` would be content."""
+        assertions = (*here.conditions, *parts(wrong))
+        if wrong is FALSE or isinstance(self.ask(assertions), Unsat):
+            return True
+        more = (*here.facts, *self.axioms((*assertions, *here.facts)))
+        return bool(more) and isinstance(self.ask((*assertions, *more)), Unsat)
+
     def _runnable(self, assertions: Sequence[Term]) -> Model | None:
         """A model in which no call writes memory, as where functions run by themselves, and in which memory lies where
         it can be; None where there is none."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from burnish.core.specification import Specification
-from burnish.domains.smt.build import and_, const, ne, select, sub, ule, var, zext
+from burnish.domains.smt.build import FALSE, TRUE, and_, const, ne, not_, or_, select, sub, ule, var, zext
+from burnish.domains.smt.known import largest, least
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
 from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES, UndecidedAccessError
@@ -20,6 +21,8 @@ PROBE = var("probe", 64)
 """Any address: memory is equal where it is equal there."""
 _STACK_ARGUMENTS = 48
 """Bytes of stack arguments that are looked at where their extent is not known."""
+_MERGED = 8
+"""Choices inside of choices that are looked into."""
 
 
 Views = tuple[View, View]
@@ -97,9 +100,11 @@ def at_call(
     specification: Specification,
     views: Views = OWN_VIEWS,
     given: frozenset[int] | None = None,
+    unset: frozenset[str] = frozenset(),
 ) -> list[Difference]:
     """What a callee, the same for both, may see. ``given`` are the shared locals of which callees may know an address,
-    None for any. Raises ``MismatchError``, ``UnmodelledError``, ``UndecidedAccessError`` and ``EscapeError``."""
+    None for any; ``unset`` registers that hold no argument, where it is not known which do. Raises ``MismatchError``,
+    ``UnmodelledError``, ``UndecidedAccessError`` and ``EscapeError``."""
     (call, before), (other, after) = original, rewrite
     shared = views[0].shared
     callee = call.callee
@@ -131,12 +136,14 @@ def at_call(
     if call.target is not None or other.target is not None:
         assert call.target is not None and other.target is not None
         found += _passed("the called address", call.target, other.target, views)
-    for register, size in _arguments(callee, before):
+    for register, size in _arguments(callee, before, unset):
         values = before.register(register, size), after.register(register, size)
         seen = [view.outward(value) for view, value in zip(views, values, strict=True)]
         if left is not None and leaving(seen, left):
             raise UnmodelledError(_DEAD)
         found += _passed(f"{register} at the call of {callee.name}", *values, views)
+    if callee.arguments is None and "rax" not in unset:
+        found += _vector_count(callee, before.register("rax", 1), after.register("rax", 1))
     for k in range(0, callee.stack_bytes or 0, 8):
         found += _stack_argument(callee, (before, bottoms[0]), (after, bottoms[1]), k, views)
     if not callee.pure and specification.memory:
@@ -151,7 +158,7 @@ def given_at_call(
     if not views[0].shared:
         return frozenset()
     callee = original[0].callee
-    arguments = _arguments(callee, original[1])
+    arguments = _arguments(callee, original[1], frozenset())
     values: list[Term] = []
     for view, (call, state) in zip(views, (original, rewrite), strict=True):
         bottom = 8 if call.resume is None else depth(state)
@@ -191,14 +198,39 @@ def escaping(first: Term, second: Term, shared: Shared) -> None:
         raise EscapeError((mine.pointers.get(place), theirs.pointers.get(place)) for place in places)
 
 
-def _arguments(callee: Callee, before: State) -> list[tuple[str, int]]:
+def _arguments(callee: Callee, before: State, unset: frozenset[str]) -> list[tuple[str, int]]:
     if callee.arguments is not None:
         return list(callee.arguments)
     found = [(name, 8) for name in INTEGER_ARGUMENTS] + [(name, 16) for name in VECTOR_ARGUMENTS]
-    found = [(name, size) for name, size in found if not _is_garbage(before.register(name, size))]
-    if before.register("rax", 1).is_const:
-        found.append(("rax", 1))  # the number of vector registers, for functions with variable arguments
-    return found
+    return [
+        (name, size)
+        for name, size in found
+        if name not in unset and not _is_garbage(before.register(name, size))
+    ]
+
+
+def _vector_count(callee: Callee, first: Term, second: Term) -> list[Difference]:
+    """How the numbers of vector registers with arguments may differ, which ``al`` tells functions with variable
+    arguments. Compilers set it to a constant, so that where the original has anything else there it is none."""
+    found = _differ(f"rax at the call of {callee.name}", first, second)
+    counts = _is_vector_count(first) if found else FALSE
+    return [] if counts is FALSE else [Difference(one.where, and_(counts, one.condition)) for one in found]
+
+
+def _is_vector_count(value: Term, depth: int = 0) -> Term:
+    """Where a byte is one of the constants that can be a number of vector registers, which may depend on the path."""
+    if value.op is not Op.ITE:
+        # A constant made from a condition, 0 or 1, is not known above its lowest bit.
+        return (
+            TRUE
+            if largest(value) < 2 * len(VECTOR_ARGUMENTS) and least(value) <= len(VECTOR_ARGUMENTS)
+            else FALSE
+        )
+    if depth == _MERGED:
+        return TRUE
+    chosen, *ways = value.args
+    one, other = (_is_vector_count(way, depth + 1) for way in ways)
+    return or_(and_(chosen, one), and_(not_(chosen), other))
 
 
 def _is_garbage(value: Term) -> bool:

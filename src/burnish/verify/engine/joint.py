@@ -46,6 +46,7 @@ from burnish.verify.engine.points import (
     Region,
     Where,
     called,
+    declared,
     does,
 )
 from burnish.verify.engine.proof import NotProvedError, Proof, Solves
@@ -299,8 +300,9 @@ class Prover(Asking):
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
         given = None if here.given is None else here.given | given_at_call(first, second, self.views)
+        first, second = self._by_type(replace(here, given=given), first, second)
         try:
-            found = at_call(first, second, self.specification, self.views, given)
+            found = at_call(first, second, self.specification, self.views, given, self._unset(first[0]))
         except MismatchError as error:
             self.require(here, TRUE, str(error))
             return []
@@ -353,6 +355,38 @@ class Prover(Asking):
         assert first[0].resume is not None and second[0].resume is not None
         resumed = first[0].resume, second[0].resume
         return [Joint(states[0], states[1], resumed, here.conditions, here.facts, given=here.given)]
+
+    def _by_type(
+        self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
+    ) -> tuple[tuple[AtCall, State], tuple[AtCall, State]]:
+        """A call by an address, with the arguments of the type that the pointer is declared with, which the verdict
+        then says; as it is where both sides agree in all that may be one."""
+        known = declared(self.pair.original, first[0]), declared(self.pair.rewrite, second[0])
+        mine = known[0]
+        if mine is None or (known[1] is not None and not mine.is_alike(known[1])):
+            return first, second
+        try:
+            unset = self._unset(first[0])
+            found = at_call(first, second, self.specification, self.views, here.given, unset)
+        except MismatchError:
+            return first, second
+        except (UnmodelledError, UndecidedAccessError, EscapeError):
+            found = None
+        if found is not None and self.holds(here, or_(FALSE, *(one.condition for one in found))):
+            return first, second
+        self.provisos[
+            f"what is called through {mine.through} takes the arguments that it is declared with"
+        ] = None
+        typed = [
+            replace(call, callee=replace(call.callee, arguments=mine.arguments, stack_bytes=mine.stack_bytes))
+            for call, _ in (first, second)
+        ]
+        return (typed[0], first[1]), (typed[1], second[1])
+
+    def _unset(self, call: AtCall) -> frozenset[str]:
+        """The registers in which the original passes nothing."""
+        found = self.pair.original.unset
+        return frozenset() if call.site is None else found.get(call.site, frozenset())
 
     def _stack_arguments(
         self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]

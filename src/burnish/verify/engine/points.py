@@ -10,7 +10,7 @@ from burnish.core.code import Label
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.execute import Log
 from burnish.verify.engine.state import State
-from burnish.verify.pair import Callee
+from burnish.verify.pair import Callee, Declared, Side
 
 
 class Point(NamedTuple):
@@ -33,13 +33,15 @@ class AtCut:
 class AtCall:
     """At a call, or a jump that leaves the function. ``target`` is the address that is called where it is not known by
     name. ``resume`` is where it goes on after the call, None where that is the function's own return. ``entry`` is the
-    image address of what is called, None where that is not known."""
+    image address of what is called, None where that is not known. ``site`` is the block with the call, and the index of
+    its operation there; for a jump at the end of the block the number of operations."""
 
     callee: Callee
     target: Term | None
     resume: Point | None
     address: int
     entry: int | None = None
+    site: tuple[Label, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ def decisions(region: Region) -> Iterator[Term]:
 def called(where: Where) -> str:
     """The name of the callee; empty where nothing is called."""
     return where.callee.name if isinstance(where, AtCall) else ""
+
+
+def declared(side: Side, call: AtCall) -> Declared | None:
+    """What the type says of a function that a side calls by its address."""
+    return None if call.target is None or call.site is None else side.declared(call.site)
 
 
 def does(exit_: Exit) -> str:

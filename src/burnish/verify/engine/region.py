@@ -7,7 +7,7 @@ that the work is linear in the code; with ``joining`` off each path is an exit o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import assert_never
 
@@ -231,6 +231,7 @@ class Executor:
                 where = self._call(walker, operation, point._replace(operation=index + 1), address)
                 if isinstance(where, AtCall):
                     self.stacked.call(point, walker.read(gpr("rsp")), where.callee)
+                    where = replace(where, site=(block.label, index))
                 after = self._computed(operation.inputs[0], where, state)
                 if after is None:
                     yield condition, where, state
@@ -324,6 +325,8 @@ class Executor:
                 yield condition, callers[-1] if callers else AtReturn(), state
             case TailCall(to):
                 where = self._tail(walker, to, block, state, callers)
+                if isinstance(where, AtCall):
+                    where = replace(where, site=(block.label, len(block.operations)))
                 after = None if callers else self._computed(to, where, state)
                 yield (condition, where, state) if after is None else (condition, AtReturn(), after)
             case Unreachable(trap):

@@ -238,6 +238,10 @@ class RoundProver(Prover):
         if not self.searching:
             Prover._end(self, here)
 
+    def holds(self, here: Joint, wrong: Term) -> bool:
+        """As ``Prover.holds``; while ``searching`` all does."""
+        return self.searching or Prover.holds(self, here, wrong)
+
     def _stack_arguments(
         self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
     ) -> None:

@@ -75,6 +75,10 @@ class DebugFunctions:
         """The variables and parameters of a function that are placed relative to its frame."""
         return self._unit(entry.cu).in_frame(entry)
 
+    def variable(self, entry: Any, name: str) -> Any:
+        """The entry of a variable outside of all functions, in the unit of an entry; None where there is none."""
+        return self._unit(entry.cu).variable(name)
+
     def _at(self, address: int) -> Iterator[_Unit]:
         """The unit with an address, where the file has a table of them."""
         info: Any = self._read() if self._by_place else None
@@ -140,6 +144,19 @@ class _Unit:
         """The entry that only declares a function."""
         at = self._declared.get(name)
         return None if at is None else self._read(at)
+
+    def variable(self, name: str) -> Any:
+        """The entry of a variable outside of all functions."""
+        at = self._variables.get(name)
+        return None if at is None else self._read(at)
+
+    @cached_property
+    def _variables(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for at, shape, fields in self._entries.children(self._top.offset):
+            if shape.tag == _VARIABLE and (name := self._name(at, shape, fields)) is not None:
+                found.setdefault(name, at)
+        return found
 
     def below(self, entry: Any, tags: Container[int]) -> Iterator[Any]:
         """The entries of those tags right below another."""

@@ -15,6 +15,7 @@ from typing import Any
 from burnish.core.image import FunctionBounds, Image
 from burnish.verify.pair import Local
 from burnish.verify.subject.debug_functions import DebugFunctions, origin
+from burnish.verify.subject.debug_pointers import Pointee, is_function, led_to, name_of, object_of
 from burnish.verify.subject.types import Class, FunctionType, Layout, Part, UnreadableTypeError, scalar
 
 _POINTERS = (
@@ -105,6 +106,56 @@ class DebugTypes:
         except Exception:  # pyelftools raises anything at all for damaged tables
             return False
 
+    def pointers(self, bounds: FunctionBounds) -> dict[str, Pointee]:
+        """What a function's parameters lead to, by the registers that have them at entry."""
+        try:
+            entry, kind = self._functions.of(bounds), self.of(bounds)
+            if entry is None or kind is None:
+                return {}
+            children = list(self._functions.parameters(origin(entry)))
+            if any("DW_AT_artificial" in child.attributes for child in children[1:]):
+                return {}  # some forms of constructors lack parameters that are described
+            places = zip(kind.in_integer_registers, children, strict=False)
+            found = {place: led_to(_type_of(child), name_of(child)) for place, child in places if place}
+            return {place: value for place, value in found.items() if value is not None}
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return {}
+
+    def variable(self, bounds: FunctionBounds, name: str) -> Pointee | None:
+        """A variable outside of all functions, in the unit of a function."""
+        try:
+            entry = self._functions.of(bounds)
+            found = None if entry is None else self._functions.variable(entry, name)
+            return None if found is None else object_of(_type_of(found), name)
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return None
+
+    def result_of(self, function: FunctionBounds | str) -> Pointee | None:
+        """What the result of a function leads to; for one of another file by its name."""
+        try:
+            if isinstance(function, str):
+                entry, name = self._functions.declared(function), function
+            elif "." not in function.name:
+                entry, name = self._functions.of(function), function.name
+            else:
+                return None
+            kind = None if entry is None else origin(entry)
+            return (
+                None
+                if kind is None or "DW_AT_type" not in kind.attributes
+                else led_to(_type_of(kind), f"the result of {name}")
+            )
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return None
+
+    def called(self, pointee: Pointee) -> FunctionType | None:
+        """The type of the function that a pointer leads to; None where it does not say all of the arguments."""
+        try:
+            kind = self._read(pointee.entry, pointee.name) if is_function(pointee) else None
+            return None if kind is None or kind.variadic else kind
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return None
+
     def _read(self, entry: Any, name: str) -> FunctionType:
         children = list(self._functions.parameters(entry))
         parameters = tuple(
@@ -154,15 +205,10 @@ def _type_of(entry: Any) -> Any:
     return entry.get_DIE_from_attribute("DW_AT_type")
 
 
-def _name_of(entry: Any) -> str:
-    name = entry.attributes.get("DW_AT_name")
-    return "" if name is None else name.value.decode("utf-8", "replace")
-
-
 def _size_of(entry: Any) -> int:
     size = entry.attributes.get("DW_AT_byte_size")
     if size is None or not isinstance(size.value, int):
-        raise UnreadableTypeError(f"the type {_name_of(entry) or entry.tag}, whose size is not known")
+        raise UnreadableTypeError(f"the type {name_of(entry) or entry.tag}, whose size is not known")
     return size.value
 
 
@@ -195,9 +241,9 @@ def _layout(entry: Any, depth: int = 0) -> Layout:
         inner = _layout(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
         alignment = entry.attributes.get("DW_AT_alignment")
         aligned = inner.alignment if alignment is None else alignment.value
-        return replace(inner, text=_name_of(entry) or inner.text, alignment=aligned)
+        return replace(inner, text=name_of(entry) or inner.text, alignment=aligned)
     if tag == "DW_TAG_enumeration_type":
-        return scalar(f"enum {_name_of(entry)}".strip(), _size_of(entry), Class.INTEGER)
+        return scalar(f"enum {name_of(entry)}".strip(), _size_of(entry), Class.INTEGER)
     if tag == "DW_TAG_base_type":
         return _base(entry)
     if tag in ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type"):
@@ -205,7 +251,7 @@ def _layout(entry: Any, depth: int = 0) -> Layout:
     if tag == "DW_TAG_array_type":
         return _array(entry, depth)
     if tag == "DW_TAG_unspecified_type":  # decltype(nullptr)
-        return scalar(_name_of(entry), 8, Class.INTEGER)
+        return scalar(name_of(entry), 8, Class.INTEGER)
     raise UnreadableTypeError(f"a type of the kind {tag.removeprefix('DW_TAG_')}")
 
 
@@ -223,13 +269,13 @@ def _pointee_text(entry: Any) -> str:
         if inner.tag in _POINTERS:
             return f"{prefix}{_pointee_text(inner)} *"
         word = {"DW_TAG_structure_type": "struct ", "DW_TAG_union_type": "union "}.get(inner.tag, "")
-        return f"{prefix}{word}{_name_of(inner) or '…'}"
+        return f"{prefix}{word}{name_of(inner) or '…'}"
     except (AttributeError, KeyError):
         return "…"
 
 
 def _base(entry: Any) -> Layout:
-    name, size = _name_of(entry), _size_of(entry)
+    name, size = name_of(entry), _size_of(entry)
     encoding = entry.attributes["DW_AT_encoding"].value
     if encoding == _BOOLEAN and size == 1:
         return scalar(name, 1, Class.INTEGER, True)
@@ -276,7 +322,7 @@ def _array(entry: Any, depth: int) -> Layout:
 
 def _aggregate(entry: Any, depth: int) -> Layout:
     word = "union " if entry.tag == "DW_TAG_union_type" else "struct "
-    text = word + (_name_of(entry) or "…")
+    text = word + (name_of(entry) or "…")
     if "DW_AT_declaration" in entry.attributes:
         raise UnreadableTypeError(f"{text}, which is only declared")
     size = _size_of(entry)

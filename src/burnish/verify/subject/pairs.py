@@ -15,14 +15,16 @@ from burnish.images.no_return import no_return
 from burnish.recompile import Summaries
 from burnish.verify.collecting import seldom_collected
 from burnish.verify.pair import Callee, DataObject, Local, Pair, Place, Side
+from burnish.verify.subject.declared import DeclaredCalls, arguments_of
 from burnish.verify.subject.doubts import doubts_of
 from burnish.verify.subject.frame_extents import aligns_calls, ceiling, widened
 from burnish.verify.subject.inputs import Input
 from burnish.verify.subject.naming import Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
 from burnish.verify.subject.same import SameCode
-from burnish.verify.subject.specify import Overrides, specify
+from burnish.verify.subject.specify import Overrides, prototype, specify
 from burnish.verify.subject.types import UnreadableTypeError
+from burnish.verify.subject.unset import unset_at_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,14 @@ def _no_common_name(original: Input, rewrite: Input) -> str:
     )
 
 
+def _arguments(home: Home, bounds: FunctionBounds, overrides: Overrides) -> tuple[str, ...] | None:
+    """The registers in which the original has its arguments; None where that is not known."""
+    if overrides.prototype is None:
+        return arguments_of(home, bounds)
+    kind = prototype(overrides.prototype)
+    return None if kind.variadic else tuple(name for name, _ in kind.arguments)
+
+
 @seldom_collected()
 def read_pair(
     original: Input,
@@ -101,6 +111,7 @@ def read_pair(
             Naming(homes[1], homes[0], first.name, same, trusted),
         )
         sides = _unified([_side(naming) for naming in namings])
+        sides[0] = replace(sides[0], unset=unset_at_calls(sides[0], _arguments(homes[0], first, overrides)))
     except UnreadableTypeError as error:
         return Unknown(str(error))
     except UnclearError as error:
@@ -150,6 +161,7 @@ def _side(naming: Naming) -> Side:
         {address: frame[0] for address, frame in frames.items()},
         own[1],
         {address: frame[1] for address, frame in frames.items() if frame[1] is not None},
+        declared=DeclaredCalls(home),
     )
 
 

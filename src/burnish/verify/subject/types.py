@@ -125,6 +125,12 @@ class FunctionType:
         """The registers that carry arguments, with the number of their low bytes."""
         return self._placed()[2]
 
+    @property
+    def in_integer_registers(self) -> tuple[str, ...]:
+        """For each parameter the integer register that has it, or its beginning; empty for others."""
+        names = {low: name for name, low in _LOW_BYTE.items()}
+        return tuple(names.get(place, "") for place in self._placed()[0])
+
     def _placed(self) -> tuple[list[str], int, tuple[tuple[str, int], ...]]:
         """Where each parameter is (for what fits one register; empty for others), the extent of those on the stack, and
         the registers of the others."""
