@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from burnish.core.code import Label
 from burnish.domains.smt.build import FALSE, TRUE, or_
+from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.execute import Log
+from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.execute import Log, UnmodelledError
 from burnish.verify.engine.joint import Joint, NotProvedError, Prover
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Where
 from burnish.verify.engine.state import State
@@ -193,10 +195,25 @@ class RoundProver(Prover):
         # What is asked for while searching holds of what is impossible, too.
         if not self.searching and not self.possible(arrival.here):
             return
-        here = self.settle(arrival.here)
+        here = self.settle(self._ahead(arrival))
         assert isinstance(here, LoopJoint)
         assert self.arrive is not None
         self.arrive(replace(arrival, here=here))
+
+    def _ahead(self, arrival: Arrival) -> LoopJoint:
+        """With what the original accesses from here to its next cut, call or return, where something is not covered
+        without: a loop that is tested at its bottom has read by now what the other reads at its top. The original does
+        so in any case, or faults, and nobody sees anything before."""
+        here = arrival.here
+        if self.searching or not self._open(here):
+            return here
+        label = arrival.target.a
+        point = self.executors[0].entry if label is None else Point(label)
+        try:
+            log = self._region(0, arrival.a, point).log
+        except (UnmodelledError, UndecidedAccessError, MeaninglessError):
+            return here
+        return replace(here, accesses=(*here.accesses, *log.accesses))
 
     def settle(self, here: Joint) -> Joint:
         """As ``Prover.settle``, and faults of the whole round."""
@@ -301,7 +318,7 @@ class RoundProver(Prover):
                 waiting += [part[half:], part[:half]]
                 continue
             if isinstance(answer, Undecided):
-                answer = self._in_cases(here, part[0], seconds)
+                answer = self._in_cases(here, or_(FALSE, *part), seconds)
             yield part, answer
 
     def _in_cases(self, here: Joint, wrong: Term, seconds: float, most: int = _MOST_CHOICES) -> Answer:

@@ -12,21 +12,20 @@ from collections.abc import Callable, Sequence
 from burnish.domains.smt.build import TRUE, eq, not_, select
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.evaluate_many import Array
-from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.domains.smt.terms import Term
 from burnish.machine.registers import CELLS
 from burnish.verify.engine.compare import PROBE, escaping
 from burnish.verify.engine.joint import NotProvedError
 from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.loops.align import START, Alignment, Node
 from burnish.verify.loops.candidates import equalities, kept, nonzero, orders
-from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.made_up import known_slots, made_up
 from burnish.verify.loops.product import Arrival, RoundProver
-from burnish.verify.loops.relations import Affine, Computed, Order, OuterKept, Relation, holds
+from burnish.verify.loops.proposals import Proposals
+from burnish.verify.loops.relations import Affine, Computed, Held, Order, OuterKept, Relation
 from burnish.verify.loops.symbolic import hiding, relation_term, value_term
-from burnish.verify.loops.term_text import is_of_entry
 from burnish.verify.loops.values import FRAME, Sample, Side, Value, Visit
 from burnish.verify.solve.query import Model, Sat, Undecided, Unsat
 
@@ -35,8 +34,6 @@ _ALL_S, _ONE_S = 10.0, 2.0
 """Seconds for a state to begin with, and for one relation that is hard to decide."""
 _MOST_GUESSES = 12
 _MOST_MADE_UP = 64
-_MOST_GUARDS = 64
-"""Comparisons that are taken from conditions of the ways to a node: each may lead to the next."""
 _MOST_ROWS, _ROWS_OF_FEW = 6, 24
 """Random states that become samples at once; and where there are so few samples that much is chance."""
 
@@ -62,18 +59,16 @@ class Search:
         self._untouched = untouched
         self._ordered = ordered
         self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
+        self._proposals = Proposals(self._values, self._samples, lambda: prover.views)
         self._relations: dict[Node, list[Relation]] = {}
         self._changed: dict[Node, None] = {}
         self._stale: set[Node] = set()
         """Nodes of which more relations are guessed now than the states of this round were made with."""
-        self._proposed: set[tuple[Node, Relation]] = set()
         self._refuted: set[tuple[Node, Relation]] = set()
         self._sources: dict[Node, dict[Node, None]] = {}
         """From where each node was reached."""
         self._began_with: frozenset[Term] = frozenset()
         """What is assumed at the beginning of this round."""
-        self._guarded: dict[Node, int] = {}
-        """How many comparisons were taken from conditions, by node."""
         self._settled = False
         for node in alignment.nodes:
             if node != START:
@@ -136,7 +131,6 @@ class Search:
         escaping(arrival.a.memory, arrival.b.memory, self._prover.pair.shared)
         self._sources.setdefault(node, {})[arrival.here.source] = None
         self._propose(arrival)
-        self._compare(arrival)
         near = self._near(arrival)
         shown: set[Term] = set()
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
@@ -246,48 +240,15 @@ class Search:
         return None
 
     def _propose(self, arrival: Arrival) -> None:
-        """What is computed before the loops may stay as it is: relations that no data shows."""
-        node = arrival.target
-        first = arrival.here.source == START
-        found: list[Relation] = []
-        for value in self._values(node):
-            if value.side == "e" or value.size < 4:
-                continue
-            term = self._term(value, arrival)
-            if term.is_const or not is_of_entry(term):
-                continue
-            if not first and any(part.op is Op.MEMORY for part in subterms(term)):
-                continue
-            relation = Computed(value, term)
-            if (node, relation) in self._proposed:
-                continue
-            self._proposed.add((node, relation))
-            if all(holds(relation, sample) for sample in self._samples[node]):
-                found.append(relation)
-        known = set(self._relations[node])
-        self._relations[node][:0] = [relation for relation in found if relation not in known]
-
-    def _compare(self, arrival: Arrival) -> None:
-        """What the way has compared may hold whenever both sides are here. All ways here are looked at again."""
-        node = arrival.target
-        if self._guarded.get(node, 0) > _MOST_GUARDS:
-            return
-        # What was assumed at a place says nothing new there: of the next number each round, and so for ever.
-        assumed = self._began_with if arrival.here.source == node else frozenset[Term]()
-        known: dict[Term, list[Value]] = {}
-        for value in compared(self._values(node)):
-            term = self._term(value, arrival)
-            if not term.is_const:
-                known.setdefault(term, []).append(value)
-        seen = {(node, r) for r in self._relations[node]} | self._refuted
-        found = [
-            order
-            for order in guards([c for c in arrival.here.conditions if c not in assumed], known)
-            if (node, order) not in seen and all(holds(order, sample) for sample in self._samples[node])
-        ]
-        if found:
-            self._relations[node] += found
-            self._guarded[node] = self._guarded.get(node, 0) + len(found)
+        """Adds what the way here suggests. For what may hold whatever the way is, all ways here are looked at again."""
+        node, known = arrival.target, self._relations[arrival.target]
+        first = [relation for relation in self._proposals.computed(arrival) if relation not in known]
+        held = [relation for relation in self._proposals.held(arrival) if relation not in known]
+        known[:0] = [*first, *held]
+        seen = {(node, relation) for relation in known} | self._refuted
+        compared = self._proposals.compared(arrival, self._began_with, seen)
+        known += compared
+        if compared or held:
             self._changed.update(self._sources[node])
 
     def _near(self, arrival: Arrival) -> list[Model]:
@@ -351,7 +312,7 @@ class Search:
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
             new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
-            first = [r for r in left if isinstance(r, Computed | OuterKept)]
+            first = [r for r in left if isinstance(r, Computed | Held | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
             # What was the same as something else may have a lower limit of its own.
             last += [r for r in self._order(node, new) if r not in last and (node, r) not in self._refuted]
