@@ -9,6 +9,7 @@ from itertools import chain
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.compare import Views
 from burnish.verify.loops.align import START, Node
+from burnish.verify.loops.candidates import ADDRESS_BITS
 from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.product import Arrival
 from burnish.verify.loops.ranges import split
@@ -49,7 +50,8 @@ class Proposals:
             if value.side == "e" or value.size < 4:
                 continue
             term = self._term(value, arrival)
-            if term.is_const or not is_of_entry(term):
+            # Data show other constants; those as large might be addresses of one run.
+            if (term.is_const and not term.value >> ADDRESS_BITS) or not is_of_entry(term):
                 continue
             if not first and any(part.op is Op.MEMORY for part in subterms(term)):
                 continue
