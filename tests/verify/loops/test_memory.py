@@ -23,6 +23,72 @@ WRONG_S = 8.0
 RESULT = Specification((LiveOut("rax", 4),), source="option")
 
 RELOADS = """
+ xor eax, eax
+ test esi, esi
+ je 2f
+1: mov ecx, dword ptr [rdi]
+ add ecx, esi
+ mov dword ptr [rdi], ecx
+ FIRST
+ lea eax, [rax+2*rcx]
+ dec esi
+ jne 1b
+2: ret
+"""
+KEEPS = """
+ xor eax, eax
+ test esi, esi
+ je 2f
+ mov ecx, dword ptr [rdi]
+1: add ecx, esi
+ mov dword ptr [rdi], ecx
+ SECOND
+ lea eax, [rax+2*rcx]
+ dec esi
+ jne 1b
+2: ret
+"""
+ALIKE = {
+    "nothing else": ("", ""),
+    "read elsewhere": ("movzx r8d, byte ptr [rdx]", "movzx r8d, byte ptr [rdx]"),
+}
+WRONG = {
+    "a store to what may be the same word": ("mov dword ptr [rdx], eax", "mov dword ptr [rdx], eax"),
+    "a store to a part of the word": ("mov byte ptr [rdi+3], al", "mov byte ptr [rdi+3], al"),
+    "a store of a byte before": ("mov dword ptr [rdi-1], eax", "mov dword ptr [rdi-1], eax"),
+    "the pointer moves": ("add rdi, 4", "add rdi, 4"),
+    "another register is changed": ("", "add ecx, 1"),
+    "changed in one round of many": ("", "cmp esi, 77777\n jne 3f\n xor ecx, ecx\n3:"),
+}
+
+
+def both(change: tuple[str, str]) -> Pair:
+    """Two loops of which one loads in each round, with more in their rounds."""
+    first, second = change
+    return Pair(
+        assembled(RELOADS.replace("FIRST", first)), assembled(KEEPS.replace("SECOND", second)), RESULT
+    )
+
+
+@pytest.mark.parametrize("change", ALIKE.values(), ids=ALIKE)
+def test_a_word_that_one_side_keeps_in_a_register(solver: Solver, change: tuple[str, str]) -> None:
+    pair = both(change)
+    proof = prove_loops(pair, solver, time.monotonic() + PATIENCE_S, ())
+    assert isinstance(proof.verdict, Proved), proof.verdict
+    stored = from_json(json.loads(json.dumps(proof.invariants)))
+    assert any(isinstance(r, Held) for pairing in stored.pairings for r in pairing.relations)
+    assert isinstance(check(pair, solver, time.monotonic() + PATIENCE_S, stored).verdict, Proved)
+    for wrong in WRONG.values():
+        assert isinstance(check(both(wrong), solver, time.monotonic() + WRONG_S, stored).verdict, Unknown)
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_a_word_that_is_another_in_memory(solver: Solver, change: tuple[str, str]) -> None:
+    proof = prove_loops(both(change), solver, time.monotonic() + WRONG_S, ())
+    assert isinstance(proof.verdict, Unknown)
+
+
+LOADS = """
  push rbx
  mov rbx, rdi
  mov edi, esi
