@@ -87,6 +87,10 @@ WRONG_OBJECTS = {
     "another value": ("table[i]=limit", "table[i]=limit-1"),
 }
 
+GIVEN_UP = "extern void next(void);int f(int*p,int n){int s=0;do{next();s+=*p;}while(--n);return s;}"
+# What is called may never return, and then the original does not read.
+WRONG_GIVEN_UP = {"read before the call": ("int s=0;", "int s=0;(void)*(volatile int*)p;")}
+
 HELPED = (
     "static INLINE long length(const char*s){long n=0;while(s[n])n++;return n;}"
     "long f(const char*a,const char*b){return length(a)*3+length(b);}"
@@ -133,11 +137,13 @@ def test_wrong_calls_are_told(build: Build, engines: StandardEngines, change: tu
         *((CALLS, change) for change in WRONG_CALLS.values()),
         *((OBJECTS, change) for change in WRONG_OBJECTS.values()),
         *((GUARDED, change) for change in WRONG_GUARDED.values()),
+        *((GIVEN_UP, change) for change in WRONG_GIVEN_UP.values()),
     ],
     ids=[
         *WRONG_CALLS,
         *(f"object: {name}" for name in WRONG_OBJECTS),
         *(f"guarded: {n}" for n in WRONG_GUARDED),
+        *WRONG_GIVEN_UP,
     ],
 )
 def test_wrong_loops_are_not_proved(

@@ -28,7 +28,7 @@ _LARGEST, _MOST_TERMS = 4096, 12
 """The largest coefficient of a linear relation of several terms, and how many it may have."""
 _DIVISIBLE_BITS, _MOST_DIVISIBLE = 8, 3
 """Of what powers of two a sum may be known to be a multiple, and of how many terms."""
-_ADDRESS_BITS = 40
+ADDRESS_BITS = 40
 """Constants of more bits than that are no program's."""
 _FEWEST_VALUES = 5
 _MOST_ORDERED = 24
@@ -133,12 +133,12 @@ def _anchored(relation: Affine, anchors: Mapping[Value, int]) -> Affine:
     """Where the constant of a relation is an address of the runs: as a distance from the entry value that is one in all
     of them."""
     modulus, half = 1 << 64, 1 << 63
-    if abs((relation.constant + half) % modulus - half) >> _ADDRESS_BITS == 0 or relation.lead in anchors:
+    if abs((relation.constant + half) % modulus - half) >> ADDRESS_BITS == 0 or relation.lead in anchors:
         return relation
     for value, number in anchors.items():
         for factor in (1, -1):
             rest = (relation.constant - factor * number + half) % modulus - half
-            if abs(rest) <= _LARGEST and number >> _ADDRESS_BITS:
+            if abs(rest) <= _LARGEST and number >> ADDRESS_BITS:
                 terms = ((factor % modulus, value), *relation.terms)
                 return Affine(terms, rest % modulus, 64)
     return relation
@@ -196,7 +196,7 @@ def _is_likely(relation: Affine, samples: Sequence[Sample]) -> bool:
     if all(value.side == "e" for _, value in relation.terms):
         return False
     half = 1 << (relation.width - 1)
-    if relation.width == 64 and abs((relation.constant + half) % (2 * half) - half) >> _ADDRESS_BITS:
+    if relation.width == 64 and abs((relation.constant + half) % (2 * half) - half) >> ADDRESS_BITS:
         return False
     return relation.defines or len({sample[relation.lead] for sample in samples}) >= _FEWEST_VALUES
 

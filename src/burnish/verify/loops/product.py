@@ -8,25 +8,31 @@ a pair of cuts at which their relations hold again, or be impossible.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from burnish.core.code import Label
 from burnish.domains.smt.build import FALSE, TRUE, or_
+from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.execute import Log
+from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.execute import Log, UnmodelledError
 from burnish.verify.engine.joint import Joint, NotProvedError, Prover
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Where
 from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Node, Step
+from burnish.verify.loops.cases import cases
 from burnish.verify.loops.ranges import simplified
 from burnish.verify.loops.recent import RecentModels
-from burnish.verify.solve.query import Answer, Sat, Unsat
+from burnish.verify.solve.query import Answer, Sat, Undecided, Unsat
 
 _SLACK = 2
 """Cuts that a side may pass before its return, beyond the most that was seen."""
 _MOST_JOINTS = 600
 _MOMENT_S = 0.25
+_PART_S = 0.4
+"""Seconds for many conditions together, before they are looked at in parts."""
+_MOST_CHOICES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +196,25 @@ class RoundProver(Prover):
         # What is asked for while searching holds of what is impossible, too.
         if not self.searching and not self.possible(arrival.here):
             return
-        here = self.settle(arrival.here)
+        here = self.settle(self._ahead(arrival))
         assert isinstance(here, LoopJoint)
         assert self.arrive is not None
         self.arrive(replace(arrival, here=here))
+
+    def _ahead(self, arrival: Arrival) -> LoopJoint:
+        """With what the original accesses from here to its next cut, call or return, where something is not covered
+        without: a loop that is tested at its bottom has read by now what the other reads at its top. The original does
+        so in any case, or faults, and nobody sees anything before."""
+        here = arrival.here
+        if self.searching or not self._open(here):
+            return here
+        label = arrival.target.a
+        point = self.executors[0].entry if label is None else Point(label)
+        try:
+            log = self._region(0, arrival.a, point).log
+        except (UnmodelledError, UndecidedAccessError, MeaninglessError):
+            return here
+        return replace(here, accesses=(*here.accesses, *log.accesses))
 
     def settle(self, here: Joint) -> Joint:
         """As ``Prover.settle``, and faults of the whole round."""
@@ -274,6 +295,49 @@ class RoundProver(Prover):
         return not isinstance(
             self.soon(here.conditions) if self.searching else self.ask(here.conditions), Unsat
         )
+
+    def any_of(self, here: Joint, wrong: Sequence[Term], seconds: float) -> Answer:
+        """Is there an input that makes one of ``wrong`` true here? Within so many seconds for each question."""
+        asked = (*here.conditions, or_(FALSE, *wrong))
+        self.patience_s = seconds
+        try:
+            answer = self.ask(asked)
+            if isinstance(answer, Sat):
+                answer = self.ask((*asked, *here.facts, *self.axioms((*asked, *here.facts))))
+        finally:
+            self.patience_s = None
+        return answer
+
+    def answers(
+        self, here: Joint, wrong: Sequence[Term], seconds: float = _PART_S
+    ) -> Iterator[tuple[Sequence[Term], Answer]]:
+        """As ``any_of``, in as many parts as it takes to get answers soon: each part with its answer. Conditions that
+        are easy one by one may be hard together, and one that is hard is then a part by itself."""
+        waiting: list[tuple[Term, ...]] = [tuple(wrong)] if wrong else []
+        while waiting:
+            self.on_time()
+            part = waiting.pop()
+            answer = self.any_of(here, part, seconds)
+            if isinstance(answer, Undecided) and len(part) > 1:
+                half = len(part) // 2
+                waiting += [part[half:], part[:half]]
+                continue
+            if isinstance(answer, Undecided):
+                answer = self._in_cases(here, or_(FALSE, *part), seconds)
+            yield part, answer
+
+    def _in_cases(self, here: Joint, wrong: Term, seconds: float, most: int = _MOST_CHOICES) -> Answer:
+        """As ``any_of``, of one condition that is hard, with up to so many choices made one after the other."""
+        answer: Answer = Undecided("nothing to choose")
+        for term, conditions in cases(wrong, here.conditions):
+            self.on_time()
+            case = replace(here, conditions=conditions)
+            answer = self.any_of(case, [term], seconds)
+            if isinstance(answer, Undecided) and most:
+                answer = self._in_cases(case, term, seconds, most - 1)
+            if not isinstance(answer, Unsat):
+                break
+        return answer
 
     def require(self, here: Joint, wrong: Term, phrase: str) -> None:
         """As ``Prover.require``; nothing while ``searching``."""

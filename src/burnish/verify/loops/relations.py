@@ -100,7 +100,19 @@ class Computed:
         return f"{self.value} == {term_to_text(self.term)}"
 
 
-Relation = Affine | Order | OuterKept | Computed
+@dataclass(frozen=True, slots=True)
+class Held:
+    """``value`` is what memory outside the frames holds now, ``offset`` bytes from the address that is ``base``."""
+
+    value: Value
+    base: Value
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.value} == [{self.base}{self.offset:+d}]"
+
+
+Relation = Affine | Order | OuterKept | Computed | Held
 """That outer memory is equal on both sides is not among them: it is asked for at every pair of cuts."""
 
 
@@ -123,6 +135,8 @@ def holds(relation: Relation, sample: Sample) -> bool:
         case Computed(value, term):
             number = sample[value]
             return number is not None and _may_be(term, number, sample)
+        case Held():
+            return True  # what memory holds is not sampled
         case _:
             assert_never(relation)
 
@@ -192,6 +206,8 @@ def relation_to_json(relation: Relation) -> dict[str, Any]:
             return data | {"kind": "memory-kept"}
         case Computed(value, term):
             return data | {"kind": "computed", "value": str(value), "term": term_to_text(term)}
+        case Held(value, base, offset):
+            return data | {"kind": "held", "value": str(value), "base": str(base), "offset": str(offset)}
         case _:
             assert_never(relation)
 
@@ -219,6 +235,11 @@ def relation_from_json(data: dict[str, Any]) -> Relation:
                 if term.width != value.width:
                     raise ValueError("a value and its term differ in width")
                 return Computed(value, term)
+            case "held":
+                value, base = value_from_text(data["value"]), value_from_text(data["base"])
+                if value.extended or base.width != 64:
+                    raise ValueError("what is held is no word, or where is no address")
+                return Held(value, base, int(data["offset"]))
             case kind:
                 raise ValueError(f"{kind!r} is no kind of relation")
     except (KeyError, TypeError) as error:

@@ -16,6 +16,9 @@ from burnish.verify.solve.query import Answer, Query, Sat, Undecided, Unsat
 _MOST = 256
 """Questions without a model, the last ones, that may be parts of others."""
 
+_HARDLY_MORE = 1.2
+"""So much more time than was not enough is no reason to ask again: times are never quite the same."""
+
 _Asked = frozenset[Term]
 
 
@@ -40,7 +43,7 @@ class RememberingSolver:
         if part is not None:
             return self._answers[part]
         seconds, undecided = self._given_up.get(asked, (0.0, None))
-        if undecided is not None and timeout_s <= seconds:
+        if undecided is not None and timeout_s <= _HARDLY_MORE * seconds:
             return undecided
         answer = self.solver.check(query, timeout_s)
         match answer:

@@ -9,30 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from burnish.domains.smt.build import FALSE, TRUE, eq, not_, or_, select
+from burnish.domains.smt.build import TRUE, eq, not_, select
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.evaluate_many import Array
-from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.domains.smt.terms import Term
 from burnish.machine.registers import CELLS
 from burnish.verify.engine.compare import PROBE, escaping
 from burnish.verify.engine.joint import NotProvedError
 from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.loops.align import START, Alignment, Node
 from burnish.verify.loops.candidates import equalities, kept, nonzero, orders
-from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.made_up import known_slots, made_up
 from burnish.verify.loops.product import Arrival, RoundProver
-from burnish.verify.loops.relations import Affine, Computed, Order, OuterKept, Relation, holds
+from burnish.verify.loops.proposals import Proposals
+from burnish.verify.loops.relations import Affine, Computed, Held, Order, OuterKept, Relation
 from burnish.verify.loops.symbolic import hiding, relation_term, value_term
-from burnish.verify.loops.term_text import is_of_entry
 from burnish.verify.loops.values import FRAME, Sample, Side, Value, Visit
-from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
+from burnish.verify.solve.query import Model, Sat, Undecided, Unsat
 
 _MOST_ROUNDS = 200
 _ALL_S, _ONE_S = 10.0, 2.0
-"""Seconds for all relations at once, and for one, where all were not decided."""
+"""Seconds for a state to begin with, and for one relation that is hard to decide."""
 _MOST_GUESSES = 12
 _MOST_MADE_UP = 64
 _MOST_ROWS, _ROWS_OF_FEW = 6, 24
@@ -60,14 +59,16 @@ class Search:
         self._untouched = untouched
         self._ordered = ordered
         self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
+        self._proposals = Proposals(self._values, self._samples, lambda: prover.views)
         self._relations: dict[Node, list[Relation]] = {}
         self._changed: dict[Node, None] = {}
         self._stale: set[Node] = set()
         """Nodes of which more relations are guessed now than the states of this round were made with."""
-        self._proposed: set[tuple[Node, Relation]] = set()
         self._refuted: set[tuple[Node, Relation]] = set()
         self._sources: dict[Node, dict[Node, None]] = {}
         """From where each node was reached."""
+        self._began_with: frozenset[Term] = frozenset()
+        """What is assumed at the beginning of this round."""
         self._settled = False
         for node in alignment.nodes:
             if node != START:
@@ -119,6 +120,7 @@ class Search:
             prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), prover.assumed)
         else:
             a, b, assumed = node_states(self._pairing(node), prover.views)
+            self._began_with = frozenset(assumed)
             prover.round(node, (a, b), (*prover.assumed, *assumed))
 
     def _arrive(self, arrival: Arrival) -> None:
@@ -129,8 +131,8 @@ class Search:
         escaping(arrival.a.memory, arrival.b.memory, self._prover.pair.shared)
         self._sources.setdefault(node, {})[arrival.here.source] = None
         self._propose(arrival)
-        self._compare(arrival)
         near = self._near(arrival)
+        shown: set[Term] = set()
         # Comparisons are many, mostly chance, and may be hard to refute: apart from the rest.
         for ordered in (False, True):
             while True:
@@ -138,18 +140,16 @@ class Search:
                 self._guess(arrival, near)
                 if self._is_stale(arrival):
                     return
-                terms = [(r, term) for r, term in self._open(arrival) if isinstance(r, Order) is ordered]
-                if not terms:
+                terms = [
+                    (r, term)
+                    for r, term in self._open(arrival)
+                    if isinstance(r, Order) is ordered and term not in shown
+                ]
+                model = self._refutation(arrival, terms, shown)
+                if model is None:
                     break
-                match self._ask(arrival, or_(FALSE, *(not_(term) for _, term in terms)), _ALL_S):
-                    case Unsat():
-                        break
-                    case Sat(model):
-                        self._learn(arrival, model, terms)
-                        near = [model]
-                    case Undecided():
-                        self._single(arrival, terms)
-                        break
+                self._learn(arrival, model, terms)
+                near = [model]
         self._show(arrival)
 
     def _show(self, arrival: Arrival) -> None:
@@ -183,7 +183,7 @@ class Search:
             if len(rows) >= _MOST_MADE_UP or (found is not None and not rows):
                 break
             if not rows:
-                answer = self._ask(arrival, TRUE, _ALL_S)
+                answer = self._prover.any_of(arrival.here, [TRUE], _ALL_S)
                 if not isinstance(answer, Sat):
                     break
                 found = answer.model
@@ -210,56 +210,45 @@ class Search:
         ]
         return [(relation, term) for relation, term in pairs if term is not TRUE]
 
-    def _ask(self, arrival: Arrival, wrong: Term, seconds: float) -> Answer:
-        here = arrival.here
-        asked = (*here.conditions, wrong)
-        self._prover.patience_s = seconds
-        try:
-            answer = self._prover.ask(asked)
-            if isinstance(answer, Sat):
-                answer = self._prover.ask((*asked, *here.facts, *self._prover.axioms((*asked, *here.facts))))
-        finally:
-            self._prover.patience_s = None
-        return answer
+    def _refutation(
+        self, arrival: Arrival, terms: Sequence[tuple[Relation, Term]], shown: set[Term]
+    ) -> Model | None:
+        """A state in which one of the relations does not hold; None where all hold, but for those that are not decided:
+        they are dropped. ``shown`` grows by the terms of those that hold."""
+        of_wrong = {not_(term): (relation, term) for relation, term in terms}
+        here, hard = arrival.here, list[Term]()
+        for part, answer in self._prover.answers(here, list(of_wrong)):
+            match answer:
+                case Sat(model):
+                    return model
+                case Unsat():
+                    shown.update(of_wrong[wrong][1] for wrong in part)
+                case Undecided():
+                    hard += part
+        for wrong in hard:
+            self._prover.on_time()
+            relation, term = of_wrong[wrong]
+            match self._prover.any_of(here, [wrong], _ONE_S):
+                case Sat(model):
+                    return model
+                case Unsat():
+                    shown.add(term)
+                case Undecided():
+                    self._relations[arrival.target].remove(relation)
+                    self._changed[arrival.target] = None
+                    self._settled = False
+        return None
 
     def _propose(self, arrival: Arrival) -> None:
-        """What is computed before the loops may stay as it is: relations that no data shows."""
-        node = arrival.target
-        first = arrival.here.source == START
-        found: list[Relation] = []
-        for value in self._values(node):
-            if value.side == "e" or value.size < 4:
-                continue
-            term = self._term(value, arrival)
-            if term.is_const or not is_of_entry(term):
-                continue
-            if not first and any(part.op is Op.MEMORY for part in subterms(term)):
-                continue
-            relation = Computed(value, term)
-            if (node, relation) in self._proposed:
-                continue
-            self._proposed.add((node, relation))
-            if all(holds(relation, sample) for sample in self._samples[node]):
-                found.append(relation)
-        known = set(self._relations[node])
-        self._relations[node][:0] = [relation for relation in found if relation not in known]
-
-    def _compare(self, arrival: Arrival) -> None:
-        """What the way has compared may hold whenever both sides are here. All ways here are looked at again."""
-        node = arrival.target
-        known: dict[Term, list[Value]] = {}
-        for value in compared(self._values(node)):
-            term = self._term(value, arrival)
-            if not term.is_const:
-                known.setdefault(term, []).append(value)
-        seen = {(node, r) for r in self._relations[node]} | self._refuted
-        found = [
-            order
-            for order in guards(arrival.here.conditions, known)
-            if (node, order) not in seen and all(holds(order, sample) for sample in self._samples[node])
-        ]
-        if found:
-            self._relations[node] += found
+        """Adds what the way here suggests. For what may hold whatever the way is, all ways here are looked at again."""
+        node, known = arrival.target, self._relations[arrival.target]
+        first = [relation for relation in self._proposals.computed(arrival) if relation not in known]
+        held = [relation for relation in self._proposals.held(arrival) if relation not in known]
+        known[:0] = [*first, *held]
+        seen = {(node, relation) for relation in known} | self._refuted
+        compared = self._proposals.compared(arrival, self._began_with, seen)
+        known += compared
+        if compared or held:
             self._changed.update(self._sources[node])
 
     def _near(self, arrival: Arrival) -> list[Model]:
@@ -323,7 +312,7 @@ class Search:
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
             new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
-            first = [r for r in left if isinstance(r, Computed | OuterKept)]
+            first = [r for r in left if isinstance(r, Computed | Held | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
             # What was the same as something else may have a lower limit of its own.
             last += [r for r in self._order(node, new) if r not in last and (node, r) not in self._refuted]
@@ -331,16 +320,6 @@ class Search:
                 self._stale.add(node)
             left = [*first, *new, *last]
         self._relations[node] = left
-
-    def _single(self, arrival: Arrival, terms: Sequence[tuple[Relation, Term]]) -> None:
-        """Keeps of the relations those that are decided, and hold, one by one."""
-        node = arrival.target
-        for relation, term in terms:
-            self._prover.on_time()
-            if not isinstance(self._ask(arrival, not_(term), _ONE_S), Unsat):
-                self._relations[node].remove(relation)
-                self._changed[node] = None
-                self._settled = False
 
     def _sample(self, arrival: Arrival, model: Model) -> Sample:
         """A solver's model as a sample of the arrival's states."""

@@ -8,6 +8,7 @@ from typing import assert_never
 from burnish.domains.smt.build import (
     TRUE,
     add,
+    and_,
     concat,
     const,
     eq,
@@ -29,12 +30,21 @@ from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CELLS, FLAG_CELLS, GPR_CELLS, VECTOR_CELLS
 from burnish.verify.engine.addresses import UndecidedAccessError, made_of_frame, mentions_frame
 from burnish.verify.engine.apart import read
+from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
 from burnish.verify.engine.escape import leaving
 from burnish.verify.engine.execute import unwritten
 from burnish.verify.engine.frames import View
 from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value
-from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation
+from burnish.verify.loops.relations import (
+    Affine,
+    Comparison,
+    Computed,
+    Held,
+    Order,
+    OuterKept,
+    Relation,
+)
 from burnish.verify.loops.values import FRAME, Side, Value
 
 _COMPARE: dict[Comparison, Callable[[Term, Term], Term]] = {
@@ -112,8 +122,24 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
             return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
         case Computed(value, term):
             return eq(value_term(value, a, b, views), term)
+        case Held(value):
+            # Both memories: whatever was shown of them, this is believed of what either side loads next.
+            held = value_term(value, a, b, views)
+            return and_(*(eq(held, _held(relation, state.memory, a, b, views)) for state in (a, b)))
         case _:
             assert_never(relation)
+
+
+def _held(relation: Held, memory: Term, a: State, b: State, views: Views) -> Term:
+    address = add(value_term(relation.base, a, b, views), const(relation.offset, 64))
+    return memory_term(memory, address, relation.value.size, views)
+
+
+def memory_term(memory: Term, address: Term, size: int, views: Views) -> Term:
+    """What a load outside the frames makes of a memory."""
+    if views[0].shared:
+        return read(memory, address, size)
+    return join_bytes(select(memory, add(address, const(k, 64))) for k in range(size))
 
 
 def hiding(
@@ -143,6 +169,8 @@ def values_of(relation: Relation) -> tuple[Value, ...]:
             found = (left, right)
         case Computed(value):
             found = (value,)
+        case Held(value, base):
+            found = (value, base)
         case OuterKept():
             found = ()
         case _:
@@ -170,6 +198,10 @@ def related_states(
             solved.define(
                 value_term(relation.value, a, b, views), relation.term, relation.value.extended != ""
             )
+    for relation in relations:
+        if isinstance(relation, Held):
+            held = _held(relation, outer, a, b, views)
+            solved.define(value_term(relation.value, a, b, views), held, extended=False)
     for relation in relations:
         if isinstance(relation, Affine) and relation.defines and relation.lead.side != "e":
             lead = value_term(relation.lead, a, b, views)

@@ -1,0 +1,157 @@
+"""Relations that no data shows, from the ways that lead to a pair of cuts: what they compute, compare, and have read or
+written there. They are guesses as all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+
+from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.engine.compare import Views
+from burnish.verify.loops.align import START, Node
+from burnish.verify.loops.candidates import ADDRESS_BITS
+from burnish.verify.loops.guards import compared, guards
+from burnish.verify.loops.product import Arrival
+from burnish.verify.loops.ranges import split
+from burnish.verify.loops.relations import Computed, Held, Order, Relation, holds
+from burnish.verify.loops.symbolic import memory_term, value_term
+from burnish.verify.loops.term_text import is_of_entry
+from burnish.verify.loops.values import FRAME, Sample, Value
+
+_MOST_GUARDS = 64
+"""Comparisons that are taken from conditions of the ways to a node: each may lead to the next."""
+_MOST_ADDRESSES, _MOST_HELD = 48, 48
+"""Addresses that are looked at on one way, and relations with memory at one node."""
+_SIZES = (8, 4, 2, 1)
+
+
+class Proposals:
+    """What the ways to each node propose, each relation once. ``values`` and ``samples`` are those of a node."""
+
+    def __init__(
+        self,
+        values: Callable[[Node], Sequence[Value]],
+        samples: Mapping[Node, Sequence[Sample]],
+        views: Callable[[], Views],
+    ) -> None:
+        self._values = values
+        self._samples = samples
+        self._views = views
+        self._proposed: set[tuple[Node, Relation]] = set()
+        self._guarded: dict[Node, int] = {}
+        self._held: dict[Node, int] = {}
+
+    def computed(self, arrival: Arrival) -> list[Computed]:
+        """What is computed before the loops may stay as it is."""
+        node = arrival.target
+        first = arrival.here.source == START
+        found: list[Computed] = []
+        for value in self._values(node):
+            if value.side == "e" or value.size < 4:
+                continue
+            term = self._term(value, arrival)
+            # Data show other constants; those as large might be addresses of one run.
+            if (term.is_const and not term.value >> ADDRESS_BITS) or not is_of_entry(term):
+                continue
+            if not first and any(part.op is Op.MEMORY for part in subterms(term)):
+                continue
+            relation = Computed(value, term)
+            if self._is_new(node, relation) and self._may_hold(node, relation):
+                found.append(relation)
+        return found
+
+    def compared(
+        self, arrival: Arrival, assumed: frozenset[Term], seen: set[tuple[Node, Relation]]
+    ) -> list[Order]:
+        """What the way has compared may hold whenever both sides are here. What was ``assumed`` at the same place says
+        nothing new: of the next number each round, and so for ever."""
+        node = arrival.target
+        if self._guarded.get(node, 0) > _MOST_GUARDS:
+            return []
+        if arrival.here.source != node:
+            assumed = frozenset()
+        known: dict[Term, list[Value]] = {}
+        for value in compared(self._values(node)):
+            term = self._term(value, arrival)
+            if not term.is_const:
+                known.setdefault(term, []).append(value)
+        conditions = [condition for condition in arrival.here.conditions if condition not in assumed]
+        found = [
+            order
+            for order in guards(conditions, known)
+            if (node, order) not in seen and self._may_hold(node, order)
+        ]
+        self._guarded[node] = self._guarded.get(node, 0) + len(found)
+        return found
+
+    def held(self, arrival: Arrival) -> list[Held]:
+        """What was loaded, or stored, before the loops may be in memory still: one side keeps it in a register where
+        the other loads it each time."""
+        node = arrival.target
+        if self._held.get(node, 0) > _MOST_HELD:
+            return []
+        values = self._values(node)
+        known: dict[Term, list[Value]] = {}
+        for value in _parts(values):
+            term = self._term(value, arrival)
+            if not term.is_const:
+                known.setdefault(term, []).append(value)
+        bases: dict[Term, list[tuple[Value, int]]] = {}
+        for value in values:
+            if value.size == 8 and value.cell not in (FRAME, "rsp"):
+                base, constant = split(self._term(value, arrival))
+                bases.setdefault(base, []).append((value, constant))
+        found: list[Held] = []
+        for address in list(dict.fromkeys(_addresses(arrival, known)))[:_MOST_ADDRESSES]:
+            base, constant = split(address)
+            whole: set[tuple[str, str, int]] = set()
+            for size in _SIZES if base in bases else ():
+                word = memory_term(arrival.a.memory, address, size, self._views())
+                for value in known.get(word, ()):
+                    place = value.side, value.cell, value.offset
+                    if place not in whole:
+                        whole.add(place)
+                        near = _few(bases[base], value)
+                        found += (Held(value, other, constant - distance) for other, distance in near)
+        found = [relation for relation in dict.fromkeys(found) if self._is_new(node, relation)]
+        self._held[node] = self._held.get(node, 0) + len(found)
+        return found
+
+    def _term(self, value: Value, arrival: Arrival) -> Term:
+        return value_term(value, arrival.a, arrival.b, self._views())
+
+    def _is_new(self, node: Node, relation: Relation) -> bool:
+        new = (node, relation) not in self._proposed
+        self._proposed.add((node, relation))
+        return new
+
+    def _may_hold(self, node: Node, relation: Relation) -> bool:
+        return all(holds(relation, sample) for sample in self._samples[node])
+
+
+def _parts(values: Sequence[Value]) -> Iterator[Value]:
+    """The parts of values of both sides that may be words of memory."""
+    for value in values:
+        if value.side != "e" and value.size <= 8:
+            yield from (Value(value.side, value.cell, value.offset, s) for s in _SIZES if s <= value.size)
+
+
+def _few(bases: Sequence[tuple[Value, int]], held: Value) -> Iterator[tuple[Value, int]]:
+    """Of values from which an address is known the first of the entry, and the first of each side: a pointer may stay
+    or move. An address is not known from what it holds."""
+    taken: set[str] = set()
+    for value, distance in bases:
+        if value.side not in taken and (value.side, value.cell) != (held.side, held.cell):
+            taken.add(value.side)
+            yield value, distance
+
+
+def _addresses(arrival: Arrival, known: Mapping[Term, object]) -> Iterator[Term]:
+    """Addresses of bytes that were stored last, and of those in the terms that are known."""
+    memory = arrival.a.memory
+    while memory.op is Op.STORE:
+        yield memory.args[1]
+        memory = memory.args[0]
+    for term in chain(subterms(*known)):
+        if term.op is Op.SELECT:
+            yield term.args[1]
