@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from burnish.core.specification import Specification
-from burnish.domains.smt.build import FALSE, TRUE, and_, const, ne, not_, or_, select, sub, ule, var, zext
+from burnish.domains.smt.build import (
+    FALSE,
+    TRUE,
+    and_,
+    apply,
+    const,
+    ne,
+    not_,
+    or_,
+    select,
+    sub,
+    ule,
+    var,
+    zext,
+)
 from burnish.domains.smt.known import largest, least
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CALLEE_SAVED, CALLER_SAVED, CELLS, INTEGER_ARGUMENTS, VECTOR_ARGUMENTS
@@ -286,6 +300,22 @@ def _stack_argument(
         raise UnmodelledError("a local whose address is passed lies where arguments are")
     values = [state.frame_value(bottom + offset, 8) for state, bottom in (original, rewrite)]
     return _passed(f"stack argument {offset // 8} of {callee.name}", values[0], values[1], views)
+
+
+def result_terms(callee: Callee, before: State, view: View, number: int) -> dict[str, Term]:
+    """What is in the result registers of a call, the same for both sides. ``before`` is the original's state, as its
+    ``view`` has it, and ``number`` that of the call."""
+    found: dict[str, Term] = {}
+    arguments = callee.arguments if callee.pure else None
+    for name, size in callee.results:
+        if arguments is not None:
+            values = [view.outward(before.register(*argument)) for argument in arguments]
+            found[name] = apply(f"{callee.name} in {name}", 8 * size, *values)
+        else:
+            found[name] = var(f"{callee.name} in {name}, call {number}", 8 * size)
+    if callee.returned:
+        found["rax"] = view.outward(before.register(callee.returned))
+    return found
 
 
 def after_call(

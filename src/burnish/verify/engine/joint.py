@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from burnish.core.code import Label
 from burnish.core.specification import Specification
 from burnish.core.verdict import Proved, Unknown
-from burnish.domains.smt.build import FALSE, TRUE, and_, apply, memory, not_, or_, var
+from burnish.domains.smt.build import FALSE, TRUE, and_, memory, not_, or_
 from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
@@ -31,6 +31,7 @@ from burnish.verify.engine.compare import (
     at_return,
     given_at_call,
     perhaps_on_stack,
+    result_terms,
 )
 from burnish.verify.engine.cover import facts, mappable, uncovered
 from burnish.verify.engine.escape import EscapeError
@@ -46,15 +47,14 @@ from burnish.verify.engine.points import (
     Region,
     Where,
     called,
-    declared,
     does,
+    typed,
 )
 from burnish.verify.engine.proof import NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
 from burnish.verify.engine.strings import Repeated, after_repeated
-from burnish.verify.pair import Callee
 from burnish.verify.solve.query import Sat, Unsat
 
 __all__ = ["Joint", "NotProvedError", "Proof", "Prover", "Solves"]
@@ -319,9 +319,7 @@ class Prover(Asking):
             self._end(here)
             return []
         self._calls += 1
-        results = {name: self._result(callee, name, size, first[1]) for name, size in callee.results}
-        if callee.returned:
-            results["rax"] = self.views[0].outward(first[1].register(callee.returned))
+        results = result_terms(callee, first[1], self.views[0], self._calls)
         keeps = callee.pure or callee.reads_only
         after = memory(f"memory after call {self._calls}")
         if not keeps:
@@ -361,9 +359,8 @@ class Prover(Asking):
     ) -> tuple[tuple[AtCall, State], tuple[AtCall, State]]:
         """A call by an address, with the arguments of the type that the pointer is declared with, which the verdict
         then says; as it is where both sides agree in all that may be one."""
-        known = declared(self.pair.original, first[0]), declared(self.pair.rewrite, second[0])
-        mine = known[0]
-        if mine is None or (known[1] is not None and not mine.is_alike(known[1])):
+        known = typed(self.pair, first, second)
+        if known is None:
             return first, second
         try:
             unset = self._unset(first[0])
@@ -374,14 +371,8 @@ class Prover(Asking):
             found = None
         if found is not None and self.holds(here, or_(FALSE, *(one.condition for one in found))):
             return first, second
-        self.provisos[
-            f"what is called through {mine.through} takes the arguments that it is declared with"
-        ] = None
-        typed = [
-            replace(call, callee=replace(call.callee, arguments=mine.arguments, stack_bytes=mine.stack_bytes))
-            for call, _ in (first, second)
-        ]
-        return (typed[0], first[1]), (typed[1], second[1])
+        self.provisos[known[2]] = None
+        return known[:2]
 
     def _unset(self, call: AtCall) -> frozenset[str]:
         """The registers in which the original passes nothing."""
@@ -399,14 +390,6 @@ class Prover(Asking):
             if wrong is FALSE or isinstance(self.ask((*here.conditions, wrong)), Unsat):
                 return
         self.provisos[f"{first[0].callee.name} takes no arguments on the stack"] = None
-
-    def _result(self, callee: Callee, name: str, size: int, before: State) -> Term:
-        """What is in a result register, the same for both sides. ``before`` is the original's state."""
-        if callee.pure and callee.arguments is not None:
-            outward = self.views[0].outward
-            arguments = [outward(before.register(*argument)) for argument in callee.arguments]
-            return apply(f"{callee.name} in {name}", 8 * size, *arguments)
-        return var(f"{callee.name} in {name}, call {self._calls}", 8 * size)
 
     def _end(self, here: Joint) -> None:
         """Notes that the original ends here, if an input is known that gets here: a proof about no input is worth

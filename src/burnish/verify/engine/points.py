@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from burnish.core.code import Label
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.execute import Log
-from burnish.verify.engine.state import State
-from burnish.verify.pair import Callee, Declared, Side
+from burnish.verify.engine.state import State, join_states
+from burnish.verify.pair import Callee, Declared, Pair, Side
 
 
 class Point(NamedTuple):
@@ -90,6 +90,19 @@ def exit_at(condition: Term, where: Point | Where, state: State) -> Exit:
     return Exit(condition, AtCut(where.label) if isinstance(where, Point) else where, state)
 
 
+def merged(exits: Sequence[Exit]) -> list[Exit]:
+    """Exits that lead to one place as one; calls stay apart."""
+    groups: dict[object, list[Exit]] = {}
+    for exit_ in exits:
+        key: object = id(exit_) if isinstance(exit_.where, AtCall) else exit_.where
+        groups.setdefault(key, []).append(exit_)
+    found: list[Exit] = []
+    for group in groups.values():
+        condition, state = join_states([(one.condition, one.state) for one in group])
+        found.append(Exit(condition, group[0].where, state))
+    return found
+
+
 def decisions(region: Region) -> Iterator[Term]:
     """What decides where a region leads, what it accesses and whether it faults."""
     yield from (one.condition for one in region.exits)
@@ -104,7 +117,23 @@ def called(where: Where) -> str:
     return where.callee.name if isinstance(where, AtCall) else ""
 
 
-def declared(side: Side, call: AtCall) -> Declared | None:
+def typed(
+    pair: Pair, first: tuple[AtCall, State], second: tuple[AtCall, State]
+) -> tuple[tuple[AtCall, State], tuple[AtCall, State], str] | None:
+    """A call by an address on both sides with the arguments of the type that the pointer is declared with, and a phrase
+    that says so; None where no type is known, or each side has another."""
+    mine, its = _declared(pair.original, first[0]), _declared(pair.rewrite, second[0])
+    if mine is None or (its is not None and not mine.is_alike(its)):
+        return None
+    calls = [
+        replace(call, callee=replace(call.callee, arguments=mine.arguments, stack_bytes=mine.stack_bytes))
+        for call, _ in (first, second)
+    ]
+    phrase = f"what is called through {mine.through} takes the arguments that it is declared with"
+    return (calls[0], first[1]), (calls[1], second[1]), phrase
+
+
+def _declared(side: Side, call: AtCall) -> Declared | None:
     """What the type says of a function that a side calls by its address."""
     return None if call.target is None or call.site is None else side.declared(call.site)
 

@@ -44,6 +44,7 @@ from burnish.verify.engine.points import (
     Where,
     decisions,
     exit_at,
+    merged,
 )
 from burnish.verify.engine.pure import computed, is_computation
 from burnish.verify.engine.stacked import Stacked
@@ -111,7 +112,7 @@ class Executor:
             self._joined(interpreter, state, start, cuts, exits)
         else:
             self._separate(interpreter, state, start, cuts, exits)
-        found = Region(tuple(_merged(exits) if self.joining else exits), log)
+        found = Region(tuple(merged(exits) if self.joining else exits), log)
         shared = self.view.shared
         if shared and (leaving(decisions(found), shared) or needs_alignment(log.accesses, shared)):
             raise UndecidedAccessError("what it does depends on where its frame lies")
@@ -394,16 +395,3 @@ def _undefined(raw: bytes) -> tuple[tuple[str, ...], tuple[UndefinedResult, ...]
 
 def _is_cut(point: Point, cuts: frozenset[Label]) -> bool:
     return not point.callers and point.operation == 0 and point.label in cuts
-
-
-def _merged(exits: Sequence[Exit]) -> list[Exit]:
-    """Exits that lead to one place as one; calls stay apart."""
-    groups: dict[object, list[Exit]] = {}
-    for exit_ in exits:
-        key: object = id(exit_) if isinstance(exit_.where, AtCall) else exit_.where
-        groups.setdefault(key, []).append(exit_)
-    found: list[Exit] = []
-    for group in groups.values():
-        condition, state = join_states([(one.condition, one.state) for one in group])
-        found.append(Exit(condition, group[0].where, state))
-    return found
