@@ -159,7 +159,7 @@ def test_an_input_with_memory_of_its_own(assembled: Callable[..., Pair], bench: 
         (
             "cmp dword ptr [rsp - 24], 3\njb 2f\nmov eax, edi\nret\n2: mov eax, 5\nret",
             "mov eax, 5\nret",
-            False,
+            True,
         ),
         (
             "cmp byte ptr [rsp - 24], 99\njb 2f\nmov eax, edi\nret\n2: mov eax, 5\nret",
@@ -178,3 +178,16 @@ def test_what_depends_on_garbage_refutes_nothing(
     pair = assembled(original, rewrite, EAX)
     outcome = run_pair(pair, GivenInput({"rdi": 7, "rsp": STACK}), bench)
     assert bool(outcome.void) == void and bool(outcome.difference) != void
+
+
+def test_what_a_callee_should_have_written_refutes_nothing(
+    assembled: Callable[..., Pair], bench: Bench
+) -> None:
+    """In a test it writes nothing: the original finds what was there, a large number in almost all."""
+    text = "sub rsp, 40\n{}lea rdi, [rsp + 16]\ncall g\nxor eax, eax\n{}setb al\nadd rsp, 40\nret"
+    reads, nothing = "cmp qword ptr [rsp + 16], 16\n", "cmp rsp, 16\n"
+    cleared = "mov qword ptr [rsp + 16], 0\n"
+    loose = run_trials(assembled(text.format("", reads), text.format(cleared, reads), EAX), bench)
+    assert loose.counterexample is None and loose.tested == 0 and loose.void > 16
+    wrong = run_trials(assembled(text.format("", nothing), text.format(cleared, reads), EAX), bench)
+    assert wrong.counterexample is not None

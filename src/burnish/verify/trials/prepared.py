@@ -115,7 +115,8 @@ class PreparedOriginal:
             if found is not None:
                 return Trials(tested // 2, self.void, found)
             tested += len(states)
-        return Trials(tested // 2, self.void)
+        loose = -(-tester.unsettled // 2)
+        return Trials(tested // 2 - loose, self.void + loose)
 
 
 def _watched(shape: Shape, specification: Specification) -> list[tuple[int, int]]:

@@ -25,16 +25,16 @@ from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.calls import Calls, stubbed
 from burnish.verify.trials.conditions import holds
+from burnish.verify.trials.garbage import depends_on_garbage
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.native import transplant
-from burnish.verify.trials.outcome import View, computes_with_floats, differing, first_difference
+from burnish.verify.trials.outcome import computes_with_floats
 from burnish.verify.trials.shape import PAGE
 from burnish.verify.trials.stubs import LEDGER, LEDGER_SIZE, LITTER, LITTER_SIZE, RESULTS
 from burnish.verify.trials.tester import DEEPEST_STACK, Setting, Tester, deepened, deeper
 
 _REACH = 1 << 30
 _BELOW = 256
-_OTHER = np.uint8(0xA7)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ class GivenTest:
         states, result = _run(code, states, constants, placement, rsp, bench)
         if result.status[0] != Status.FINISHED:
             void = "the original does not return on it"
-        elif _depends_on_garbage(code, states, constants, placement, result, specification, rsp, bench):
+        elif depends_on_garbage(code, states, constants, placement, result, specification, rsp, bench):
             void = "what the original does depends on what was left in registers and on the stack"
         faulted = result.status[0] == Status.FAULTED and result.number[0] == SIGSEGV
         wants = int(result.address[0]) if faulted else 0
@@ -139,32 +139,6 @@ def _run(
         if not wanted:
             return states, result
         states = replace(states, windows=(deepened(states.windows[0], wanted), *states.windows[1:]))
-
-
-def _depends_on_garbage(
-    code: bytes,
-    states: StateBatch,
-    constants: Sequence[Window],
-    placement: Placement,
-    result: BatchResult,
-    specification: Specification,
-    rsp: int,
-    bench: Bench,
-) -> bool:
-    """True if the original leaves something else where other bytes lie below its stack pointer, and where calls leave
-    other values in registers. Then a rewrite may do otherwise, too."""
-    windows = [
-        replace(window, contents=window.contents ^ _OTHER)
-        if number == 0 or window.address == LITTER
-        else window
-        for number, window in enumerate(states.windows)
-    ]
-    changed = replace(states, windows=(*windows, *constants))
-    again = bench.run(code, changed, placement, patiently=True)
-    view = View.of(specification, changed, rsp, states.windows[0].size, floats=True)
-    return bool(differing(view, result, again, results_only=True)[0]) and bool(
-        first_difference(view, result, again, 0)
-    )
 
 
 def _with_stack(given: GivenInput, rsp: int) -> StateBatch:
