@@ -43,7 +43,8 @@ class Callee:
     every argument register that the caller did set counts. ``results`` are the registers (with sizes) in which it
     returns something. ``pure`` callees neither read nor write memory, ``reads_only`` ones do not write it.
     ``stack_bytes`` is the extent of its stack arguments, None when unknown. ``returns`` is False for ``abort``.
-    ``returned`` names the argument register that it returns, as ``memcpy`` does; empty for others.
+    ``returned`` names the argument register that it returns, as ``memcpy`` does; empty for others. ``variadic`` where
+    it is declared with ``...``: then ``al`` bounds the number of vector registers with arguments (ABI, section 3.2.3).
     """
 
     name: str
@@ -54,6 +55,7 @@ class Callee:
     stack_bytes: int | None = None
     returns: bool = True
     returned: str = ""
+    variadic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,3 +236,35 @@ def test_what_has_two_names_may_have_two_types(tmp_path: Path) -> None:
         done = burnish.verify(path, other, function="f", cflags=["-O2", "-w"], cache=False, tests=0)
         silently = isinstance(done.verdict, Proved) and not done.functions[0].provisos
         assert silently is expected, done.functions
+
+
+VARIADIC = """
+int show(const char *, ...);
+double value(int);
+int f(int x) { double d = value(x); HERE return show("a", WHAT); }
+"""
+CLEAR = '__asm__ volatile("pxor %%xmm0, %%xmm0" ::: "xmm0");'
+CLEAR_UPPER = '__asm__ volatile("movq %0, %0" : "+x"(d));'
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("mine", "theirs", "proved"),
+    [
+        (("", "x"), (CLEAR, "x"), True),
+        (("", "d"), (CLEAR_UPPER, "d"), True),
+        (("", "d"), ("", "-d"), False),
+        (("", "x, d"), ("", "x, d + 1"), False),
+        (("", "x"), ("", "x, d"), False),
+        (("", "x, d"), ("", "x"), False),
+        (("", "x, d, d"), (CLEAR_UPPER, "x, d, -d"), False),
+    ],
+)
+def test_al_says_how_many_vectors_a_variadic_function_is_given(
+    tmp_path: Path, mine: tuple[str, str], theirs: tuple[str, str], proved: bool
+) -> None:
+    paths = tmp_path / "a.c", tmp_path / "b.c"
+    for path, (here, what) in zip(paths, (mine, theirs), strict=True):
+        path.write_text(VARIADIC.replace("HERE", here).replace("WHAT", what))
+    found = burnish.verify(*paths, function="f", cflags=("-O2",), cache=False, tests=0, timeout_s=5.0)
+    assert isinstance(found.verdict, Proved) is proved

@@ -11,6 +11,7 @@ from burnish.domains.smt.build import (
     and_,
     apply,
     const,
+    extract,
     ne,
     not_,
     or_,
@@ -215,12 +216,19 @@ def escaping(first: Term, second: Term, shared: Shared) -> None:
 def _arguments(callee: Callee, before: State, unset: frozenset[str]) -> list[tuple[str, int]]:
     if callee.arguments is not None:
         return list(callee.arguments)
-    found = [(name, 8) for name in INTEGER_ARGUMENTS] + [(name, 16) for name in VECTOR_ARGUMENTS]
-    return [
-        (name, size)
-        for name, size in found
-        if name not in unset and not _is_garbage(before.register(name, size))
-    ]
+    count = before.register("rax", 1)
+    vectors = VECTOR_ARGUMENTS[: count.value] if callee.variadic and count.is_const else VECTOR_ARGUMENTS
+    found = [(name, 8) for name in INTEGER_ARGUMENTS] + [(name, 16) for name in vectors]
+    sized = ((name, _set_bytes(before.register(name, size))) for name, size in found if name not in unset)
+    return [(name, size) for name, size in sized if size]
+
+
+def _set_bytes(value: Term) -> int:
+    """How many bytes of a register, from the lowest on, are not what a call left there: all, the half, a quarter."""
+    size = value.width // 8
+    while size >= 8 and _is_garbage(extract(value, 4 * size, 4 * size)):
+        size //= 2
+    return 0 if _is_garbage(extract(value, 0, 8 * size)) else size
 
 
 def _vector_count(callee: Callee, first: Term, second: Term) -> list[Difference]:
@@ -249,6 +257,8 @@ def _is_vector_count(value: Term, depth: int = 0) -> Term:
 
 def _is_garbage(value: Term) -> bool:
     """True for what a call left in a register that is not its result."""
+    if value.op is Op.EXTRACT:
+        value = value.args[0]
     return value.op is Op.VAR and value.name.partition(".")[2].startswith("garbage")
 
 

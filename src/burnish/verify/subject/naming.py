@@ -304,8 +304,10 @@ def _by_summary(name: str, home: Home, address: int) -> Callee:
 def _by_prototype(name: str, home: Home) -> Callee | None:
     try:
         kind = home.source.types.declared(name)
-        if kind is None or kind.variadic:
+        if kind is None:
             return None
+        if kind.variadic:
+            return Callee(name, variadic=True)
         results = tuple((part.register, part.size) for part in kind.live_outs)
         return Callee(name, kind.arguments, results, stack_bytes=kind.stack_bytes)
     except UnreadableTypeError:
