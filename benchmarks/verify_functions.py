@@ -123,7 +123,8 @@ def _reasons(rows: Sequence[Row], count: int = 40) -> None:
         by_reason: dict[str, list[Row]] = {}
         for row in chosen:
             by_reason.setdefault(f"{row.kind}: {_plain(row.reason)}", []).append(row)
-        print_line(f"\n{title}: {len(chosen)}")
+        print_line("")
+        print_line(f"{title}: {len(chosen)}")
         ordered = sorted(by_reason.items(), key=lambda item: -len(item[1]))[:count]
         cells = [
             (str(len(mine)), reason, f"{mine[0].project}/{mine[0].file}:{mine[0].function}")

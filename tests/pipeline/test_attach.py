@@ -207,8 +207,9 @@ def test_busy_threads_go_on_with_the_same_result(program: Path, tmp_path: Path) 
     assert done.covered is not None
     assert done.covered > 0.9
     found = calls(done)
-    # Each thread may have been in one call at the beginning, and at the end.
-    assert abs(found["step"] - found["many"] * 50) <= 4 * 50
+    # A fiftieth of the calls is of the other function: samples may not have met it. Each thread may have been in one
+    # call at the beginning, and at the end.
+    assert "many" not in found or abs(found["step"] - found["many"] * 50) <= 4 * 50
 
 
 def cli(*words: str) -> subprocess.Popen[str]:
