@@ -44,13 +44,9 @@ class Mutant:
     def applied(self, code: bytes, start: int = 0) -> bytes:
         """``code`` with the change, where the function begins at ``start``. What a relocation fills in stays."""
         at = start + self.offset
-        places = zip(self.before, self.after, code[at:], strict=False)
+        places = list(zip(self.before, self.after, code[at : at + len(self.before)], strict=True))
+        assert all(held == old for old, new, held in places if old != new)
         made = bytes(held if old == new else new for old, new, held in places)
-        assert all(
-            held == old
-            for old, new, held in zip(self.before, self.after, code[at:], strict=False)
-            if old != new
-        )
         return code[:at] + made + code[at + len(made) :]
 
 
