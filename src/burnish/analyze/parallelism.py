@@ -249,9 +249,10 @@ class _Loop:
         sites = self._evidence.program.sites
         for row in worst[:3]:
             far = f"{row.least}" if row.least == row.most else f"{row.least} to {row.most}"
+            far += " round" if row.most == 1 else " rounds"
             yield (
                 f"the load at {sites[row.sink]['address']:#x} reads what the store at "
-                f"{sites[row.source]['address']:#x} wrote {far} rounds before, "
+                f"{sites[row.source]['address']:#x} wrote {far} before, "
                 f"in {row.rounds / self._region.rounds:.1%} of the rounds"
             )
         if len(worst) > 3:

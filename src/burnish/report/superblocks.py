@@ -96,10 +96,9 @@ def _details(region: RegionSummary, finding: Finding) -> Iterator[str]:
     for one in memory[:4]:
         assert one.strides is not None
         strides = ", ".join(f"{stride:+d}" for stride in one.strides)
-        size = "1 byte" if one.size == 1 else f"{one.size} bytes"
         yield (
-            f"memory: {'store' if one.store else 'load'} of {size}, by {strides} a round, "
-            f"in {one.end - one.least:,} bytes of {one.object}"
+            f"memory: {'store' if one.store else 'load'} of {_bytes(one.size)}, by {strides} a round, "
+            f"in {_bytes(one.end - one.least)} of {one.object}"
         )
     if len(finding.ranges) > 4:
         yield f"memory: {len(finding.ranges) - min(4, len(memory))} more places"
@@ -155,3 +154,7 @@ def _short(text: str) -> str:
 
 def _list(names: tuple[str, ...]) -> str:
     return " ".join(names[:8]) + (" …" if len(names) > 8 else "") if names else "none"
+
+
+def _bytes(count: int) -> str:
+    return "1 byte" if count == 1 else f"{count:,} bytes"
