@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from burnish.core.verdict import Bounded, Proved, Unknown, Verdict
+from burnish.core.verdict import Bounded, Proved, Verdict
 from burnish.verify.decide import decide
 from burnish.verify.engines import StandardEngines
-from burnish.verify.pair import Pair
-from burnish.verify.subject import Overrides, choose_functions, read_input, read_pair
+
+from .texts import pair_of_texts, pair_or_reason
 
 LIMIT_S = 30.0
 
@@ -21,19 +21,8 @@ def engines() -> Iterator[StandardEngines]:
         yield made
 
 
-def _read(original: str, rewrite: str) -> Pair | str:
-    one, two = (
-        read_input(f".globl f\n.type f, @function\nf:\n{text}\n", syntax="intel")
-        for text in (original, rewrite)
-    )
-    found = read_pair(one, two, choose_functions(one, two, "f")[0], Overrides(("rax",)))
-    return found.reason if isinstance(found, Unknown) else found.pair
-
-
 def _verdict(original: str, rewrite: str, engines: StandardEngines) -> Verdict:
-    pair = _read(original, rewrite)
-    assert not isinstance(pair, str), pair
-    return decide(pair, engines, LIMIT_S).verdict
+    return decide(pair_of_texts(original, rewrite), engines, LIMIT_S).verdict
 
 
 CHECKED = "mov eax, edi\ntest edi, edi\njs 1f\nret\n1:\nmov qword ptr [0x8], rsi\nud2"
@@ -69,11 +58,11 @@ def test_a_rewrite_faults_only_where_the_original_does(
 
 
 def test_addresses_at_which_something_may_be_are_refused() -> None:
-    found = _read("mov rax, qword ptr [0x1000]\nret", "mov rax, qword ptr [0x1000]\nret")
+    found = pair_or_reason("mov rax, qword ptr [0x1000]\nret", "mov rax, qword ptr [0x1000]\nret")
     assert isinstance(found, str) and "0x1000 as an address" in found
 
 
 def test_a_number_that_the_linker_changes_is_no_null_pointer() -> None:
-    text = "mov rax, qword ptr [thing]\nret\n.data\nthing: .quad 1"
-    found = _read(text, text)
+    text = "mov rax, qword ptr [thing]\nret\n.section .data\nthing: .quad 1"
+    found = pair_or_reason(text, text)
     assert isinstance(found, str) and "absolute address" in found

@@ -5,21 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from burnish.core.verdict import Proved, Unknown
-from burnish.verify.prove import prove
 from burnish.verify.solve import Solver
-from burnish.verify.subject import Overrides, choose_functions, read_input, read_pair
 
-
-def _proved(original: str, rewrite: str, solver: Solver, live: tuple[str, ...] = ("rax",)) -> bool:
-    one, two = (
-        read_input(f".globl f\n.type f, @function\nf:\n{text}\n.size f, .-f\n", syntax="intel")
-        for text in (original, rewrite)
-    )
-    found = read_pair(one, two, choose_functions(one, two, "f")[0], Overrides(live))
-    assert not isinstance(found, Unknown), found
-    return isinstance(prove(found.pair, solver, timeout_s=15.0).verdict, Proved)
-
+from ..texts import proved
 
 ONCE = "push rbx\ncall labs\nmov rbx, rax\ncall rand\nlea rax, [rbx + rbx]\npop rbx\nret"
 TWICE = (
@@ -50,7 +38,7 @@ BEFORE = "push rbx\nmov rbx, rsi\ncall labs\ntest ebx, ebx\ncmove rax, rbx\npop 
     ],
 )
 def test_pure_calls_need_not_be_made_in_step(original: str, rewrite: str, solver: Solver) -> None:
-    assert _proved(original, rewrite, solver)
+    assert proved(original, rewrite, solver)
 
 
 FRAME = "sub rsp, 8\ncall {}\nadd rsp, 8\nret"
@@ -78,8 +66,8 @@ BELOW = "mov [rsp - 24], rdx\nsub rsp, 8\ncall labs\nadd rsp, 8\nadd rax, [rsp -
         (FRAME.format("rand"), "push rbx\ncall rand\nmov ebx, eax\ncall rand\npop rbx\nret"),
     ],
 )
-def test_what_differs_is_not_proved(original: str, rewrite: str, solver: Solver) -> None:
-    assert not _proved(original, rewrite, solver)
+def test_what_differs_is_notproved(original: str, rewrite: str, solver: Solver) -> None:
+    assert not proved(original, rewrite, solver)
 
 
 def test_where_errno_lies_is_asked_for_at_any_time(solver: Solver) -> None:
@@ -87,5 +75,5 @@ def test_where_errno_lies_is_asked_for_at_any_time(solver: Solver) -> None:
     late = (
         "push rbx\ncall rand\nmov ebx, eax\ncall __errno_location\nmov [rax], ebx\nmov eax, ebx\npop rbx\nret"
     )
-    assert _proved(early, late, solver, ("rbx",))
-    assert not _proved(early, late.replace("mov [rax], ebx", "mov [rax + 4], ebx"), solver, ("rbx",))
+    assert proved(early, late, solver, "rbx")
+    assert not proved(early, late.replace("mov [rax], ebx", "mov [rax + 4], ebx"), solver, "rbx")

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from burnish.core.verdict import Proved, Unknown
-from burnish.verify.prove import prove
 from burnish.verify.solve import Solver
-from burnish.verify.subject import Overrides, choose_functions, read_input, read_pair
 
-
-def _proved(original: str, rewrite: str, solver: Solver, *, memory: bool = True) -> bool:
-    one, two = (
-        read_input(f".globl f\n.type f, @function\nf:\n{text}\n.size f, .-f\n", syntax="intel")
-        for text in (original, rewrite)
-    )
-    found = read_pair(one, two, choose_functions(one, two, "f")[0], Overrides(("rax",), memory))
-    assert not isinstance(found, Unknown), found
-    return isinstance(prove(found.pair, solver, timeout_s=15.0).verdict, Proved)
-
+from ..texts import proved
 
 FILL = "mov rcx, rsi\nxor eax, eax\nrep stosq\nmov rax, rdi\nret"
 FILL_AGAIN = "mov rcx, rsi\nlea rdx, [rdi + 8*rsi]\nxor eax, eax\nrep stosq\nmov rax, rdx\nret"
@@ -45,7 +33,7 @@ BIG_AGAIN = "lea rax, [rdi + 0x2000]\nmov ecx, 0x400\nrep movsq\nret"
     ],
 )
 def test_the_same_operands_leave_the_same_memory(original: str, rewrite: str, solver: Solver) -> None:
-    assert _proved(original, rewrite, solver)
+    assert proved(original, rewrite, solver)
 
 
 @pytest.mark.parametrize(
@@ -77,20 +65,20 @@ def test_the_same_operands_leave_the_same_memory(original: str, rewrite: str, so
         (COPY, COPY.replace("sub rax, rdi", "sub rax, rdi\nadd rax, rdx")),
     ],
 )
-def test_what_differs_is_not_proved(original: str, rewrite: str, solver: Solver) -> None:
-    assert not _proved(original, rewrite, solver)
+def test_what_differs_is_notproved(original: str, rewrite: str, solver: Solver) -> None:
+    assert not proved(original, rewrite, solver)
 
 
 def test_in_the_frame_it_has_no_meaning(solver: Solver) -> None:
     text = "sub rsp, 72\nmov rdi, rsp\nmov rcx, rsi\nxor eax, eax\nrep stosb\nmov rax, [rsp + 8]\nadd rsp, 72\nret"
     other = text.replace("72", "88")
-    assert not _proved(text, other, solver)
-    assert not _proved(text, text, solver)
+    assert not proved(text, other, solver)
+    assert not proved(text, text, solver)
 
 
 def test_memory_counts_though_it_is_not_compared_at_the_end(solver: Solver) -> None:
     """What is copied is looked at afterwards."""
     body = "mov rcx, rdx\nrep movsb\nmov rax, [r8]\nret"
     first, second = (f"mov byte ptr [rsi], {number}\n{body}" for number in (1, 2))
-    assert not _proved(first, second, solver, memory=False)
-    assert not _proved(first, body, solver, memory=False)
+    assert not proved(first, second, solver, memory=False)
+    assert not proved(first, body, solver, memory=False)

@@ -13,11 +13,14 @@ from burnish.domains.smt import build as t
 from burnish.domains.smt.terms import Term
 from burnish.verify.solve import Query, smtlib
 
+from .test_floats import DIFFERENT, SAME
 from .test_solver import SATISFIABLE, UNSATISFIABLE
 
 QUERIES: dict[str, tuple[tuple[Term, ...], str]] = {
     **{name: (assertions, "sat") for name, assertions in SATISFIABLE.items()},
     **{name: (assertions, "unsat") for name, assertions in UNSATISFIABLE.items()},
+    **{f"floats: {name}": ((t.ne(*sides),), "unsat") for name, sides in SAME.items()},
+    **{f"floats: {name}": ((t.ne(*sides),), "sat") for name, sides in DIFFERENT.items()},
     "nothing": ((), "sat"),
     "odd names": (
         (t.ult(t.var("a|b\\c", 8), t.var("a!b/c", 8)), t.ult(t.var("memory m", 8), t.var("(x", 8))),

@@ -192,23 +192,6 @@ def test_an_answer_to_another_query_is_none(tmp_path: Path) -> None:
             assert isinstance(answer, Undecided) and "out of turn" in answer.reason
 
 
-def test_floats_left_open_are_the_reason() -> None:
-    one = t.const(0x3F800000, 32)
-    total = t.floating("FLOAT_ADD", 32, 32, X, one)
-    with Solver() as found:
-        answer = ask(
-            found,
-            t.eq(total, number(0x40000000)),
-            t.eq(X, t.floating("FLOAT_SUB", 32, 32, Y, one)),
-            t.ult(Y, one),
-        )
-        assert answer == Undecided("what floating-point operations compute is left open, and matters")
-        # Found by luck, and held by evaluation: a model all the same.
-        assert isinstance(
-            ask(found, t.eq(t.floating("FLOAT_ADD", 32, 32, number(0), number(0)), number(0))), Sat
-        )
-
-
 def test_a_disagreement_is_said(tmp_path: Path) -> None:
     # The false word is there before the real solver has loaded.
     liar = {"bitwuzla": fake(tmp_path, ("unsat", None))}

@@ -69,6 +69,11 @@ def _make_apply(width: int, args: Sequence[Term], payload: Payload) -> Term:
     return apply(payload, width, *args)
 
 
+@constructor(Op.IEEE)
+def _make_ieee(width: int, args: Sequence[Term], payload: Payload) -> Term:
+    return make(Op.IEEE, width, tuple(args), payload)
+
+
 @constructor(Op.FLOAT)
 def _make_floating(width: int, args: Sequence[Term], payload: Payload) -> Term:
     assert isinstance(payload, tuple)

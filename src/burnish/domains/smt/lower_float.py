@@ -16,7 +16,7 @@ from enum import Enum
 
 from burnish.domains.smt import build as t
 from burnish.domains.smt import ieee
-from burnish.domains.smt.terms import Op, Term
+from burnish.domains.smt.terms import Op, Term, make
 
 _QUIET = {32: 0x00400000, 64: 0x00080000_00000000}
 _DEFAULT = {32: 0xFFC00000, 64: 0xFFF80000_00000000}
@@ -38,9 +38,9 @@ class Theory(Enum):
     MUL = "fp.mul"
     DIV = "fp.div"
     SQRT = "fp.sqrt"
-    FROM_SIGNED = "to_fp"
+    FROM_SIGNED = "to_fp.signed"
     """Of a signed bit-vector; as an indexed function of a rounding mode and a bit-vector."""
-    RESIZE = "to_fp of fp"
+    RESIZE = "to_fp.float"
     """Of a number of another format."""
     TO_SIGNED = "fp.to_sbv"
     """To a signed bit-vector."""
@@ -60,10 +60,30 @@ class FloatLowering:
     default: int
 
 
+def defined(result: Term, operation: Term) -> Term:
+    """That ``result`` is the pattern that an ``Op.FLOAT`` term stands for, in ``Op.IEEE`` and bits."""
+    found = lower_float(operation)
+    names = f"{found.theory.value} {found.rounding.value}"
+    ordinary = make(Op.IEEE, 1, (*found.operands, result), names)
+    if found.theory in _GIVES_NAN:
+        default = t.eq(result, t.const(found.default, found.width))
+        ordinary = t.and_(ordinary, t.or_(t.not_(ieee.is_nan(result)), default))
+    return t.ite(found.special, t.eq(result, found.otherwise), ordinary)
+
+
+def named_theory(names: str) -> tuple[Theory, Rounding]:
+    """What the payload of an ``Op.IEEE`` term names."""
+    theory, rounding = names.split()
+    return Theory(theory), Rounding(rounding)
+
+
 def exponent_and_significand(width: int) -> tuple[int, int]:
     """The two numbers of the theory's sort for patterns of 32 or 64 bits, the hidden bit counted."""
     return width - 1 - _FRACTION[width], _FRACTION[width] + 1
 
+
+_GIVES_NAN = (Theory.ADD, Theory.SUB, Theory.MUL, Theory.DIV, Theory.SQRT)
+"""Operations that make a NaN of numbers."""
 
 _ARITHMETIC = {
     "FLOAT_ADD": Theory.ADD,

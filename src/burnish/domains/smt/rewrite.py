@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from burnish.domains.smt.build import rebuild
 from burnish.domains.smt.terms import Op, Term, subterms
 
-__all__ = ["rebuild", "substitute", "variables"]
+__all__ = ["Rule", "rebuild", "rewrite", "substitute", "variables"]
+
+
+Rule = Callable[[Term, Sequence[Term]], Term | None]
+"""From a term and its rewritten operands, what takes its place; None for the same operation on these operands."""
+
+
+def rewrite(roots: Sequence[Term], rule: Rule) -> list[Term]:
+    """The roots with the rule at every term, operands first."""
+    done: dict[Term, Term] = {}
+    for term in subterms(*roots):
+        args = [done[arg] for arg in term.args]
+        new = rule(term, args)
+        if new is None:
+            same = all(arg is old for arg, old in zip(args, term.args, strict=True))
+            new = term if same else rebuild(term, args)
+        done[term] = new
+    return [done[root] for root in roots]
 
 
 def substitute(roots: Sequence[Term], mapping: Mapping[Term, Term]) -> list[Term]:

@@ -67,6 +67,10 @@ class Op(IntEnum):
     FLOAT = 30
     """An IEEE 754 operation on bit patterns, round to nearest; ``payload`` is ``(name, operand width in bits)``, the
     name as in ``OpCode`` (``FLOAT_ADD``, ``FLOAT_LESS``, ``FLOAT_INT2FLOAT`` …) with x86's meaning."""
+    IEEE = 31
+    """Width 1, for solvers alone: whether the last operand is what SMT-LIB's theory of floating-point numbers makes of
+    the others, with one NaN and two zeros. ``payload`` names the operation and the rounding (``"fp.add RNE"``), as
+    ``lower_float`` writes them. It has no value of its own in ``evaluate``."""
 
 
 class Term:

@@ -77,8 +77,6 @@ class Prover(Asking):
     """Where regions of each side end: loop heads."""
     ended: bool = False
     """True once the original was seen to come to an end that is compared."""
-    provisos: dict[str, None] = field(default_factory=dict[str, None])
-    """Phrases on what the proof takes for granted of callees."""
     callees: dict[str, None] = field(default_factory=dict[str, None])
     """Names of the functions that both were seen to call alike."""
     _calls: int = 0

@@ -6,6 +6,7 @@ import importlib
 import select
 from typing import Any
 
+from burnish.domains.smt.lower_float import Theory, exponent_and_significand, named_theory
 from burnish.domains.smt.terms import Op
 from burnish.verify.solve.backend import CELL, UnsupportedError
 from burnish.verify.solve.flat import Flat, Node
@@ -28,6 +29,16 @@ _VECTOR = {
 }
 _TRUTH = {Op.NOT: "NOT", Op.AND: "AND", Op.OR: "OR", Op.XOR: "XOR"}
 _RELATION = {Op.EQ: "EQUAL", Op.ULT: "BV_ULT", Op.SLT: "BV_SLT"}
+_FLOAT = {
+    Theory.ADD: "FP_ADD",
+    Theory.SUB: "FP_SUB",
+    Theory.MUL: "FP_MUL",
+    Theory.DIV: "FP_DIV",
+    Theory.SQRT: "FP_SQRT",
+    Theory.RESIZE: "FP_TO_FP_FROM_FP",
+    Theory.FROM_SIGNED: "FP_TO_FP_FROM_SBV",
+    Theory.TO_SIGNED: "FP_TO_SBV",
+}
 
 
 class Bitwuzla:
@@ -101,7 +112,7 @@ class BitwuzlaQuery:
         return self._manager.mk_term(self._kind[kind], operands, indices or [])
 
     def _build(self, position: int, node: Node) -> None:
-        op, width, operands, _ = node
+        op, width, operands, payload = node
         if op in _RELATION:
             if self._nodes[operands[0]][1] == 1 and op == Op.EQ:
                 terms = [self._truth(operand) for operand in operands]
@@ -114,8 +125,29 @@ class BitwuzlaQuery:
         elif op == Op.ITE and width == 1:
             terms = [self._truth(operand) for operand in operands]
             self._truths[position] = self._term("ITE", terms)
+        elif op == Op.IEEE:
+            self._truths[position] = self._ieee(operands, str(payload))
         else:
             self._vectors[position] = self._other(node)
+
+    def _ieee(self, operands: tuple[int, ...], names: str) -> Any:
+        theory, rounding = named_theory(names)
+        *given, result = [self._vector(operand) for operand in operands]
+        width = self._nodes[operands[-1]][1]
+        floats = given if theory is Theory.FROM_SIGNED else [self._float(each) for each in given]
+        mode = self._manager.mk_rm_value(getattr(self._b.RoundingMode, rounding.value))
+        if theory is Theory.TO_SIGNED:
+            indices = [width]
+        elif theory in (Theory.RESIZE, Theory.FROM_SIGNED):
+            indices = [*exponent_and_significand(width)]
+        else:
+            indices = None
+        computed = self._term(_FLOAT[theory], [mode, *floats], indices)
+        return self._term("EQUAL", [computed, result if theory is Theory.TO_SIGNED else self._float(result)])
+
+    def _float(self, pattern: Any) -> Any:
+        exponent, significand = exponent_and_significand(pattern.sort().bv_size())
+        return self._term("FP_TO_FP_FROM_BV", [pattern], [exponent, significand])
 
     def _other(self, node: Node) -> Any:
         op, width, operands, payload = node

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from burnish.domains.smt import build as t
 from burnish.domains.smt.evaluate import evaluate
-from burnish.domains.smt.rewrite import variables
+from burnish.domains.smt.rewrite import rewrite, variables
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.solve.algebra import hard_product, normalise
-from burnish.verify.solve.cells import in_cells
-from burnish.verify.solve.lower import lower, popcount_masks, rewrite
+from burnish.verify.solve.cells import Cells, in_cells
+from burnish.verify.solve.lower import float_definitions, lower, popcount_masks
 from burnish.verify.solve.query import Model
 
 QUICK_SECONDS = 0.5
@@ -44,18 +44,32 @@ class Encoding:
 
 def encodings(assertions: Sequence[Term]) -> Iterator[Encoding]:
     """The ways to put a query, in the order to try them. Those that cost are made when they are asked for."""
-    floats = any(term.op is Op.FLOAT for term in subterms(*assertions))
-    left_open = "what floating-point operations compute" if floats else ""
     arrays = tuple(lower(assertions))
     cells = in_cells(arrays)
-    if cells is None:
-        yield from _of_numbers(Encoding("plain", arrays, left_open), assertions)
-        return
-    # Solvers mostly take one to two orders of magnitude less time for cells.
-    yield from _of_numbers(
-        Encoding("cells", cells.assertions, left_open, share=_CELLS_SHARE, restore=cells.restored), ()
-    )
-    yield Encoding("arrays", arrays, left_open)
+    if any(term.op is Op.FLOAT for term in subterms(*assertions)):
+        yield from _of_floats(arrays, cells)
+    elif cells is None:
+        yield from _of_numbers(Encoding("plain", arrays), assertions)
+    else:
+        # Solvers mostly take one to two orders of magnitude less time for cells.
+        yield from _of_numbers(_of_cells(cells), ())
+        yield Encoding("arrays", arrays)
+
+
+def _of_cells(cells: Cells) -> Encoding:
+    return Encoding("cells", cells.assertions, share=_CELLS_SHARE, restore=cells.restored)
+
+
+def _of_floats(arrays: tuple[Term, ...], cells: Cells | None) -> Iterator[Encoding]:
+    """Floating-point operations first as functions of which nothing is known, then as the theory has them: most
+    programs compute the same of the same operands, and circuits for two of them are large."""
+    ways = [Encoding("plain" if cells is None else "arrays", arrays)]
+    if cells is not None:
+        ways.insert(0, _of_cells(cells))
+    yield replace(ways[0], open="what floating-point operations compute", share=_CELLS_SHARE)
+    for way in ways:
+        computed = (*way.assertions, *float_definitions(way.assertions))
+        yield replace(way, name=f"{way.name} with floats", assertions=computed)
 
 
 def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding]:

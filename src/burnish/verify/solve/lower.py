@@ -6,27 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from burnish.domains.smt import build as t
-from burnish.domains.smt.rewrite import rebuild
+from burnish.domains.smt.lower_float import defined
+from burnish.domains.smt.rewrite import rewrite
 from burnish.domains.smt.terms import Op, Term, subterms
 
 FLOAT_PREFIX = "ieee754:"
 """Begins the names of the functions that stand for floating-point operations."""
-
-Rule = Callable[[Term, Sequence[Term]], Term | None]
-"""From a term and its rewritten operands, what takes its place; None for the same operation on these operands."""
-
-
-def rewrite(roots: Sequence[Term], rule: Rule) -> list[Term]:
-    """The roots with the rule at every term, operands first."""
-    done: dict[Term, Term] = {}
-    for term in subterms(*roots):
-        args = [done[arg] for arg in term.args]
-        new = rule(term, args)
-        if new is None:
-            same = all(arg is old for arg, old in zip(args, term.args, strict=True))
-            new = term if same else rebuild(term, args)
-        done[term] = new
-    return [done[root] for root in roots]
 
 
 def lower(roots: Sequence[Term], popcount: Callable[[Term], Term] | None = None) -> list[Term]:
@@ -50,6 +35,19 @@ def lower(roots: Sequence[Term], popcount: Callable[[Term], Term] | None = None)
                 return None
 
     return rewrite(roots, rule)
+
+
+def float_definitions(lowered: Sequence[Term]) -> list[Term]:
+    """What the functions compute that stand for floating-point operations in ``lowered``: what is left open there is
+    not, with these assertions beside it. Each can be had whatever the operands are."""
+    found: list[Term] = []
+    for term in subterms(*lowered):
+        if term.op is Op.APPLY and term.name.startswith(FLOAT_PREFIX):
+            operation, width, _ = term.name.removeprefix(FLOAT_PREFIX).split(":")
+            computed = t.floating(operation, int(width), term.width, *term.args)
+            known = computed.op is not Op.FLOAT
+            found.append(t.eq(term, computed) if known else defined(term, computed))
+    return found
 
 
 def popcount_tree(a: Term) -> Term:

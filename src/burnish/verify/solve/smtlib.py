@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from burnish.domains.smt.build import TRUE, and_
+from burnish.domains.smt.lower_float import Theory, exponent_and_significand, named_theory
 from burnish.domains.smt.terms import Op
 from burnish.verify.solve.flat import Flat, Node, conjuncts, flatten
-from burnish.verify.solve.lower import lower
+from burnish.verify.solve.lower import float_definitions, lower
 from burnish.verify.solve.query import Query
 
 _VECTOR = {
@@ -32,13 +33,13 @@ _RELATION = {Op.EQ: "=", Op.ULT: "bvult", Op.SLT: "bvslt"}
 def smtlib(query: Query) -> str:
     """The query as a script that ends in ``(check-sat)``.
 
-    Truth values are vectors of one bit. Memories are arrays; the operations that SMT-LIB lacks are written out, and
-    floating-point operations are uninterpreted functions: such a script may have models where the query has none,
-    never the other way round.
+    Truth values are vectors of one bit. Memories are arrays; the operations that SMT-LIB lacks are written out. A
+    floating-point operation is a function, with what the theory of floating-point numbers says of its results.
     """
-    whole = and_(TRUE, *lower(query.assertions))
-    flat = flatten(conjuncts(whole))
-    lines = ["(set-logic QF_AUFBV)"]
+    lowered = lower(query.assertions)
+    definitions = float_definitions(lowered)
+    flat = flatten(conjuncts(and_(TRUE, *lowered, *definitions)))
+    lines = ["(set-logic QF_AUFBVFP)" if definitions else "(set-logic QF_AUFBV)"]
     names: dict[int, str] = {}
     functions: dict[tuple[object, ...], str] = {}
     for position, node in enumerate(flat.nodes):
@@ -96,9 +97,38 @@ def _body(flat: Flat, node: Node, functions: dict[tuple[object, ...], str]) -> s
             kind = "zero_extend" if op == Op.ZEXT else "sign_extend"
             return f"((_ {kind} {width - first_width}) {joined})"
         case Op.EQ | Op.ULT | Op.SLT:
-            return f"(ite ({_RELATION[Op(op)]} {joined}) #b1 #b0)"
+            return _truth(f"({_RELATION[Op(op)]} {joined})")
+        case Op.IEEE:
+            return _ieee(str(payload), args, [flat.nodes[operand][1] for operand in operands])
         case _:
             return _chain(_VECTOR[Op(op)], args)
+
+
+def _ieee(names: str, args: list[str], widths: list[int]) -> str:
+    """Whether the last operand is the pattern of what the operation makes of the others."""
+    theory, rounding = named_theory(names)
+    numbers = [_number(arg, width) for arg, width in zip(args, widths, strict=True)]
+    exponent, significand = exponent_and_significand(widths[-1])
+    match theory:
+        case Theory.TO_SIGNED:
+            return _truth(f"(= ((_ fp.to_sbv {widths[-1]}) {rounding.value} {numbers[0]}) {args[-1]})")
+        case Theory.FROM_SIGNED | Theory.RESIZE:
+            given = args[0] if theory is Theory.FROM_SIGNED else numbers[0]
+            computed = f"((_ to_fp {exponent} {significand}) {rounding.value} {given})"
+        case _:
+            computed = f"({theory.value} {rounding.value} {' '.join(numbers[:-1])})"
+    return _truth(f"(= {computed} {numbers[-1]})")
+
+
+def _truth(condition: str) -> str:
+    return f"(ite {condition} #b1 #b0)"
+
+
+def _number(arg: str, width: int) -> str:
+    if width not in (32, 64):
+        return arg
+    exponent, significand = exponent_and_significand(width)
+    return f"((_ to_fp {exponent} {significand}) {arg})"
 
 
 def _chain(function: str, args: list[str]) -> str:

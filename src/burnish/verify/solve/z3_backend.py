@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ctypes import byref
 from typing import Any
 
+from burnish.domains.smt.lower_float import Rounding, Theory, exponent_and_significand, named_theory
 from burnish.domains.smt.terms import Op
 from burnish.verify.solve.backend import UnsupportedError
 from burnish.verify.solve.flat import Flat, Node
@@ -30,6 +31,17 @@ _BINARY = {
     Op.CONCAT: "Z3_mk_concat",
 }
 _RELATION = {Op.EQ: "Z3_mk_eq", Op.ULT: "Z3_mk_bvult", Op.SLT: "Z3_mk_bvslt"}
+_FLOAT = {
+    Theory.ADD: "Z3_mk_fpa_add",
+    Theory.SUB: "Z3_mk_fpa_sub",
+    Theory.MUL: "Z3_mk_fpa_mul",
+    Theory.DIV: "Z3_mk_fpa_div",
+    Theory.SQRT: "Z3_mk_fpa_sqrt",
+    Theory.RESIZE: "Z3_mk_fpa_to_fp_float",
+    Theory.FROM_SIGNED: "Z3_mk_fpa_to_fp_signed",
+    Theory.TO_SIGNED: "Z3_mk_fpa_to_sbv",
+}
+_ROUNDING = {Rounding.NEAREST: "Z3_mk_fpa_rne", Rounding.TRUNCATE: "Z3_mk_fpa_rtz"}
 _TRUTH = frozenset((Op.NOT, Op.AND, Op.OR, Op.XOR))
 _TRUE = 1
 
@@ -70,6 +82,7 @@ class Z3Query:
         self._cancel = home.cancel
         self._kept: list[Any] = []
         self._sorts: dict[int, Any] = {}
+        self._float_sorts: dict[int, Any] = {}
         self._functions: dict[tuple[object, ...], Any] = {}
         self._nodes: tuple[Node, ...] = ()
         self._roots: tuple[int, ...] = ()
@@ -130,7 +143,7 @@ class Z3Query:
         return term
 
     def _build(self, position: int, node: Node) -> None:
-        op, width, operands, _ = node
+        op, width, operands, payload = node
         if op in _RELATION:
             truths = op == Op.EQ and self._nodes[operands[0]][1] == 1
             terms = [(self._truth if truths else self._vector)(operand) for operand in operands]
@@ -139,8 +152,33 @@ class Z3Query:
             self._truths[position] = self._connective(op, [self._truth(operand) for operand in operands])
         elif op == Op.ITE and width == 1:
             self._truths[position] = self._make("Z3_mk_ite", *[self._truth(operand) for operand in operands])
+        elif op == Op.IEEE:
+            self._truths[position] = self._ieee(operands, str(payload))
         else:
             self._vectors[position] = self._other(node)
+
+    def _ieee(self, operands: tuple[int, ...], names: str) -> Any:
+        theory, rounding = named_theory(names)
+        *given, result = [self._vector(operand) for operand in operands]
+        widths = [self._nodes[operand][1] for operand in operands]
+        if theory is not Theory.FROM_SIGNED:
+            given = [self._float(each, width) for each, width in zip(given, widths, strict=False)]
+        mode = self._make(_ROUNDING[rounding])
+        if theory is Theory.TO_SIGNED:
+            return self._make("Z3_mk_eq", self._make(_FLOAT[theory], mode, *given, widths[-1]), result)
+        resizes = theory in (Theory.RESIZE, Theory.FROM_SIGNED)
+        sort = [self._float_sort(widths[-1])] if resizes else []
+        computed = self._make(_FLOAT[theory], mode, *given, *sort)
+        return self._make("Z3_mk_eq", computed, self._float(result, widths[-1]))
+
+    def _float(self, pattern: Any, width: int) -> Any:
+        return self._make("Z3_mk_fpa_to_fp_bv", pattern, self._float_sort(width))
+
+    def _float_sort(self, width: int) -> Any:
+        sort = self._float_sorts.get(width)
+        if sort is None:
+            sort = self._float_sorts[width] = self._make("Z3_mk_fpa_sort", *exponent_and_significand(width))
+        return sort
 
     def _connective(self, op: int, terms: list[Any]) -> Any:
         if op == Op.NOT:
