@@ -105,6 +105,9 @@ def _compared(specification: Specification) -> str:
 def _effort(row: FunctionVerdict) -> str:
     effort = row.effort
     parts = [f"{effort.tests} tests"]
+    if effort.reached:
+        of = [f"{found} of {every}" for found, every in effort.reached]
+        parts = [f"{parts[0]} that reach {of[0]} blocks of the original and {of[1]} of the rewrite"]
     if effort.queries:
         solvers = " and ".join(f"{name} {version}" for name, version in effort.solvers.items())
         parts.append(f"{effort.queries} queries" + (f" to {solvers}" if solvers else ""))

@@ -47,7 +47,6 @@ class AskedQueries:
     def _write(self, query: Query, kind: str) -> None:
         assert self._folder is not None
         path = self._folder / f"{self._name}-{len(self._hashes):03}-{kind}.smt2"
-        # No :status: floating-point operations are any functions in the script, but not for our solvers.
         status = f"; answered: {kind}\n"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

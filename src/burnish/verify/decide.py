@@ -22,6 +22,10 @@ Hint = tuple[Any, ...] | None
 """Invariants of loops, as JSON data, or None where they are to be found."""
 
 
+Reached = tuple[tuple[int, int], ...]
+"""Blocks that inputs reached, and how many there are, of the original and of the rewrite; empty where nobody looked."""
+
+
 class TestResult(Protocol):
     """What came of native tests: ``tested`` inputs that agree, ``void`` ones that say nothing, the first that differs,
     and why there are none, as a phrase, where there are none."""
@@ -48,6 +52,15 @@ class Engines(Protocol):
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
+        ...
+
+    def explore(self, pair: Pair, seconds: float) -> TestResult:
+        """Runs both sides on inputs that solvers make, one for each path."""
+        ...
+
+    @property
+    def reached(self) -> Reached:
+        """What inputs reached since the last ``test``, and in it."""
         ...
 
     def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
@@ -81,7 +94,8 @@ class Engines(Protocol):
 @dataclass(frozen=True, slots=True)
 class Effort:
     """What was done for a verdict. ``seconds`` by stage; ``solvers`` are those that were asked, with their versions;
-    ``invariants`` what a proof of loops rests on, as JSON data; ``method`` a phrase on how it was proved."""
+    ``invariants`` what a proof of loops rests on, as JSON data; ``method`` a phrase on how it was proved; ``reached``
+    what the tests reached, where they are what the verdict rests on."""
 
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     tests: int = 0
@@ -91,6 +105,7 @@ class Effort:
     invariants: tuple[Any, ...] = ()
     method: str = ""
     query_hashes: tuple[str, ...] = ()
+    reached: Reached = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,8 @@ _TESTS_SHARE = 0.2
 _TESTS_SECONDS = 5.0
 _GLANCE_SECONDS = 0.03
 """Of tests, before anything is proved."""
+_PATHS_SHARE = 0.05
+"""Of the time, that is kept for inputs for all paths where there is no proof."""
 _BRIEF_SHARE = 0.1
 """Of the time, at most, that a proof may take before all tests are run."""
 _BRIEF_SECONDS = 0.5
@@ -151,10 +168,24 @@ class _Deciding:
         tests = self._tested(self.engines.test, min(_TESTS_SECONDS, _TESTS_SHARE * self.timeout_s))
         if tests.counterexample is not None:
             return self._refuted(tests, tests.counterexample)
-        proof = self._proved(max(self.timeout_s - self.tests_s - self.proof_s, 0.0))
+        proof = self._proved(max((1 - _PATHS_SHARE) * self.timeout_s - self.tests_s - self.proof_s, 0.0))
         assert proof is not None
         verdict, reason = _verdict(self.pair, self.engines, tests, proof)
+        if isinstance(verdict, Tested | Unknown) and self.invariants is None:
+            return self._explored(tests, proof, verdict, reason)
         return self._decided(tests, proof, verdict, reason)
+
+    def _explored(self, tests: TestResult, proof: Proof, verdict: Verdict, reason: str) -> Decision:
+        """Where there is no proof: what inputs for all paths show. What was unknown stays so if a solver suspects an
+        input that shows nothing: tests are no answer to that."""
+        left = max(self.timeout_s - self.tests_s - self.proof_s, _PATHS_SHARE * self.timeout_s)
+        paths = self._tested(self.engines.explore, min(_TESTS_SECONDS, left))
+        both = _Both(tests, paths)
+        if paths.counterexample is not None:
+            return self._refuted(both, paths.counterexample)
+        if paths.tested and proof.model is None:
+            verdict = Tested(both.tested)
+        return self._decided(both, proof, verdict, reason)
 
     def _tested(self, test: Callable[[Pair, float], TestResult], seconds: float) -> TestResult:
         started = time.monotonic()
@@ -186,6 +217,7 @@ class _Deciding:
             proof.invariants,
             proof.method,
             self.engines.query_hashes,
+            () if isinstance(verdict, Proved) else self.engines.reached,
         )
         holds = isinstance(verdict, Proved | Bounded)
         return Decision(verdict, reason, proof.provisos if holds else (), proof.callees, effort)
@@ -231,6 +263,30 @@ def _replayed(pair: Pair, engines: Engines, proof: Proof) -> Counterexample | st
         if isinstance(replayed, Counterexample):
             return replayed
     return said
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """Tests, and more tests after them."""
+
+    first: TestResult
+    second: TestResult
+
+    @property
+    def tested(self) -> int:
+        return self.first.tested + self.second.tested
+
+    @property
+    def void(self) -> int:
+        return self.first.void + self.second.void
+
+    @property
+    def counterexample(self) -> Counterexample | None:
+        return self.first.counterexample or self.second.counterexample
+
+    @property
+    def reason(self) -> str:
+        return self.first.reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +17,12 @@ from burnish.core.verdict import Counterexample, Unknown
 from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.runtime.batch import StateBatch, Status
 from burnish.verify.asked import AskedQueries
-from burnish.verify.decide import Hint, TestResult, Untested
+from burnish.verify.decide import Hint, Reached, TestResult, Untested
+from burnish.verify.engine.asking import Asking
 from burnish.verify.engine.joint import Proof
+from burnish.verify.engine.walks import Walks
 from burnish.verify.entry_conditions import entry_conditions
-from burnish.verify.loops.invariants import check, from_json
+from burnish.verify.loops.invariants import check, cuts_of, from_json
 from burnish.verify.pair import Pair
 from burnish.verify.prove import prove, prove_briefly
 from burnish.verify.solve.cache import QueryCache
@@ -31,8 +34,11 @@ from burnish.verify.trials import (
     GivenInput,
     GivenTest,
     PreparedOriginal,
+    Reaches,
     TestStore,
+    Trials,
     replay_model,
+    run_model,
     run_trials,
 )
 
@@ -73,6 +79,7 @@ class StandardEngines:
         self._seed = seed
         self._starts: tuple[MachineState, ...] = ()
         self._objects: Mapping[str, int] = {}
+        self._reaches: Reaches | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +94,7 @@ class StandardEngines:
 
     def glance(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on what told rewrites apart before, and on a few inputs, the first of the given ones too."""
-        self._starts = ()
+        self._starts, self._reaches = (), None
         if not self._tests:
             return Untested("no tests were asked for")
         few = min(self._tests, _FEW)
@@ -103,9 +110,10 @@ class StandardEngines:
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
-        self._starts, self._objects = (), {}
+        self._starts, self._objects, self._reaches = (), {}, None
         if not self._tests:
             return Untested("no tests were asked for")
+        self._reaches = Reaches.of(pair)
         found = run_trials(
             pair,
             self._bench,
@@ -114,11 +122,42 @@ class StandardEngines:
             seconds=seconds,
             inputs=self._inputs(pair),
             store=self._store,
+            reaches=self._reaches,
         )
         if found.prepared is not None:
             self._starts = _starts(found.prepared)
             self._objects = found.prepared.setting.arena.addresses
         return found
+
+    def explore(self, pair: Pair, seconds: float) -> TestResult:
+        """Runs both sides on inputs that the solvers make, one for each path of either side; loops are gone round as
+        often as they are unrolled. Notes what they reach beside what the last test reached."""
+        if not self._tests:
+            return Untested("no tests were asked for")
+        deadline = time.monotonic() + seconds
+        trials = Trials()
+        cuts = cuts_of(pair)
+        for number, side in enumerate((pair.original, pair.rewrite)):
+            now = time.monotonic()
+            asking = Asking(pair, self._solver, now + (deadline - now) / (2 - number))
+            assumed = tuple(entry_conditions(pair.specification))
+            for model in Walks(asking, side, cuts[number], self._bound, assumed, self._seed).inputs():
+                trials = trials.and_then(run_model(pair, model, self._bench, self._reaches))
+                if trials.counterexample is not None or time.monotonic() > deadline:
+                    break
+            if trials.counterexample is not None:
+                self._keep(pair, trials.counterexample)
+                break
+        return replace(trials, reason="")
+
+    def _keep(self, pair: Pair, found: Counterexample) -> None:
+        if self._store is not None:
+            self._store.add(pair.original, found)
+
+    @property
+    def reached(self) -> Reached:
+        """Of the last test, and what came after it."""
+        return () if self._reaches is None else self._reaches.counts
 
     def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
         """Looks for a proof; None for functions with loops. Raises ``UsageError`` for conditions that are none."""
@@ -154,8 +193,8 @@ class StandardEngines:
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs what a solver suspects."""
         found = replay_model(pair, model, self._bench)
-        if self._store is not None and isinstance(found, Counterexample):
-            self._store.add(pair.original, found)
+        if isinstance(found, Counterexample):
+            self._keep(pair, found)
         return found
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:

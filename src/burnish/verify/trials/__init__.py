@@ -2,11 +2,12 @@
 is compared."""
 
 from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.coverage import Reach, Reaches
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.minimise import minimised
 from burnish.verify.trials.native import CannotRunError
 from burnish.verify.trials.prepared import PreparedOriginal, Trials
-from burnish.verify.trials.run import replay_model, run_trials
+from burnish.verify.trials.run import replay_model, run_model, run_trials
 from burnish.verify.trials.single import GivenTest, Outcome, replay, run_pair
 from burnish.verify.trials.store import TestStore
 
@@ -17,11 +18,14 @@ __all__ = [
     "GivenTest",
     "Outcome",
     "PreparedOriginal",
+    "Reach",
+    "Reaches",
     "TestStore",
     "Trials",
     "minimised",
     "replay",
     "replay_model",
+    "run_model",
     "run_pair",
     "run_trials",
 ]

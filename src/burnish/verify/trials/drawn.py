@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +18,7 @@ from burnish.verify.trials.arena import Arena
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.conditions import all_that_hold
 from burnish.verify.trials.draw import concatenate, draw, interleave, select, with_garbage
-from burnish.verify.trials.outcome import View, differing
+from burnish.verify.trials.outcome import Flags, View, differing
 from burnish.verify.trials.shape import ARGUMENTS, Area, Shape
 from burnish.verify.trials.values import Words
 
@@ -70,50 +70,74 @@ def first_shape(side: Side, specification: Specification, arena: Arena) -> Shape
     )
 
 
-def draw_tests(
-    code: bytes,
-    shape: Shape,
-    constants: tuple[Window, ...],
-    bench: Bench,
-    source: np.random.Generator,
-    pool: Words,
-    specification: Specification,
-    count: int,
-    deadline: float,
-) -> tuple[StateBatch | None, BatchResult | None, int]:
-    """States in pairs, what the original makes of them, and the number of void inputs."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Runner:
+    """Runs an original on states of a shape; ``constants`` are the windows that are the same for all of them."""
+
+    code: bytes
+    shape: Shape
+    constants: tuple[Window, ...]
+    bench: Bench
+    specification: Specification
+
+    def whole(self, states: StateBatch) -> StateBatch:
+        """The states with all that they need to run."""
+        return replace(states, windows=(*states.windows, *self.constants))
+
+    def run(self, states: StateBatch) -> BatchResult:
+        """What it makes of them."""
+        return self.bench.run(self.code, self.whole(states))
+
+    def returns(self, states: StateBatch) -> Flags:
+        """True for the states that meet the conditions at entry and on which it returns."""
+        finished = self.run(states).status == Status.FINISHED
+        return finished & all_that_hold(self.specification, states)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tests:
+    """Inputs in pairs, and what the original makes of them; ``void`` says how many told nothing."""
+
+    states: StateBatch
+    result: BatchResult
+    void: int
+
+
+def draw_inputs(
+    runner: Runner, source: np.random.Generator, pool: Words, count: int, deadline: float
+) -> tuple[StateBatch | None, int]:
+    """States on which the original returns, if there are any, and how many were drawn in vain."""
     kept: list[StateBatch] = []
     good = void = 0
     wild = 0.5
-    for _ in range(_ATTEMPTS):
-        batch = draw(shape, count, source, pool, wild=wild)
+    while True:
+        batch = draw(runner.shape, count, source, pool, wild=wild)
         if kept and good < count // 2:
             _take_over(batch, kept, source)
-        result = bench.run(code, replace(batch, windows=(*batch.windows, *constants)))
-        met = all_that_hold(specification, batch)
-        useful = (result.status == Status.FINISHED) & met
+        useful = runner.returns(batch)
         finished = np.flatnonzero(useful)
         void += count - len(finished)
         kept.append(select(batch, finished[: count - good]))
         good += len(kept[-1])
-        if good >= count or time.monotonic() > deadline:
+        if good >= count or len(kept) == _ATTEMPTS or time.monotonic() > deadline:
             break
         wild = max(_LEAST_WILD, float(useful[count // 2 :].mean()) * wild)
-    kept = [states for states in kept if len(states)]
-    if not good:
-        return None, None, void
-    first = concatenate(kept)
+    return concatenate(kept) if good else None, void
+
+
+def in_pairs(runner: Runner, first: StateBatch, source: np.random.Generator) -> Tests | int:
+    """Tests of inputs on which the original returns; where all are void, how many."""
     states = interleave(first, with_garbage(first, source))
-    result = bench.run(code, replace(states, windows=(*states.windows, *constants)))
-    view = View.of(specification, states, shape.rsp, shape.below, floats=True)
+    result = runner.run(states)
+    view = View.of(runner.specification, states, runner.shape.rsp, runner.shape.below, floats=True)
     even, odd = (take(result, np.arange(start, len(states), 2)) for start in (0, 1))
     dependent = differing(view, even, odd, results_only=True) | (even.status != Status.FINISHED)
-    void += int(dependent.sum())
+    void = int(dependent.sum())
     pairs = source.permutation(np.flatnonzero(~dependent))
     if not len(pairs):
-        return None, None, void
+        return void
     rows = np.stack((2 * pairs, 2 * pairs + 1), axis=1).reshape(-1)
-    return select(states, rows), take(result, rows), void
+    return Tests(select(states, rows), take(result, rows), void)
 
 
 def _take_over(batch: StateBatch, kept: Sequence[StateBatch], source: np.random.Generator) -> None:
@@ -129,10 +153,9 @@ def _take_over(batch: StateBatch, kept: Sequence[StateBatch], source: np.random.
         batch.gpr[chosen, register] = models[chosen, register]
 
 
-def cut(states: StateBatch | None, result: BatchResult | None) -> list[tuple[StateBatch, BatchResult]]:
+def cut(tests: Tests) -> list[tuple[StateBatch, BatchResult]]:
     """The tests in stages, a few first."""
-    if states is None or result is None:
-        return []
+    states, result = tests.states, tests.result
     starts = (*_STAGES, *range(_STAGES[-1] + _STAGE, len(states), _STAGE))
     edges = [0, *(edge for edge in starts if edge < len(states)), len(states)]
     stages: list[tuple[StateBatch, BatchResult]] = []

@@ -53,6 +53,13 @@ class NativeCode:
                 return address - difference
         return None
 
+    def native_address(self, address: int) -> int | None:
+        """Where the instruction at an image address runs; None for one that is not there."""
+        for start, end, difference in self.moved:
+            if start <= address < end:
+                return address + difference
+        return None
+
 
 @dataclass(slots=True)
 class _Part:

@@ -11,20 +11,29 @@ import numpy as np
 from burnish.core.specification import Specification
 from burnish.core.verdict import Counterexample
 from burnish.runtime.batch import BatchResult, StateBatch
+from burnish.runtime.isolation import RETURNING
 from burnish.verify.pair import Side
 from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.calls import Calls, stubbed
+from burnish.verify.trials.changes import Changes
+from burnish.verify.trials.coverage import Reach
 from burnish.verify.trials.discovery import discover
-from burnish.verify.trials.drawn import cut, draw_tests, first_shape
-from burnish.verify.trials.native import CannotRunError, transplant
+from burnish.verify.trials.draw import concatenate, draw
+from burnish.verify.trials.drawn import Runner, Tests, cut, draw_inputs, first_shape, in_pairs
+from burnish.verify.trials.guided import Guide, Subject
+from burnish.verify.trials.native import CannotRunError, NativeCode, transplant
 from burnish.verify.trials.outcome import computes_with_floats
 from burnish.verify.trials.shape import Area, Shape
 from burnish.verify.trials.stubs import RESULTS
 from burnish.verify.trials.tester import Setting, Tester
-from burnish.verify.trials.values import pool_of
+from burnish.verify.trials.values import Source, Words, pool_of
 
 _DISCOVERY_S = 0.5
+_GUIDED_S, _GUIDED_SHARE = 1.0, 0.5
+"""For inputs that lead further, at most; and of the time that is left."""
+_SEEDS = 256
+"""States that inputs which lead further are made of, at first."""
 _MOST_BYTES = 64 << 20
 
 
@@ -40,6 +49,16 @@ class Trials:
     reason: str = ""
     prepared: PreparedOriginal | None = field(default=None, repr=False, compare=False)
 
+    def and_then(self, other: Trials) -> Trials:
+        """Both together; the reason is the last one's."""
+        return Trials(
+            self.tested + other.tested,
+            self.void + other.void,
+            self.counterexample or other.counterexample,
+            other.reason,
+            other.prepared or self.prepared,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedOriginal:
@@ -47,7 +66,8 @@ class PreparedOriginal:
     input with different contents of what is no argument."""
 
     setting: Setting
-    shape: Shape
+    runner: Runner
+    changes: Changes
     stages: tuple[tuple[StateBatch, BatchResult], ...] = field(repr=False)
     void: int
 
@@ -67,39 +87,64 @@ class PreparedOriginal:
         seed: int = 0,
         seconds: float = 2.0,
         rewrites: Sequence[Side] = (),
+        reach: Reach | None = None,
     ) -> PreparedOriginal:
-        """Finds memory and ``count`` inputs for ``side``, in about ``seconds``. Constants in the code of ``rewrites``
-        are among the values that are tried. Raises ``CannotRunError``."""
+        """Finds memory and ``count`` inputs for ``side``, in about ``seconds``, and with ``reach`` those that lead
+        where these do not lead. Constants in the code of ``rewrites`` are among the values that are tried. Raises
+        ``CannotRunError``."""
         deadline = time.monotonic() + seconds
-        arena = Arena().with_objects(objects_of(side))
-        shape = first_shape(side, specification, arena)
-        calls = Calls.of(stubbed(side), shape.rsp, specification.stack_bytes)
-        if calls.callees:
-            results = Area(RESULTS + calls.results_size, calls.results_size, name="what calls return")
-            shape = replace(shape, calls=True, areas=(*shape.areas, results))
-        code = transplant(side, arena, calls.addresses).data
         source = np.random.default_rng(seed)
-        pool = pool_of([side, *rewrites])
-        constants = tuple(arena.constant_windows())
-        unwatched = (*constants, *calls.windows(()))
-        shape = discover(code, shape, unwatched, bench, source, pool, min(_DISCOVERY_S, seconds))
-        constants = (*constants, *calls.windows(_watched(shape, specification)))
-        count = max(1, min(count, _MOST_BYTES // (4 * shape.size)))
-        states, result, void = draw_tests(
-            code, shape, constants, bench, source, pool, specification, count, deadline
-        )
-        setting = Setting(
-            side,
-            specification,
-            arena,
-            calls,
-            shape.rsp,
-            shape.below,
-            constants,
-            seed,
-            computes_with_floats(side),
-        )
-        return cls(setting, shape, tuple(cut(states, result)), void)
+        changes = Changes.of([side, *rewrites], pool_of([side, *rewrites]))
+        found = _Preparation.of(side, specification, bench)
+        runner = found.runner(found.discovered(source, changes.pool, min(_DISCOVERY_S, seconds)))
+        guide: Guide | None = None
+        if reach is not None:
+            subject = Subject(found.native, reach, RETURNING, runner, widen=found.runner)
+            guide = Guide(subject, changes, bench, source)
+            guide.look(draw(runner.shape, _SEEDS, source, changes.pool), _until(deadline))
+            runner = subject.runner
+        count = max(1, min(count, _MOST_BYTES // (4 * runner.shape.size)))
+        first, void = draw_inputs(runner, source, changes.pool, count, deadline)
+        inputs = [] if first is None else [first]
+        if guide is not None:
+            inputs += guide.found
+            if first is not None:
+                guide.watch(first)
+        setting = found.setting(runner, seed)
+        return cls.with_tests(setting, runner, changes, inputs, void, source)
+
+    @classmethod
+    def with_tests(
+        cls,
+        setting: Setting,
+        runner: Runner,
+        changes: Changes,
+        inputs: Sequence[StateBatch],
+        void: int,
+        source: Source,
+    ) -> PreparedOriginal:
+        """The original, with tests of ``inputs``, on which it returns."""
+        tests = [in_pairs(runner, states, source) for states in inputs]
+        void += sum(one.void if isinstance(one, Tests) else one for one in tests)
+        stages = tuple(stage for one in tests if isinstance(one, Tests) for stage in cut(one))
+        return cls(setting, runner, changes, stages, void)
+
+    def further(self, rewrite: Side, reach: Reach, bench: Bench, seconds: float) -> PreparedOriginal:
+        """The original with tests that lead where these do not lead in a rewrite, as far as they are found in about
+        ``seconds``. Raises ``CannotRunError``."""
+        source = np.random.default_rng(self.setting.seed)
+        tester = Tester(self.setting, rewrite, bench)
+        subject = Subject(tester.native, reach, self.setting.placement, self.runner, tester.whole)
+        guide = Guide(subject, self.changes, bench, source)
+        if self.stages:
+            for states, _ in self.stages:
+                guide.watch(states)
+            guide.found.clear()
+            seeds = concatenate([states for states, _ in self.stages])
+        else:
+            seeds = draw(self.runner.shape, _SEEDS, source, self.changes.pool)
+        guide.look(seeds, _until(time.monotonic() + seconds))
+        return self.with_tests(self.setting, self.runner, self.changes, guide.found, 0, source)
 
     def test(self, rewrite: Side, bench: Bench) -> Trials:
         """Runs a rewrite on the inputs, until it differs."""
@@ -117,6 +162,62 @@ class PreparedOriginal:
             tested += len(states)
         loose = -(-tester.unsettled // 2)
         return Trials(tested // 2 - loose, self.void + loose)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Preparation:
+    """What is known of an original before any input is."""
+
+    side: Side
+    specification: Specification
+    bench: Bench
+    arena: Arena
+    calls: Calls
+    native: NativeCode
+    shape: Shape
+
+    @classmethod
+    def of(cls, side: Side, specification: Specification, bench: Bench) -> _Preparation:
+        arena = Arena().with_objects(objects_of(side))
+        shape = first_shape(side, specification, arena)
+        calls = Calls.of(stubbed(side), shape.rsp, specification.stack_bytes)
+        if calls.callees:
+            results = Area(RESULTS + calls.results_size, calls.results_size, name="what calls return")
+            shape = replace(shape, calls=True, areas=(*shape.areas, results))
+        native = transplant(side, arena, calls.addresses)
+        return cls(side, specification, bench, arena, calls, native, shape)
+
+    def discovered(self, source: Source, pool: Words, seconds: float) -> Shape:
+        """The memory that it mostly needs."""
+        unwatched = (*self.arena.constant_windows(), *self.calls.windows(()))
+        return discover(self.native.data, self.shape, unwatched, self.bench, source, pool, seconds)
+
+    def runner(self, shape: Shape) -> Runner:
+        """Runs it in memory of that shape."""
+        windows = self.calls.windows(_watched(shape, self.specification))
+        constants = (*self.arena.constant_windows(), *windows)
+        return Runner(self.native.data, shape, constants, self.bench, self.specification)
+
+    def setting(self, runner: Runner, seed: int) -> Setting:
+        """What its rewrites are run in."""
+        shape = runner.shape
+        return Setting(
+            self.side,
+            self.specification,
+            self.arena,
+            self.calls,
+            shape.rsp,
+            shape.below,
+            runner.constants,
+            seed,
+            computes_with_floats(self.side),
+        )
+
+
+def _until(deadline: float) -> float:
+    """Until when inputs that lead further are looked for, so that time is left for others."""
+    now = time.monotonic()
+    return now + min(_GUIDED_S, _GUIDED_SHARE * max(deadline - now, 0.0))
 
 
 def _watched(shape: Shape, specification: Specification) -> list[tuple[int, int]]:

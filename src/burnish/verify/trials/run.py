@@ -17,6 +17,7 @@ from burnish.verify.trials.arena import objects_of
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.called import later_memory, most_results, returned_words
 from burnish.verify.trials.conditions import FLAG_BITS
+from burnish.verify.trials.coverage import Reaches
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.minimise import minimised
 from burnish.verify.trials.native import CannotRunError
@@ -44,57 +45,78 @@ def run_trials(
     seconds: float = 2.0,
     inputs: Iterable[GivenInput] = (),
     store: TestStore | None = None,
+    reaches: Reaches | None = None,
 ) -> Trials:
     """Runs both sides on the inputs of ``store``, on ``inputs``, and on ``count`` that are drawn for the original, in
-    about ``seconds``. A counterexample is kept in ``store``, and made simple.
+    about ``seconds``. A counterexample is kept in ``store``, and made simple. With ``reaches``, which notes what all
+    of them reach, inputs are looked for that lead further in either side.
 
     Never raises for what it cannot run: then there are no tests, and the result says why. Raises ``HostError`` where
     this machine cannot isolate executions.
     """
     deadline = time.monotonic() + seconds
     given = [] if store is None else [GivenInput.of_counterexample(c) for c in store.read(pair.original)]
-    tested, void, found = _given_trials(pair, [*given, *inputs], bench, deadline)
-    trials = Trials(reason="" if count else "no tests were asked for")
-    if found is None and count:
-        try:
+    trials = _given_trials(pair, [*given, *inputs], bench, deadline, reaches)
+    if trials.counterexample is None:
+        drawn = Trials(reason="no tests were asked for")
+        if count:
             left = max(0.05, deadline - time.monotonic())
-            prepared = PreparedOriginal.prepare(
-                pair.original,
-                pair.specification,
-                bench,
-                count=count,
-                seed=seed,
-                seconds=left,
-                rewrites=[pair.rewrite],
-            )
-            trials = replace(prepared.test(pair.rewrite, bench), prepared=prepared)
-        except CannotRunError as error:
-            trials = Trials(reason=f"the original cannot be run by itself: {error}")
-        tested, void, found = tested + trials.tested, void + trials.void, trials.counterexample
+            drawn = _drawn_trials(pair, bench, count, seed, left, reaches)
+        trials = trials.and_then(drawn)
+    found = trials.counterexample
     if found is not None:
         if store is not None:
             store.add(pair.original, found)
         found = _simple(pair, found, bench)
-    reason = "" if tested or found else trials.reason
-    return Trials(tested, void, found, reason, trials.prepared)
+    reason = "" if trials.tested or found else trials.reason
+    return replace(trials, counterexample=found, reason=reason)
+
+
+def _drawn_trials(
+    pair: Pair, bench: Bench, count: int, seed: int, seconds: float, reaches: Reaches | None
+) -> Trials:
+    deadline = time.monotonic() + seconds
+    reach = None if reaches is None else reaches.original
+    try:
+        prepared = PreparedOriginal.prepare(
+            pair.original,
+            pair.specification,
+            bench,
+            count=count,
+            seed=seed,
+            seconds=seconds,
+            rewrites=[pair.rewrite],
+            reach=reach,
+        )
+        trials = replace(prepared.test(pair.rewrite, bench), prepared=prepared)
+    except CannotRunError as error:
+        return Trials(reason=f"the original cannot be run by itself: {error}")
+    if reaches is None or trials.counterexample is not None:
+        return trials
+    try:
+        left = deadline - time.monotonic()
+        further = prepared.further(pair.rewrite, reaches.rewrite, bench, left).test(pair.rewrite, bench)
+    except CannotRunError:
+        return trials
+    return trials.and_then(further)
 
 
 def _given_trials(
-    pair: Pair, inputs: Iterable[GivenInput], bench: Bench, deadline: float
-) -> tuple[int, int, Counterexample | None]:
+    pair: Pair, inputs: Iterable[GivenInput], bench: Bench, deadline: float, reaches: Reaches | None
+) -> Trials:
     tested = void = 0
     for given in inputs:
         if time.monotonic() > deadline:
             break
         try:
             test = GivenTest.of(pair.original, pair.specification, given, bench)
-            found = test.test(pair.rewrite, bench)
+            found = test.test(pair.rewrite, bench, reaches)
         except (CannotRunError, ValueError):
             continue
         if found is not None:
-            return tested, void, found
+            return Trials(tested, void, found)
         tested, void = (tested, void + 1) if test.void else (tested + 1, void)
-    return tested, void, None
+    return Trials(tested, void)
 
 
 def _simple(pair: Pair, found: Counterexample, bench: Bench) -> Counterexample:
@@ -108,32 +130,45 @@ def _simple(pair: Pair, found: Counterexample, bench: Bench) -> Counterexample:
 def replay_model(pair: Pair, model: Model, bench: Bench) -> Counterexample | str:
     """Runs both sides on the input that a solver suspects: the counterexample where they differ, else a phrase that
     says why it is none."""
-    reason = ""
+    trials = run_model(pair, model, bench)
+    if trials.counterexample is not None:
+        return trials.counterexample
+    return trials.reason or "on the input that a solver found both do the same when they run"
+
+
+def run_model(pair: Pair, model: Model, bench: Bench, reaches: Reaches | None = None) -> Trials:
+    """Runs both sides on the input that a solver found; the counterexample is made simple. Where it tells nothing,
+    ``reason`` says why, as a phrase."""
+    trials = Trials()
     turns = min(_TURNS, max(most_results(model), 1))
     for places, turn in product((True, False), range(turns)):
         try:
             given = _of_model(pair, model, places, turn)
-            test = GivenTest.of(pair.original, pair.specification, given, bench)
-            before = 0
-            for _ in range(_GROWTHS):
-                if test.wants == before or not _LOWEST <= test.wants < _HIGHEST:
-                    break
-                before = test.wants
-                # A model says what is read first: what lies where the code goes from there may be anything.
-                given = _with_memory(given, test.wants)
-                test = GivenTest.of(pair.original, pair.specification, given, bench)
-            found = test.test(pair.rewrite, bench)
+            test = _with_all_memory(pair, given, bench)
+            found = test.test(pair.rewrite, bench, reaches)
         except (CannotRunError, ValueError, HostError) as error:
-            reason = reason or f"the input that a solver found cannot be run: {error}"
+            reason = f"the input that a solver found cannot be run: {error}"
+            trials = trials.and_then(Trials(reason=trials.reason or reason))
             continue
         if found is not None:
-            return _simple(pair, found, bench)
-        reason = (
-            f"the input that a solver found tells nothing: {test.void}"
-            if test.void
-            else "on the input that a solver found both do the same when they run"
-        )
-    return reason
+            return trials.and_then(Trials(counterexample=_simple(pair, found, bench)))
+        reason = f"the input that a solver found tells nothing: {test.void}" if test.void else ""
+        trials = trials.and_then(Trials(not test.void, bool(test.void), reason=reason))
+    return trials
+
+
+def _with_all_memory(pair: Pair, given: GivenInput, bench: Bench) -> GivenTest:
+    """The test of an input with the memory that it lacks. Raises as ``GivenTest.of`` does."""
+    test = GivenTest.of(pair.original, pair.specification, given, bench)
+    before = 0
+    for _ in range(_GROWTHS):
+        if test.wants == before or not _LOWEST <= test.wants < _HIGHEST:
+            break
+        before = test.wants
+        # A model says what is read first: what lies where the code goes from there may be anything.
+        given = _with_memory(given, test.wants)
+        test = GivenTest.of(pair.original, pair.specification, given, bench)
+    return test
 
 
 def _of_model(pair: Pair, model: Model, honoured: bool, turn: int) -> GivenInput:

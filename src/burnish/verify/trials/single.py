@@ -25,9 +25,10 @@ from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.calls import Calls, stubbed
 from burnish.verify.trials.conditions import holds
+from burnish.verify.trials.coverage import Reaches
 from burnish.verify.trials.garbage import depends_on_garbage
 from burnish.verify.trials.given import GivenInput
-from burnish.verify.trials.native import transplant
+from burnish.verify.trials.native import NativeCode, transplant
 from burnish.verify.trials.outcome import computes_with_floats
 from burnish.verify.trials.shape import PAGE
 from burnish.verify.trials.stubs import LEDGER, LEDGER_SIZE, LITTER, LITTER_SIZE, RESULTS
@@ -43,6 +44,7 @@ class GivenTest:
     address that the original could not access where that is the reason, else 0."""
 
     setting: Setting
+    native: NativeCode
     states: StateBatch
     expected: BatchResult
     void: str = ""
@@ -57,7 +59,7 @@ class GivenTest:
         rsp = given.registers.get("rsp", 0)
         back = DEFAULT_RETURN_ADDRESS if placement.return_address is None else placement.return_address
         calls = Calls.of(stubbed(side), rsp, specification.stack_bytes, back)
-        code = transplant(side, arena, calls.addresses, placement.address).data
+        native = transplant(side, arena, calls.addresses, placement.address)
         states = _with_stack(given, rsp)
         windows = [
             replace(window, observed=False) if window.address == LITTER else window
@@ -74,10 +76,10 @@ class GivenTest:
             constants += calls.windows(_watched(given, specification, rsp))
         states = replace(states, windows=tuple(windows))
         void = "" if holds(specification, states, 0) else "it does not meet the conditions at entry"
-        states, result = _run(code, states, constants, placement, rsp, bench)
+        states, result = _run(native.data, states, constants, placement, rsp, bench)
         if result.status[0] != Status.FINISHED:
             void = "the original does not return on it"
-        elif depends_on_garbage(code, states, constants, placement, result, specification, rsp, bench):
+        elif depends_on_garbage(native.data, states, constants, placement, result, specification, rsp, bench):
             void = "what the original does depends on what was left in registers and on the stack"
         faulted = result.status[0] == Status.FAULTED and result.number[0] == SIGSEGV
         wants = int(result.address[0]) if faulted else 0
@@ -94,11 +96,21 @@ class GivenTest:
             placement,
             given.source,
         )
-        return cls(setting, states, result, void, wants)
+        return cls(setting, native, states, result, void, wants)
 
-    def test(self, rewrite: Side, bench: Bench) -> Counterexample | None:
-        """Runs a rewrite. Raises as ``of`` does."""
-        return None if self.void else Tester(self.setting, rewrite, bench).run(self.states, self.expected)
+    def test(self, rewrite: Side, bench: Bench, reaches: Reaches | None = None) -> Counterexample | None:
+        """Runs a rewrite; notes in ``reaches`` what the input reaches. Raises as ``of`` does."""
+        if self.void:
+            return None
+        tester = Tester(self.setting, rewrite, bench)
+        if reaches is not None:
+            whole = replace(self.states, windows=(*self.states.windows, *self.setting.constants))
+            for reach, native, states in (
+                (reaches.original, self.native, whole),
+                (reaches.rewrite, tester.native, tester.whole(self.states)),
+            ):
+                reach.watch(native, states, bench, self.setting.placement, lambda rows: rows >= 0)
+        return tester.run(self.states, self.expected)
 
 
 @dataclass(frozen=True, slots=True)

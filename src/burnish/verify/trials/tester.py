@@ -114,12 +114,13 @@ class Tester:
         """States on which the rewrite does something else, as may be: the original does what garbage makes it do."""
         self._arena = setting.arena.with_objects(objects_of(rewrite))
         more = setting.more_calls(rewrite)
-        self._code = transplant(
+        self.native = transplant(
             rewrite,
             self._arena,
             {**more.addresses, **setting.calls.addresses},
             setting.placement.address,
-        ).data
+        )
+        """The code of the rewrite."""
         added = self._arena.writable[len(setting.arena.writable) :]
         self._added = [
             Window(self._arena.addresses[thing.name], np.arange(1, max(thing.size, 1) + 1).astype(np.uint8))
@@ -136,8 +137,8 @@ class Tester:
     def run(self, states: StateBatch, expected: BatchResult) -> Counterexample | None:
         """What differs on one of the states, or None."""
         while True:
-            batch = self._batch(states)
-            result = self._bench.run(self._code, batch, self._setting.placement)
+            batch = self.whole(states)
+            result = self._bench.run(self.native.data, batch, self._setting.placement)
             wanted = deeper(result, self._setting.rsp, self._below)
             if not wanted:
                 break
@@ -188,7 +189,8 @@ class Tester:
             self._bench,
         )
 
-    def _batch(self, states: StateBatch) -> StateBatch:
+    def whole(self, states: StateBatch) -> StateBatch:
+        """The states with all that the rewrite needs to run."""
         windows = (*states.windows, *self._added, *self._constants)
         if self._below != self._setting.below:
             windows = (deepened(states.windows[0], self._below), *windows[1:])
@@ -201,7 +203,7 @@ class Tester:
         if result.status[row] == Status.TIMED_OUT:
             chosen = np.array([row])
             again = self._bench.run(
-                self._code, select(batch, chosen), self._setting.placement, patiently=True
+                self.native.data, select(batch, chosen), self._setting.placement, patiently=True
             )
             return first_difference(view, take(expected, chosen), again, 0)
         sentence = first_difference(view, expected, result, row)

@@ -44,12 +44,26 @@ def constants(sides: Sequence[Side]) -> list[int]:
         for instruction in side.function.instructions:
             data = side.image.read(instruction.address, instruction.size)
             encoding = None if data is None else decode(data)
-            if encoding is None:
+            # The distance of a jump is no number that anything is compared with.
+            if encoding is None or (encoding.moves_size and not encoding.is_rip_relative):
                 continue
-            if encoding.immediate_size and encoding.moves_size <= 4:
+            if encoding.immediate_size:
                 found.update({encoding.immediate: None, -encoding.immediate: None})
             if encoding.opcode == _LEA and encoding.displacement and not encoding.moves_size:
                 found[-encoding.displacement] = None
+    return list(found)[:_MOST_CONSTANTS]
+
+
+def displacements(sides: Sequence[Side]) -> list[int]:
+    """Those of the memory operands of the sides, without repetition: where the fields are that they look at."""
+    found: dict[int, None] = {}
+    for side in sides:
+        for instruction in side.function.instructions:
+            data = side.image.read(instruction.address, instruction.size)
+            encoding = None if data is None else decode(data)
+            if encoding is None or encoding.modrm < 0 or encoding.is_register or encoding.moves_size:
+                continue
+            found[encoding.displacement] = None
     return list(found)[:_MOST_CONSTANTS]
 
 
