@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from burnish.core.verdict import Counterexample, Proved, Refuted, Tested, Unknown
-from burnish.verify.decide import Hint, TestResult, decide
+from burnish.verify.decide import Hint, Reached, TestResult, decide
 from burnish.verify.engine.joint import Proof
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
@@ -37,6 +37,7 @@ class Script:
     brief: Proof | None = OPEN
     whole: Proof = OPEN
     replayed: Counterexample | str = "both do the same"
+    paths: Ran = field(default_factory=lambda: Ran(3))
     asked: list[str] = field(default_factory=list[str])
 
     def glance(self, pair: Pair, seconds: float) -> TestResult:
@@ -46,6 +47,14 @@ class Script:
     def test(self, pair: Pair, seconds: float) -> TestResult:
         self.asked.append("test")
         return self.tests
+
+    def explore(self, pair: Pair, seconds: float) -> TestResult:
+        self.asked.append("explore")
+        return self.paths
+
+    @property
+    def reached(self) -> Reached:
+        return (3, 4), (5, 5)
 
     def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
         self.asked.append("brief")
@@ -94,14 +103,34 @@ def test_what_stays_open_is_looked_at_again() -> None:
     for brief in (None, OPEN, SUSPECT):
         script = Script(brief=brief)
         found = decide(PAIR, script, 10)
-        assert found.verdict == Tested(512) and found.reason == "out of time"
-        assert script.asked[-2:] == ["test", "prove"]
+        assert found.verdict == Tested(515) and found.reason == "out of time"
+        assert found.effort.tests == 515 and found.effort.reached == ((3, 4), (5, 5))
+        assert script.asked[-3:] == ["test", "prove", "explore"]
 
 
 def test_all_tests_may_refute_what_a_few_did_not() -> None:
     script = Script(tests=Ran(counterexample=FOUND))
     assert decide(PAIR, script, 10).verdict == Refuted(FOUND)
     assert "prove" not in script.asked
+
+
+def test_inputs_for_all_paths_may_refute_what_all_tests_did_not() -> None:
+    script = Script(paths=Ran(counterexample=FOUND))
+    assert decide(PAIR, script, 10).verdict == Refuted(FOUND)
+
+
+def test_inputs_for_all_paths_are_tests_where_no_other_ran() -> None:
+    script = Script(tests=Ran(0, 9, reason="the original does not return on any input that was tried"))
+    assert decide(PAIR, script, 10).verdict == Tested(3)
+    script.paths = Ran(0)
+    found = decide(PAIR, script, 10)
+    assert isinstance(found.verdict, Unknown) and found.reason.endswith("on any input that was tried")
+    # Nor are they an answer to what a solver suspects.
+    assert isinstance(decide(PAIR, Script(whole=SUSPECT), 10).verdict, Unknown)
+
+
+def test_a_proof_says_nothing_of_what_tests_reached() -> None:
+    assert decide(PAIR, Script(whole=Proof(Proved())), 10).effort.reached == ()
 
 
 def test_known_invariants_need_no_brief_proof() -> None:
@@ -118,4 +147,4 @@ def test_a_suspicion_that_the_processor_does_not_share_is_unknown() -> None:
 def test_what_an_earlier_attempt_suspects_is_run_as_well() -> None:
     earlier = Proof(Unknown("out of time"), others=(Model(),))
     assert decide(PAIR, Script(whole=earlier, replayed=FOUND), 10).verdict == Refuted(FOUND)
-    assert decide(PAIR, Script(whole=earlier), 10).verdict == Tested(512)
+    assert decide(PAIR, Script(whole=earlier), 10).verdict == Tested(515)

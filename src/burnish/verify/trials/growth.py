@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from signal import SIGSEGV
 
 import numpy as np
+from numpy.typing import NDArray
 
 from burnish.runtime.batch import StateBatch, Status, Window
 from burnish.verify.trials.draw import FIRST_AREA, select
@@ -22,6 +23,8 @@ _MOST = 256
 """Words that may be the pointer, at most."""
 _LONGER, _LARGEST = 4096, 8192
 """How far behind an area an access may be, and the size from which on none is made longer."""
+_POINTED = 0.8
+"""Of the states in which a word becomes a pointer."""
 _BEFORE, _BEHIND = 256, 8192
 """How far from where a pointer points an access may be."""
 
@@ -71,13 +74,30 @@ def grown(shape: Shape, state: StateBatch, fault: int, source: Source, pool: Wor
         if windows[number].contents.ndim == 2:
             windows[number] = replace(windows[number], contents=windows[number].contents.copy())
     for row, word in enumerate(words):
-        if word.register is not None:
-            gpr[row, word.register] = pointer
-        else:
-            at = shape.areas[word.area].lead + word.offset
-            held = windows[FIRST_AREA + word.area].contents
-            held[row, at : at + 8] = np.array([pointer], np.uint64).view(np.uint8)
+        _put(gpr, windows, wider, np.array([row]), word, pointer)
     return Grown(wider, words, replace(states, gpr=gpr, windows=tuple(windows)))
+
+
+def pointed(states: StateBatch, shape: Shape, word: Word, source: Source) -> StateBatch:
+    """States in the layout of ``shape`` in most of which a word points to its last area."""
+    gpr, windows = states.gpr.copy(), list(states.windows)
+    if word.register is None:
+        held = windows[FIRST_AREA + word.area]
+        windows[FIRST_AREA + word.area] = replace(held, contents=held.contents.copy())
+    rows = np.flatnonzero(source.random(len(states)) < _POINTED)
+    _put(gpr, windows, shape, rows, word, np.uint64(shape.areas[-1].pointer))
+    return replace(states, gpr=gpr, windows=tuple(windows))
+
+
+def _put(
+    gpr: Words, windows: list[Window], shape: Shape, rows: NDArray[np.intp], word: Word, value: np.uint64
+) -> None:
+    if word.register is not None:
+        gpr[rows, word.register] = value
+    else:
+        at = shape.areas[word.area].lead + word.offset
+        held = windows[FIRST_AREA + word.area].contents
+        held[rows, at : at + 8] = np.array([value], np.uint64).view(np.uint8)
 
 
 def fault_of(status: int, number: int, address: int) -> int | None:
@@ -89,8 +109,8 @@ def _suspects(shape: Shape, state: StateBatch, fault: int) -> Iterator[Word]:
     """The words near which the fault lies; those that are not null first."""
     nulls: list[Word] = []
     for word, value in _words(shape, state):
-        distance = fault - value
-        if -_BEFORE <= distance < _BEHIND:
+        distance = (fault - value + _BEFORE) % (1 << 64) - _BEFORE
+        if distance < _BEHIND:
             if value:
                 yield word
             else:

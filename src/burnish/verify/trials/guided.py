@@ -18,7 +18,7 @@ from burnish.verify.trials.changes import Changes, changed
 from burnish.verify.trials.coverage import Found, Reach
 from burnish.verify.trials.draw import FIRST_AREA, concatenate, select
 from burnish.verify.trials.drawn import Runner
-from burnish.verify.trials.growth import Grown, fault_of, fitted, grown, lengthened
+from burnish.verify.trials.growth import Grown, fault_of, fitted, grown, lengthened, pointed
 from burnish.verify.trials.native import NativeCode
 from burnish.verify.trials.shape import Shape
 from burnish.verify.trials.values import Source
@@ -75,6 +75,16 @@ class Guide:
             states = changed(self._parents(), self.runner.shape, self.changes, self.source)
             news = self.watch(states)
             quiet = 0 if news else quiet + 1
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Where one input leads, others should, with other numbers."""
+        if not self.found:
+            return
+        firsts = [concatenate(self.found), concatenate(self.found[-4:])]
+        chosen = [select(states, self.source.integers(0, len(states), _ROWS // 2)) for states in firsts]
+        states = changed(concatenate(chosen), self.runner.shape, self.changes, self.source)
+        self.found.append(select(states, np.flatnonzero(self.runner.returns(states))))
 
     def watch(self, states: StateBatch) -> bool:
         """Notes what states reach. True if any was the first somewhere."""
@@ -138,6 +148,9 @@ class Guide:
         if more is None or chosen is None:
             return None
         self._refitted(more.with_pointer(chosen), state)
+        for held in (self._old, self.fresh):
+            word = more.words[chosen]
+            held[:] = [pointed(states, self.runner.shape, word, self.source) for states in held]
         return select(more.states, np.array([chosen]))
 
     def _refitted(self, wider: Shape, state: StateBatch) -> StateBatch:
