@@ -12,7 +12,7 @@ from burnish.domains.smt.terms import Term
 from burnish.verify.engine.joint import Proof, Prover, Solves
 from burnish.verify.engine.paths import Paths, alone
 from burnish.verify.engine.region import CyclicError
-from burnish.verify.engine.sharing import common, sharing
+from burnish.verify.engine.sharing import common, granted, sharing
 from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.prove import prove_loops
 from burnish.verify.pair import Pair, Side
@@ -42,6 +42,8 @@ class _Search:
     deadline: float
     assumed: Sequence[Term]
     queries: int = 0
+    looping: bool = False
+    """True once calls were to be executed in line that have loops."""
 
     def attempt(self, *, joining: bool, inline: _InLine, share: float, hasty: bool = False) -> Proof:
         """One attempt with that share of the time that is left. Raises ``CyclicError``."""
@@ -54,8 +56,12 @@ class _Search:
             self.queries += proof.queries
             if not proof.escapes:
                 # A callee in line that was met later may have another object at the same place.
-                wrong = common(self.pair, proof.locals) if isinstance(proof.verdict, Proved) else ""
-                return replace(proof, verdict=Unknown(wrong)) if wrong else proof
+                if not isinstance(proof.verdict, Proved):
+                    return proof
+                wrong = common(self.pair, proof.locals)
+                if wrong:
+                    return replace(proof, verdict=Unknown(wrong))
+                return replace(proof, provisos=(*proof.provisos, *granted(self.pair, proof.locals)))
             shared = sharing(self.pair, proof.escapes, proof.locals)
             if isinstance(shared, str):
                 return replace(proof, verdict=Unknown(shared))
@@ -75,6 +81,7 @@ class _Search:
             except CyclicError:
                 if inline == _NONE:
                     raise
+                self.looping = True
                 yield self._separate(before, share)
                 return
             yield replace(proof, method=_method(inline, joining=joining))
@@ -163,9 +170,15 @@ def prove(
     if _loops(pair):
         return prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
     try:
-        return search.best(_SHARE)
+        proof = search.best(_SHARE)
     except CyclicError:
         return prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
+    if isinstance(proof.verdict, Proved) or not search.looping:
+        return proof
+    # The loops are those of a callee that only one side calls.
+    other = prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
+    queries = proof.queries + other.queries
+    return replace(proof if isinstance(other.verdict, Unknown) else other, queries=queries)
 
 
 def prove_briefly(

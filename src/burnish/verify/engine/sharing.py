@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from burnish.verify.engine.addresses import LOCAL_BASES
 from burnish.verify.engine.escape import CALLERS
@@ -53,6 +54,14 @@ def common(pair: Pair, locals_: Sequence[Local] | None) -> str:
     return ""
 
 
+def granted(pair: Pair, locals_: Sequence[Local] | None) -> tuple[str, ...]:
+    """Phrases on what a proof takes for granted of what a pair shares."""
+    pairs = combinations(pair.shared, 2)
+    if all(_together(one, other, locals_ or ()) for one, other in pairs):
+        return ()
+    return ("nothing takes the end of a local for the beginning of the next one",)
+
+
 def _one(pair: Pair, mine: int, theirs: int, locals_: Sequence[Local] | None) -> SharedLocal | None:
     """What lies at one place of the original, and at the other of the rewrite."""
     if mine == theirs >= CALLERS.original and not pair.specification.stack_bytes:
@@ -74,7 +83,7 @@ def _fits(one: SharedLocal, found: Shared, locals_: Sequence[Local]) -> bool:
     alignment = max((each.alignment for each in locals_ if _meets(each, one)), default=1)
     aligned = (one.rewrite - one.original) % min(alignment, 16) == 0 and alignment <= 16
     inside = max(one.original, one.rewrite) + one.size <= 0
-    return apart and aligned and inside and all(_together(one, was, locals_) for was in found)
+    return apart and aligned and inside
 
 
 def _meets(local: Local, one: SharedLocal) -> bool:

@@ -23,7 +23,7 @@ from burnish.verify.engine.compare import PROBE, Views, escaping
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
-from burnish.verify.engine.sharing import common
+from burnish.verify.engine.sharing import common, granted
 from burnish.verify.engine.state import RETURN_ADDRESS, State
 from burnish.verify.loops.align import START, Node, Step
 from burnish.verify.loops.heads import loops_of
@@ -115,7 +115,7 @@ def check(
         prover.queries,
         to_json(invariants),
         "induction over loops",
-        tuple(prover.provisos),
+        (*prover.provisos, *granted(pair, prover.stacked.locals)),
         callees=tuple(prover.callees),
     )
 

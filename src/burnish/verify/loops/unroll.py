@@ -14,7 +14,7 @@ from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.joint import Joint, NotProvedError, Proof, Prover, Solves
 from burnish.verify.engine.points import AtCut, Exit, Point, Where
-from burnish.verify.engine.sharing import common, sharing
+from burnish.verify.engine.sharing import common, granted, sharing
 from burnish.verify.loops.align import START
 from burnish.verify.loops.invariants import cuts_of
 from burnish.verify.loops.product import LoopJoint, RoundProver, passed_after
@@ -93,6 +93,6 @@ def prove_unrolled(
         None,
         queries,
         method="unrolling" if prover.cut_short else "unrolling to the end",
-        provisos=tuple(prover.provisos),
+        provisos=(*prover.provisos, *granted(pair, prover.stacked.locals)),
         callees=tuple(prover.callees),
     )

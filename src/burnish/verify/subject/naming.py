@@ -227,12 +227,13 @@ class Naming:
 
     def _constant_name(self, region: Region) -> str:
         label = "" if region.anonymous else plain_name(region.label)
-        if region.digest is None:
+        digest = self._digest(region)
+        if digest is None:
             place = f"{region.address:#x}" if self._same_file else f"{region.address:#x}@{self.home.tag}"
             return f"{label or UNBOUNDED} at {place}"
         number = self._twins.get(region.address, 0) if region.anonymous else 0
         kind = "constant" if region.bounded else UNBOUNDED
-        return f"{label or kind} {region.digest[:24]}" + (f" #{number + 1}" if number else "")
+        return f"{label or kind} {digest[:24]}" + (f" #{number + 1}" if number else "")
 
     def _variable_name(self, region: Region) -> str:
         if self._same_file:
@@ -267,9 +268,20 @@ class Naming:
             return None
         twin = there[0]
         alike = twin.size == region.size and not twin.constant and not twin.is_global
-        return (
-            f"static {name}" if alike and twin.digest is not None and twin.digest == region.digest else None
-        )
+        known = self._digest(region)
+        return f"static {name}" if alike and known is not None and twin.digest == known else None
+
+    def _digest(self, region: Region) -> str | None:
+        """What tells a region's content, where the functions that it has the addresses of are known to be the same in
+        the other file as those of their names there."""
+        if all(self._is_known(address) for address in region.functions):
+            return region.digest
+        return None
+
+    def _is_known(self, address: int) -> bool:
+        bounds = self.home.source.image.bounds_at(address)
+        there = None if bounds is None else self.other.defined_function(bounds.name)
+        return there is not None and (self._trusted or self._is_same(address, there.address))
 
 
 def _statics(home: Home, name: str) -> list[int]:

@@ -95,7 +95,8 @@ def read_pair(
     """
     overrides = overrides or Overrides()
     first, second = functions
-    original, rewrite = _informed(original, first), _informed(rewrite, second)
+    if _runs_on(original, first) or _runs_on(rewrite, second):
+        original, rewrite = _informed(original), _informed(rewrite)
     try:
         specification = specify(original, first, rewrite, second, overrides)
         lifted = [_lifted(original, first), _lifted(rewrite, second)]
@@ -121,11 +122,14 @@ def read_pair(
     return Reading(Pair(sides[0], sides[1], specification), tuple(notes), doubts, apart)
 
 
-def _informed(source: Input, bounds: FunctionBounds) -> Input:
-    """The file with what it says of functions that never return, where the code seems to run on into other code."""
+def _runs_on(source: Input, bounds: FunctionBounds) -> bool:
+    """True where the code seems to run on into other code."""
     found = source.summaries.lift(source.image, bounds)
-    if not isinstance(found, Refused) or found.reason is not Reason.RUNS_ON:
-        return source
+    return isinstance(found, Refused) and found.reason is Reason.RUNS_ON
+
+
+def _informed(source: Input) -> Input:
+    """The file with what it says of functions that never return."""
     names = {one.name for one in (*source.image.plt.values(), *source.image.got.values())}
     never = frozenset(name for name in names if source.types.never_returns(name))
     if not never:

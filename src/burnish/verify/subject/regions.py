@@ -28,7 +28,8 @@ class Region:
 
     ``data`` are its bytes where they are constant and mean the same wherever the file is loaded. ``digest`` stands for
     the content at load, with names for addresses in it, so that regions of different files can be compared; None
-    where it cannot be.
+    where it cannot be. ``functions`` are the addresses of the functions that the digest names: whoever compares has to
+    know that those of one name are the same.
     """
 
     address: int
@@ -39,6 +40,7 @@ class Region:
     is_global: bool = False
     data: bytes | None = field(default=None, repr=False)
     digest: str | None = None
+    functions: frozenset[int] = frozenset()
     bounded: bool = True
     """False for what lies between symbols, of which nobody wrote down where it begins and ends."""
 
@@ -181,7 +183,8 @@ class Regions:
         content = self._image.read(start, size) or b""
         moves = self._data.relocated_in(start, end) or self._holds_addresses(start, content)
         self._open.add((start, end))
-        digest = self._digest(start, content) if moves else hashlib.sha256(content).hexdigest()
+        functions: set[int] = set()
+        digest = self._digest(start, content, functions) if moves else hashlib.sha256(content).hexdigest()
         self._open.discard((start, end))
         return Region(
             start,
@@ -192,6 +195,7 @@ class Regions:
             any(binding is not Binding.LOCAL for binding in bindings),
             content if constant and not moves and len(content) == size else None,
             digest,
+            frozenset(functions),
             self._is_bounded(start),
         )
 
@@ -209,14 +213,14 @@ class Regions:
             return True
         return any(part.start <= start < part.end for part in self._data.mergeable)
 
-    def _digest(self, start: int, content: bytes) -> str | None:
-        """Of content with addresses in it: what they point to is part of it."""
+    def _digest(self, start: int, content: bytes, functions: set[int]) -> str | None:
+        """Of content with addresses in it: what they point to is part of it. ``functions`` gets those of functions."""
         if self._image.kind is ImageKind.EXECUTABLE:
             return None
         found = hashlib.sha256()
         cursor = start
         for place in self._data.relocated_in(start, start + len(content)):
-            target = self._pointee(place) if cursor <= place <= start + len(content) - 8 else None
+            target = self._pointee(place, functions) if cursor <= place <= start + len(content) - 8 else None
             if target is None:
                 return None
             found.update(content[cursor - start : place - start])
@@ -225,14 +229,20 @@ class Regions:
         found.update(content[cursor - start :])
         return found.hexdigest()
 
-    def _pointee(self, place: int) -> str | None:
+    def _pointee(self, place: int, functions: set[int]) -> str | None:
         """A name for what the word at ``place`` points to that holds in other files, too."""
         imported = imported_by(self._image, place)
         if imported is not None:
             return f"import {imported}"
         address = self._image.relative.get(place)
-        if address is None or place in self._image.got or self._image.is_code(address):
+        if address is None or place in self._image.got:
             return None
+        if self._image.is_code(address):
+            function = self._image.bounds_at(address)
+            if function is None or function.address != address:
+                return None
+            functions.add(address)
+            return f"function {function.name}"
         extent = self._extent(address)
         if extent is None or extent in self._open:
             return None
@@ -240,6 +250,7 @@ class Regions:
         if found is None or found[0].digest is None:
             return None
         region, offset = found
+        functions |= region.functions
         name = "constant" if region.anonymous and region.constant else region.label
         return f"{name} {region.digest} {offset}"
 

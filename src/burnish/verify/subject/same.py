@@ -125,7 +125,7 @@ class SameCode:
             case InRegion(one, mine), InRegion(other, theirs):
                 if mine != theirs or one.size != other.size or one.constant != other.constant:
                     return False
-                if one.digest is None or one.digest != other.digest:
+                if one.digest is None or one.digest != other.digest or one.functions or other.functions:
                     return False
                 return one.labels == other.labels and (one.constant or bool(one.labels))
             case _:
