@@ -137,12 +137,15 @@ class StandardEngines:
         deadline = time.monotonic() + seconds
         trials = Trials()
         cuts = cuts_of(pair)
+        if self._reaches is not None:
+            self._reaches.until(deadline)
         for number, side in enumerate((pair.original, pair.rewrite)):
             now = time.monotonic()
             asking = Asking(pair, self._solver, now + (deadline - now) / (2 - number))
             assumed = tuple(entry_conditions(pair.specification))
             for model in Walks(asking, side, cuts[number], self._bound, assumed, self._seed).inputs():
-                trials = trials.and_then(run_model(pair, model, self._bench, self._reaches))
+                left = max(0.0, deadline - time.monotonic())
+                trials = trials.and_then(run_model(pair, model, self._bench, self._reaches, left))
                 if trials.counterexample is not None or time.monotonic() > deadline:
                     break
             if trials.counterexample is not None:

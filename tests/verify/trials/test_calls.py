@@ -8,7 +8,9 @@ import pytest
 
 from burnish.core.specification import LiveOut, Specification
 from burnish.verify.pair import Callee, Pair
-from burnish.verify.trials import Bench, PreparedOriginal, replay
+from burnish.verify.trials import Bench, PreparedOriginal, replay, run_trials
+
+from ..texts import pair_of_texts
 
 EAX = Specification((LiveOut("rax", 4),), source="prototype")
 RAX = Specification((LiveOut("rax", 8),), source="prototype")
@@ -82,3 +84,17 @@ def test_a_wrong_call_has_a_counterexample(compiled: Callable[..., Pair], bench:
     assert word in found.differing[0]
     if name not in ("callee", "new"):
         assert replay(Pair(one, two, EAX), found, bench)
+
+
+LONG = "push rbx\nmov ebx, esi\ncall g\nadd eax, ebx\npop rbx\nret\n.size f, .-f\n.type g, @function\ng:\n"
+LONG += "mov eax, edi\n" + "inc eax\n" * 2100 + "ret\n.size g, .-g\n"
+
+
+def test_a_callee_that_cannot_be_read_may_be_in_line(bench: Bench) -> None:
+    """What stands for it does something else than it does, so that the two differ in tests and nowhere else."""
+    inlined = pair_of_texts(LONG, "lea eax, [rdi + 2100]\nadd eax, esi\nret", "eax")
+    trials = run_trials(inlined, bench, count=100)
+    assert trials.counterexample is None and trials.tested == 0
+    # Where both call it, all else is told apart as ever.
+    same = pair_of_texts(LONG, LONG.replace("ret\n.size f", "inc eax\nret\n.size f"), "eax")
+    assert run_trials(same, bench, count=100).counterexample is not None

@@ -57,6 +57,8 @@ class Asking:
     """What each memory that a call left was before it."""
     preferred: dict[Term, None] = field(default_factory=dict[Term, None], init=False)
     """Conditions on inputs that are to be run, beside what must hold."""
+    natural: dict[Term, None] = field(default_factory=dict[Term, None], init=False)
+    """And those on inputs as programs have them."""
     provisos: dict[str, None] = field(default_factory=dict[str, None], init=False)
     """Phrases on what the proof takes for granted."""
 
@@ -114,11 +116,15 @@ class Asking:
     def _runnable(self, assertions: Sequence[Term]) -> Model | None:
         """A model in which no call writes memory, as where functions run by themselves, and in which memory lies where
         it can be; None where there is none."""
-        found = [*assertions, *self.preferred]
+        count = len(assertions) + len(self.preferred)
+        found = [*assertions, *self.preferred, *self.natural]
         for after, before in reversed(self.before.items()):
             found = substitute(found, {after: before})
-        answer = self.ask(found)
-        return answer.model if isinstance(answer, Sat) else None
+        for chosen in (found, found[:count]) if self.natural else (found,):
+            answer = self.ask(chosen)
+            if isinstance(answer, Sat):
+                return answer.model
+        return None
 
     def ask(self, assertions: Iterable[Term]) -> Answer:
         """Is there a model of all assertions? Within what is left of the time."""

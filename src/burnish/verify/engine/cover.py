@@ -33,6 +33,7 @@ from burnish.verify.pair import LOWEST
 
 _PAGE_BITS = 12
 _MARGIN = 1 << 17
+_WORD = 8
 _TOP = 1 << 47
 """End of a process's addresses."""
 
@@ -93,6 +94,18 @@ def mappable(accesses: Sequence[Access]) -> list[Term]:
         room = const(_TOP - 2 * _MARGIN - access.size, 64)
         inside = ule(add(access.address, const(-_MARGIN, 64)), room)
         found.append(or_(not_(access.condition), inside))
+    return [term for term in found if term is not TRUE]
+
+
+def natural(accesses: Sequence[Access]) -> list[Term]:
+    """That accesses lie where programs have them, at multiples of their size up to that of a pointer: no fact, but
+    inputs are better understood so, and what else they need is found more easily."""
+    found: list[Term] = []
+    for access in dict.fromkeys(accesses):
+        bits = min(access.size, _WORD).bit_length() - 1
+        if bits and access.size in (2, 4, 8, 16):
+            whole = eq(extract(access.address, 0, bits), const(0, bits))
+            found.append(or_(not_(access.condition), whole))
     return [term for term in found if term is not TRUE]
 
 

@@ -33,7 +33,7 @@ from burnish.verify.engine.compare import (
     perhaps_on_stack,
     result_terms,
 )
-from burnish.verify.engine.cover import facts, mappable, uncovered
+from burnish.verify.engine.cover import facts, mappable, natural, uncovered
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import Log, Names, UnmodelledError
 from burnish.verify.engine.frames import View
@@ -194,6 +194,7 @@ class Prover(Asking):
             pending=(*joint.pending, *rewrite.accesses),
         )
         self.preferred.update(dict.fromkeys(mappable(original.accesses)))
+        self.natural.update(dict.fromkeys(natural(original.accesses)))
         self._lowest = min(self._lowest[0], original.lowest), min(self._lowest[1], rewrite.lowest)
         if self._lowest[1] < self._lowest[0] - _MORE_STACK:
             raise NotProvedError("the rewrite needs far more stack than the original")

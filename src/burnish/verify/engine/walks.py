@@ -20,7 +20,7 @@ from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.asking import Asking, parts
 from burnish.verify.engine.axioms import extents
 from burnish.verify.engine.compare import after_call, result_terms
-from burnish.verify.engine.cover import facts, mappable
+from burnish.verify.engine.cover import facts, mappable, natural
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import Names, UnmodelledError
 from burnish.verify.engine.frames import OWN_VIEW
@@ -40,13 +40,14 @@ _HOPELESS = (UnmodelledError, UndecidedAccessError, MeaninglessError, EscapeErro
 @dataclass(frozen=True, slots=True)
 class _Walk:
     """A way into a function: where it is, and what holds if an input takes it. ``rounds`` has the loop heads that were
-    passed, ``preferred`` where memory should lie."""
+    passed, ``preferred`` where memory should lie, and ``natural`` how."""
 
     state: State
     at: Point
     conditions: tuple[Term, ...] = ()
     facts: tuple[Term, ...] = ()
     preferred: tuple[Term, ...] = ()
+    natural: tuple[Term, ...] = ()
     rounds: tuple[Label, ...] = ()
     calls: int = 0
 
@@ -110,6 +111,7 @@ class Walks:
             ),
             facts=(*walk.facts, *facts(region.log.accesses, extents(self.asking.pair))),
             preferred=(*walk.preferred, *mappable(region.log.accesses)),
+            natural=(*walk.natural, *natural(region.log.accesses)),
         )
         for exit_ in region.exits:
             met = and_(*walk.conditions, exit_.condition) if walk.conditions else exit_.condition
@@ -166,8 +168,8 @@ class Walks:
         """An input that gets to the end of a path; where memory can be mapped, if there is one."""
         needed = (*walk.conditions, *walk.facts)
         more = self.asking.axioms(needed)
-        for assertions in ((*needed, *more, *walk.preferred), (*needed, *more)):
-            answer = self._ask(assertions)
+        for chosen in ((*walk.preferred, *walk.natural), walk.preferred, ()):
+            answer = self._ask((*needed, *more, *chosen))
             if isinstance(answer, Sat):
                 return answer.model
         return None

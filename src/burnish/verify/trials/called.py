@@ -14,6 +14,7 @@ from burnish.verify.solve.query import Model
 from burnish.verify.trials.calls import stubbed
 from burnish.verify.trials.stubs import RESULT_WORDS, RESULTS
 
+_SOMEWHERE = 0x6200_0000_0000
 _AFTER = re.compile(r"memory after call (\d+)")
 _RESULT = re.compile(r"(.+) in (\w+), call (\d+)")
 
@@ -30,12 +31,13 @@ def returned_words(pair: Pair, model: Model, turn: int) -> dict[int, int]:
     for number, callee in enumerate(stubbed(pair.original)):
         results = [value for _, value in sorted(by_callee.get(callee.name, {}).items())]
         for k in range(RESULT_WORDS):
-            # Words of a callee that the model says nothing of are what they are without a model.
-            start = 8 * (RESULT_WORDS * number + k)
-            word = bytes((start + at) & 0xFF for at in range(8))
+            # What the model says nothing of may be a pointer, to where memory will be put, or a small number.
+            place = RESULT_WORDS * number + k
+            value = k if (k + turn) % 2 else _SOMEWHERE + (place << 20)
             if results:
-                word = results[(k + turn) % len(results)].to_bytes(8, "little")
-            octets.update({RESULTS + start + at: byte for at, byte in enumerate(word)})
+                value = results[(k + turn) % len(results)]
+            word = value.to_bytes(8, "little")
+            octets.update({RESULTS + 8 * place + at: byte for at, byte in enumerate(word)})
     return octets
 
 

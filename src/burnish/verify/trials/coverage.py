@@ -7,6 +7,7 @@ there: the trap goes, and it runs again, further. Blocks that were reached cost 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class Reach:
 
     blocks: frozenset[int]
     reached: set[int] = field(default_factory=set[int])
+    deadline: float = float("inf")
+    """Until when (``time.monotonic``) it is watched: what is reached later counts for nothing."""
     _unsure: Counter[int] = field(default_factory=Counter[int])
 
     @classmethod
@@ -94,7 +97,7 @@ class Reach:
         places = {at: block for block in self.missing if (at := native.native_address(block)) is not None}
         hits: dict[int, set[int]] = {}
         left = np.arange(len(states))
-        while len(left) and places:
+        while len(left) and places and time.monotonic() < self.deadline:
             code = bytearray(native.data)
             for at in places:
                 code[at - native.address] = _TRAP
@@ -120,6 +123,10 @@ class Reaches:
     def of(cls, pair: Pair) -> Reaches:
         """Of a pair that has not run."""
         return cls(Reach.of(pair.original), Reach.of(pair.rewrite))
+
+    def until(self, deadline: float) -> None:
+        """They are watched until then (``time.monotonic``)."""
+        self.original.deadline = self.rewrite.deadline = deadline
 
     @property
     def counts(self) -> tuple[tuple[int, int], tuple[int, int]]:

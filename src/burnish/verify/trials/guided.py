@@ -69,6 +69,7 @@ class Guide:
 
     def look(self, seeds: StateBatch, deadline: float) -> None:
         """Changes ``seeds``, and what comes of them, until nothing is missing, or ``deadline`` (``time.monotonic``)."""
+        self.subject.reach.deadline = deadline
         self._old = [select(seeds, self.source.permutation(len(seeds))[:_SEEDS])]
         quiet, news = 0, self.watch(seeds)
         while self.subject.reach.missing and quiet < _QUIET and time.monotonic() < deadline:

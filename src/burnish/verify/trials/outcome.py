@@ -114,6 +114,19 @@ def _compared(specification: Specification, results_only: bool) -> NDArray[np.ui
     return masks
 
 
+def calls_alike(view: View, one: BatchResult, other: BatchResult, row: int, marks: frozenset[int]) -> bool:
+    """False where row ``row`` of ``one`` made one of the calls with these ``marks`` (``stubs.mark``), and ``other`` did
+    not make the same calls in the same order: it may have that callee in line. As far as calls were noted."""
+    if LEDGER not in view.addresses:
+        return True
+    mine, its = (_ledger(view, result)[row] for result in (one, other))
+    count, noted = int(mine[0]), (len(mine) - 4) // 2
+    first, second = (held[4 : 4 + 2 * count : 2] for held in (mine, its))
+    if count <= noted and marks.isdisjoint(first.tolist()):
+        return True
+    return count == int(its[0]) <= noted and bool((first == second).all())
+
+
 def _ledger(view: View, result: BatchResult) -> NDArray[np.uint64]:
     """What the stubs noted, a row for each state."""
     return result.windows[view.addresses.index(LEDGER)].view(np.uint64)

@@ -109,6 +109,7 @@ class PreparedOriginal:
         if guide is not None:
             inputs += guide.found
             if first is not None:
+                guide.subject.reach.deadline = deadline
                 guide.watch(first)
         setting = found.setting(runner, seed)
         return cls.with_tests(setting, runner, changes, inputs, void, source)
@@ -137,9 +138,6 @@ class PreparedOriginal:
         subject = Subject(tester.native, reach, self.setting.placement, self.runner, tester.whole)
         guide = Guide(subject, self.changes, bench, source)
         if self.stages:
-            for states, _ in self.stages:
-                guide.watch(states)
-            guide.found.clear()
             seeds = concatenate([states for states, _ in self.stages])
         else:
             seeds = draw(self.runner.shape, _SEEDS, source, self.changes.pool)

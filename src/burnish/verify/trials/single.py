@@ -41,14 +41,14 @@ _BELOW = 256
 @dataclass(frozen=True, slots=True, eq=False)
 class GivenTest:
     """A given input, and what the original makes of it. ``void`` is a phrase where that tells nothing; ``wants`` is the
-    address that the original could not access where that is the reason, else 0."""
+    address that the original could not access where that is the reason."""
 
     setting: Setting
     native: NativeCode
     states: StateBatch
     expected: BatchResult
     void: str = ""
-    wants: int = 0
+    wants: int | None = None
 
     @classmethod
     def of(cls, side: Side, specification: Specification, given: GivenInput, bench: Bench) -> GivenTest:
@@ -82,7 +82,7 @@ class GivenTest:
         elif depends_on_garbage(native.data, states, constants, placement, result, specification, rsp, bench):
             void = "what the original does depends on what was left in registers and on the stack"
         faulted = result.status[0] == Status.FAULTED and result.number[0] == SIGSEGV
-        wants = int(result.address[0]) if faulted else 0
+        wants = int(result.address[0]) if faulted else None
         setting = Setting(
             side,
             specification,
