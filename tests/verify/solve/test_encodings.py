@@ -52,7 +52,7 @@ def terms(draw: st.DrawFn, depth: int = 5) -> Term:
     count = t.const(draw(st.integers(0, width)), width)
     mask = ((1 << draw(st.integers(1, width))) - 1) << draw(st.integers(0, width - 1))
     low = draw(st.integers(0, width - 1))
-    match draw(st.integers(0, 15)):
+    match draw(st.integers(0, 19)):
         case 0 | 1:
             return t.add(a, b)
         case 2 | 3 | 4 | 5:
@@ -75,6 +75,8 @@ def terms(draw: st.DrawFn, depth: int = 5) -> Term:
             return t.ite(t.eq(a, b), t.not_(a), t.mul(b, b))
         case 14:
             return t.zext(t.eq(t.mul(a, b), t.mul(b, a)), width)
+        case 15 | 16 | 17 | 18:
+            return draw(st.sampled_from((t.udiv, t.urem, t.sdiv, t.srem)))(a, b)
         case _:
             return t.popcount(a)
 
@@ -320,6 +322,11 @@ HARD = {
         t.add(t.udiv(t.mul(X, Y), t.or_(X, number(1))), Y),
         t.add(Y, t.udiv(t.mul(Y, X), t.or_(number(1), X))),
     ),
+    "a multiple by what is left": (
+        t.sub(X, t.extract(t.urem(t.zext(X, 64), t.zext(Y, 64)), 0, 32)),
+        t.mul(Y, t.extract(t.udiv(t.zext(X, 64), t.zext(Y, 64)), 0, 32)),
+    ),
+    "what a signed quotient leaves": (t.srem(X, Y), t.sub(X, t.mul(Y, t.sdiv(X, Y)))),
 }
 
 

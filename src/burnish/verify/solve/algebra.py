@@ -82,7 +82,7 @@ class _Normaliser:
         return term if same else rebuild(term, args)
 
     def _equation(self, term: Term) -> Term | None:
-        """An equation of what is left of the difference, where no product is; None where one is."""
+        """An equation of what is left of the difference; None where no product is on either side."""
         width = term.args[0].width
         try:
             difference = p.add(self.values[term.args[0]], self.values[term.args[1]], -1)
@@ -91,9 +91,11 @@ class _Normaliser:
                 return t.FALSE
             if not any(map(self.atoms.nonlinear, (self.values[arg].poly for arg in term.args))):
                 return None
-            return (
-                None if self.atoms.nonlinear(reduced) else t.eq(self._made(reduced, width), t.const(0, width))
-            )
+            if self.atoms.nonlinear(reduced):
+                # The same difference the other way round is the same equation.
+                other = {monomial: -factor & (1 << width) - 1 for monomial, factor in reduced.items()}
+                reduced = min(reduced, other, key=lambda poly: sorted(poly.items()))
+            return t.eq(self._made(reduced, width), t.const(0, width))
         except TooLargeError:
             return None
 
@@ -121,6 +123,8 @@ class _Normaliser:
                 for value in values[1:]:
                     total = p.multiply(total, self._narrow(value, term.width))
                 return total
+            case Op.UREM | Op.SREM:
+                return self._remainder(term, values[0], values[1])
             case Op.NOT:
                 return p.add(p.constant(-1), values[0], -1)
             case Op.ZEXT:
@@ -136,6 +140,15 @@ class _Normaliser:
                 return self._masked(values[0], term.args[1].value)
             case _:
                 return None
+
+    def _remainder(self, term: Term, dividend: Value, divisor: Value) -> Value:
+        """What the quotient times the divisor leaves; by zero that is the dividend, too."""
+        signed = term.op is Op.SREM
+        divided = (t.sdiv if signed else t.udiv)(*[self._term(arg) for arg in term.args])
+        read = self.atoms.signed if signed else self.atoms.unsigned
+        quotient = read(self.atoms.of_term(divided), term.width)
+        product = p.multiply(quotient, read(divisor, term.width))
+        return p.add(read(dividend, term.width), product, -1)
 
     @staticmethod
     def _narrow(value: Value, width: int) -> Value:

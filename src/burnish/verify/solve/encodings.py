@@ -82,18 +82,30 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
     if hard and not _is_hard(normal):
         yield polynomials
         return
+    # Circuits of divisions are large, and mostly both sides divide the same.
+    divided = hard and any(map(_divides, subterms(*normal)))
+    if divided:
+        yield _any_products(polynomials)
     yield replace(main, seconds=QUICK_SECONDS if hard or counts else None)
     if counts:
         masks = tuple(lower(assertions, popcount_masks))
         yield replace(main, name="ones by masks", assertions=masks, seconds=2 * QUICK_SECONDS)
-    if hard:
-        products = tuple(uninterpreted(normal))
-        yield replace(polynomials, assertions=products, open="products", seconds=2 * QUICK_SECONDS)
+    if hard and not divided:
+        yield _any_products(polynomials)
     if normal != main.assertions:
         yield replace(main, share=main.share / 2)
         yield polynomials
     elif hard or counts:
         yield main
+
+
+def _any_products(main: Encoding) -> Encoding:
+    return replace(
+        main,
+        assertions=tuple(uninterpreted(main.assertions)),
+        open="products",
+        seconds=2 * QUICK_SECONDS,
+    )
 
 
 def _is_hard(roots: Sequence[Term]) -> bool:
