@@ -125,6 +125,8 @@ _TESTS_SHARE = 0.2
 _TESTS_SECONDS = 5.0
 _GLANCE_SECONDS = 0.03
 """Of tests, before anything is proved."""
+_MOST_OTHERS = 3
+"""Suspicions of earlier attempts that are run."""
 _PATHS_SHARE = 0.05
 """Of the time, that is kept for inputs for all paths where there is no proof."""
 _BRIEF_SHARE = 0.1
@@ -258,7 +260,7 @@ def _replayed(pair: Pair, engines: Engines, proof: Proof) -> Counterexample | st
         if isinstance(replayed, Counterexample):
             return replayed
         said = replayed
-    for model in proof.others:
+    for model in proof.others[:_MOST_OTHERS]:
         replayed = engines.replay(pair, model)
         if isinstance(replayed, Counterexample):
             return replayed

@@ -26,7 +26,7 @@ from burnish.domains.smt.build import (
     ult,
 )
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.addresses import Named, UndecidedAccessError, linear, target
+from burnish.verify.engine.addresses import ENTRY_RSP, Named, UndecidedAccessError, linear, target
 from burnish.verify.engine.execute import Access
 from burnish.verify.engine.state import literals
 from burnish.verify.pair import LOWEST
@@ -34,6 +34,8 @@ from burnish.verify.pair import LOWEST
 _PAGE_BITS = 12
 _MARGIN = 1 << 17
 _WORD = 8
+_STACK = 1 << 20
+"""Bytes on both sides of the stack pointer at entry."""
 _TOP = 1 << 47
 """End of a process's addresses."""
 
@@ -74,7 +76,7 @@ def uncovered(
 def facts(accesses: Sequence[Access], extents: dict[str, int]) -> list[Term]:
     """What the original's accesses say of their addresses where it does not fault, and reads constants only where they
     are."""
-    found: list[Term] = []
+    found = [ule(ENTRY_RSP, const(_TOP - 2 * _STACK, 64))]
     for access in dict.fromkeys(accesses):
         room = const(_TOP - LOWEST - access.size, 64)
         inside = ule(add(access.address, const(-LOWEST, 64)), room)
@@ -87,13 +89,14 @@ def facts(accesses: Sequence[Access], extents: dict[str, int]) -> list[Term]:
 
 
 def mappable(accesses: Sequence[Access]) -> list[Term]:
-    """That accesses lie where a test can have memory, away from both ends of the address space: no fact, but where
-    inputs that are to be run are best looked for."""
+    """That accesses lie where a test can have memory, away from both ends of the address space and from the stack: no
+    fact, but where inputs that are to be run are best looked for."""
     found: list[Term] = []
     for access in dict.fromkeys(accesses):
         room = const(_TOP - 2 * _MARGIN - access.size, 64)
         inside = ule(add(access.address, const(-_MARGIN, 64)), room)
-        found.append(or_(not_(access.condition), inside))
+        apart = ule(const(2 * _STACK, 64), add(access.address, sub(const(_STACK, 64), ENTRY_RSP)))
+        found.append(or_(not_(access.condition), and_(inside, apart)))
     return [term for term in found if term is not TRUE]
 
 

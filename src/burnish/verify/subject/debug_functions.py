@@ -79,6 +79,13 @@ class DebugFunctions:
         """The entry of a variable outside of all functions, in the unit of an entry; None where there is none."""
         return self._unit(entry.cu).variable(name)
 
+    def variables(self, name: str) -> Iterator[Any]:
+        """The entries of variables of that name outside of all functions, one of each unit that has one."""
+        for unit in self._all():
+            entry = unit.variable(name)
+            if entry is not None:
+                yield entry
+
     def _at(self, address: int) -> Iterator[_Unit]:
         """The unit with an address, where the file has a table of them."""
         info: Any = self._read() if self._by_place else None

@@ -88,6 +88,20 @@ class DebugTypes:
         except Exception:  # pyelftools raises anything at all for damaged tables
             return False
 
+    def extent(self, name: str) -> int:
+        """Bytes of a variable that files share, as the file declares it; 0 where it does not say."""
+        try:
+            sizes = {
+                _extent(_type_of(entry))
+                for entry in self._functions.variables(name)
+                if "DW_AT_external" in entry.attributes
+            }
+            return min((size for size in sizes if size), default=0)
+        except UnreadableTypeError:
+            return 0
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return 0
+
     def locals(self, bounds: FunctionBounds) -> tuple[Local, ...]:
         """The variables in a function's frame, as far as the file says where they are, all the time."""
         try:
@@ -212,6 +226,19 @@ def _size_of(entry: Any) -> int:
     return size.value
 
 
+def _extent(entry: Any, depth: int = 0) -> int:
+    """Bytes of what has that type; 0 where they are not known, as of an array that another file has the length of."""
+    if depth > _DEPTH:
+        raise UnreadableTypeError("a type that contains itself")
+    if entry.tag in _POINTERS:
+        return 8
+    if entry.tag in _QUALIFIERS or entry.tag == "DW_TAG_typedef":
+        return _extent(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
+    if entry.tag == "DW_TAG_array_type":
+        return _array_length(entry) * _extent(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
+    return 0 if "DW_AT_declaration" in entry.attributes else _size_of(entry)
+
+
 def _frame_offset(expression: Sequence[int]) -> int | None:
     """The operand of a ``DW_OP_fbreg``, a signed LEB128; None for any other location."""
     if len(expression) < 2 or expression[0] != _FBREG:
@@ -296,15 +323,7 @@ def _base(entry: Any) -> Layout:
 
 def _array(entry: Any, depth: int) -> Layout:
     element = _layout(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
-    count = 1
-    for child in entry.iter_children():
-        if child.tag == "DW_TAG_subrange_type":
-            if "DW_AT_count" in child.attributes:
-                count *= child.attributes["DW_AT_count"].value
-            elif isinstance(upper := getattr(child.attributes.get("DW_AT_upper_bound"), "value", None), int):
-                count *= upper + 1
-            else:
-                count = 0
+    count = _array_length(entry)
     size = count * element.size
     if "DW_AT_GNU_vector" in entry.attributes:
         if size not in (8, 16):
@@ -318,6 +337,20 @@ def _array(entry: Any, depth: int) -> Layout:
         (k * element.size + at, length, kind) for k in range(count) for at, length, kind in element.parts
     )
     return Layout(text, size, element.alignment, parts)
+
+
+def _array_length(entry: Any) -> int:
+    """The number of elements in all dimensions; 0 where one is not known."""
+    count = 1
+    for child in entry.iter_children():
+        if child.tag == "DW_TAG_subrange_type":
+            if "DW_AT_count" in child.attributes:
+                count *= child.attributes["DW_AT_count"].value
+            elif isinstance(upper := getattr(child.attributes.get("DW_AT_upper_bound"), "value", None), int):
+                count *= upper + 1
+            else:
+                count = 0
+    return count
 
 
 def _aggregate(entry: Any, depth: int) -> Layout:

@@ -31,7 +31,7 @@ _KNOWN_IMPORTS = {
     "stdin": 8, "stdout": 8, "stderr": 8, "environ": 8, "__environ": 8, "optarg": 8, "optind": 4, "opterr": 4,
     "optopt": 4, "timezone": 8, "daylight": 4, "program_invocation_name": 8,
 }  # fmt: skip
-"""Sizes of the C library's variables. Of other imports it is only sure that they have a byte."""
+"""Sizes of the C library's variables. Of other imports it is only sure that they have what is declared, or a byte."""
 
 
 _BODIES = 2000
@@ -219,7 +219,12 @@ class Naming:
             return Place(made._object(there.region), there.offset + offset)
         if isinstance(there, CodeAddress) or name in LIBC or name in IMPORTS:
             return Place(DataObject(f"function {name}", 1), offset)
-        return Place(DataObject(name, _KNOWN_IMPORTS.get(name, 1)), offset)
+        return Place(DataObject(name, _KNOWN_IMPORTS.get(name) or self._declared_size(name)), offset)
+
+    def _declared_size(self, name: str) -> int:
+        """Bytes of a variable of another file, as both files declare it; 1 where none says more."""
+        sizes = [home.source.types.extent(name) for home in (self.home, self.other)]
+        return min((size for size in sizes if size), default=1)
 
     def _object(self, region: Region) -> DataObject:
         name = self._constant_name(region) if region.constant else self._variable_name(region)

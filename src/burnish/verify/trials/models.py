@@ -50,7 +50,7 @@ class ModelInput:
 
 def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float = float("inf")) -> GivenTest:
     """The test of a model's input, with what it lacks so that the original returns, as far as that is found until
-    ``deadline`` (``time.monotonic``). Raises ``CannotRunError``, and ``ValueError`` for memory that overlaps or is nowhere."""
+    ``deadline`` (``time.monotonic``). Raises ``CannotRunError``, and ``ValueError`` for memory that cannot be had."""
     given = found.given
     test = GivenTest.of(pair.original, pair.specification, given, bench)
     tries = _TRIES

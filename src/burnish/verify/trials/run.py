@@ -23,7 +23,8 @@ from burnish.verify.trials.single import GivenTest
 from burnish.verify.trials.store import TestStore
 
 _TURNS = 2
-_REPLAY_S = 1.0
+_REPLAY_S = 0.4
+"""For what one input lacks."""
 
 
 def run_trials(
