@@ -74,6 +74,7 @@ JOBS = (
     Job("verify_functions", "Proofs: functions of real programs"),
     Job("verify_loops", "Proofs: examples of loops"),
     Job("mutation", "Proofs: mutants"),
+    Job("trial_reach", "What native tests reach"),
 )
 
 

@@ -85,7 +85,9 @@ class Guide:
         firsts = [concatenate(self.found), concatenate(self.found[-4:])]
         chosen = [select(states, self.source.integers(0, len(states), _ROWS // 2)) for states in firsts]
         states = changed(concatenate(chosen), self.runner.shape, self.changes, self.source)
-        self.found.append(select(states, np.flatnonzero(self.runner.returns(states))))
+        good = np.flatnonzero(self.runner.returns(states))
+        if len(good):
+            self.found.append(select(states, good))
 
     def watch(self, states: StateBatch) -> bool:
         """Notes what states reach. True if any was the first somewhere."""

@@ -32,6 +32,8 @@ from burnish.verify.trials.values import Source, Words, pool_of
 _DISCOVERY_S = 0.5
 _GUIDED_S, _GUIDED_SHARE = 1.0, 0.5
 """For inputs that lead further, at most; and of the time that is left."""
+_NOTED_S = 0.3
+"""For noting what drawn inputs reach, if there is no more time."""
 _SEEDS = 256
 """States that inputs which lead further are made of, at first."""
 _MOST_BYTES = 64 << 20
@@ -66,6 +68,7 @@ class PreparedOriginal:
     input with different contents of what is no argument."""
 
     setting: Setting
+    native: NativeCode
     runner: Runner
     changes: Changes
     stages: tuple[tuple[StateBatch, BatchResult], ...] = field(repr=False)
@@ -109,15 +112,16 @@ class PreparedOriginal:
         if guide is not None:
             inputs += guide.found
             if first is not None:
-                guide.subject.reach.deadline = deadline
+                guide.subject.reach.deadline = max(deadline, time.monotonic() + _NOTED_S)
                 guide.watch(first)
         setting = found.setting(runner, seed)
-        return cls.with_tests(setting, runner, changes, inputs, void, source)
+        return cls.with_tests(setting, found.native, runner, changes, inputs, void, source)
 
     @classmethod
     def with_tests(
         cls,
         setting: Setting,
+        native: NativeCode,
         runner: Runner,
         changes: Changes,
         inputs: Sequence[StateBatch],
@@ -128,7 +132,15 @@ class PreparedOriginal:
         tests = [in_pairs(runner, states, source) for states in inputs]
         void += sum(one.void if isinstance(one, Tests) else one for one in tests)
         stages = tuple(stage for one in tests if isinstance(one, Tests) for stage in cut(one))
-        return cls(setting, runner, changes, stages, void)
+        return cls(setting, native, runner, changes, stages, void)
+
+    def note(self, reach: Reach) -> None:
+        """Notes in ``reach`` what the tests reach of the original."""
+        bench, native = self.runner.bench, self.native
+        for states, _ in self.stages:
+            reach.watch(
+                native, self.runner.whole(states), bench, self.setting.placement, lambda rows: rows >= 0
+            )
 
     def further(self, rewrite: Side, reach: Reach, bench: Bench, seconds: float) -> PreparedOriginal:
         """The original with tests that lead where these do not lead in a rewrite, as far as they are found in about
@@ -142,7 +154,8 @@ class PreparedOriginal:
         else:
             seeds = draw(self.runner.shape, _SEEDS, source, self.changes.pool)
         guide.look(seeds, _until(time.monotonic() + seconds))
-        return self.with_tests(self.setting, self.runner, self.changes, guide.found, 0, source)
+        found = guide.found
+        return self.with_tests(self.setting, self.native, self.runner, self.changes, found, 0, source)
 
     def test(self, rewrite: Side, bench: Bench) -> Trials:
         """Runs a rewrite on the inputs, until it differs."""
