@@ -19,11 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from burnish.report.tables import Column, print_line, print_table
-from burnish.verify.decide import Reached
 from burnish.verify.engines import StandardEngines
 from burnish.verify.subject import Overrides, choose_functions, read_input, read_pair
 from burnish.verify.subject.pairs import Reading
-from burnish.verify.trials import Bench, CannotRunError, PreparedOriginal, Reach
+from burnish.verify.trials import Bench, CannotRunError, PreparedOriginal, Reaches, run_trials
 from harness import Figure, common, finish, parser
 from real_functions import Corpus, Pair, corpus
 from verify_functions import drawn
@@ -59,31 +58,48 @@ def measure(pairs: Sequence[Pair], seconds: float) -> tuple[list[Row], int]:
     return rows, left_out
 
 
-def _row(pair: Pair, engines: StandardEngines, bench: Bench, seconds: float) -> Row | None:
-    one, two = read_input(pair.original), read_input(pair.rewrite)
-    functions = choose_functions(one, two, pair.function)[0]
+def _row(what: Pair, engines: StandardEngines, bench: Bench, seconds: float) -> Row | None:
+    project, function = what.project, what.function
+    one, two = read_input(what.original), read_input(what.rewrite)
+    functions = choose_functions(one, two, function)[0]
     reading = read_pair(one, two, functions, Overrides(same_callees=True))
     if not isinstance(reading, Reading):
         return None
-    side, specification = reading.pair.original, reading.pair.specification
-    began = time.monotonic()
+    pair = reading.pair
+    drawn_, guided = Reaches.of(pair), Reaches.of(pair)
+    clock = _Clock()
     try:
-        prepared = PreparedOriginal.prepare(side, specification, bench, seconds=seconds)
+        prepared = PreparedOriginal.prepare(pair.original, pair.specification, bench, seconds=seconds)
+        clock.lap()
+        prepared.note(drawn_, pair.rewrite)
     except CannotRunError:
         return None
-    took = [time.monotonic() - began]
-    first = Reach.of(side)
-    prepared.note(first)
-    found: list[Reached] = []
-    for step in (engines.test, engines.explore):
-        began = time.monotonic()
-        if step(reading.pair, seconds).counterexample is not None:
-            return None
-        took.append(time.monotonic() - began)
-        found.append(engines.reached)
-    (reached, blocks), (further, _) = found[0][0], found[1][0]
-    counts = (first.counts[0], reached, further)
-    return Row(pair.project, pair.function, blocks, counts, (took[0], took[1], took[2]))
+    clock.lap()
+    trials = run_trials(pair, bench, seconds=seconds, reaches=guided)
+    clock.lap()
+    if trials.counterexample is not None or engines.test(pair, seconds).counterexample is not None:
+        return None
+    if engines.explore(pair, 2 * seconds).counterexample is not None:
+        return None
+    clock.lap()
+    found = (drawn_.counts, guided.counts, engines.reached)
+    first, second, third = (sides[0][0] for sides in found)
+    took = clock.laps
+    blocks = drawn_.original.counts[1]
+    return Row(project, function, blocks, (first, second, third), (took[0], took[2], took[3]))
+
+
+class _Clock:
+    """Seconds between one call of ``lap`` and the next."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.laps: list[float] = []
+
+    def lap(self) -> None:
+        now = time.monotonic()
+        self.laps.append(now - self._last)
+        self._last = now
 
 
 def figures(rows: Sequence[Row], left_out: int) -> list[Figure]:

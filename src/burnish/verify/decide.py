@@ -55,12 +55,12 @@ class Engines(Protocol):
         ...
 
     def explore(self, pair: Pair, seconds: float) -> TestResult:
-        """Runs both sides on inputs that solvers make, one for each path."""
+        """Runs both sides on inputs that lead where no other does, and on one for each path, which solvers make."""
         ...
 
     @property
     def reached(self) -> Reached:
-        """What inputs reached since the last ``test``, and in it."""
+        """What inputs reached, those of the last ``test`` among them; empty before ``explore``."""
         ...
 
     def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
@@ -128,7 +128,7 @@ _GLANCE_SECONDS = 0.03
 _MOST_OTHERS = 3
 """Suspicions of earlier attempts that are run."""
 _PATHS_SHARE = 0.05
-"""Of the time, that is kept for inputs for all paths where there is no proof."""
+"""Of the time, that is kept for more inputs where there is no proof."""
 _BRIEF_SHARE = 0.1
 """Of the time, at most, that a proof may take before all tests are run."""
 _BRIEF_SECONDS = 0.5

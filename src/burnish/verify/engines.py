@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,7 @@ from burnish.verify.engine.joint import Proof
 from burnish.verify.engine.walks import Walks
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, cuts_of, from_json
-from burnish.verify.pair import Pair
+from burnish.verify.pair import Pair, Side
 from burnish.verify.prove import prove, prove_briefly
 from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
@@ -36,7 +37,6 @@ from burnish.verify.trials import (
     PreparedOriginal,
     Reaches,
     TestStore,
-    Trials,
     replay_model,
     run_model,
     run_trials,
@@ -44,6 +44,8 @@ from burnish.verify.trials import (
 
 _FEW = 64
 """Inputs of a first look."""
+_GUIDED_SHARE = 0.4
+"""Of the time for exploring, what is for inputs that are found without solvers."""
 _FIRST = 8
 """Given ones among them: the rest waits until a proof is not to be had soon."""
 _STARTS = 48
@@ -79,6 +81,7 @@ class StandardEngines:
         self._seed = seed
         self._starts: tuple[MachineState, ...] = ()
         self._objects: Mapping[str, int] = {}
+        self._prepared: PreparedOriginal | None = None
         self._reaches: Reaches | None = None
 
     def __enter__(self) -> Self:
@@ -94,7 +97,7 @@ class StandardEngines:
 
     def glance(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on what told rewrites apart before, and on a few inputs, the first of the given ones too."""
-        self._starts, self._reaches = (), None
+        self._starts, self._prepared, self._reaches = (), None, None
         if not self._tests:
             return Untested("no tests were asked for")
         few = min(self._tests, _FEW)
@@ -110,10 +113,9 @@ class StandardEngines:
 
     def test(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on inputs."""
-        self._starts, self._objects, self._reaches = (), {}, None
+        self._starts, self._objects, self._prepared, self._reaches = (), {}, None, None
         if not self._tests:
             return Untested("no tests were asked for")
-        self._reaches = Reaches.of(pair)
         found = run_trials(
             pair,
             self._bench,
@@ -122,36 +124,50 @@ class StandardEngines:
             seconds=seconds,
             inputs=self._inputs(pair),
             store=self._store,
-            reaches=self._reaches,
         )
+        self._prepared = found.prepared
         if found.prepared is not None:
             self._starts = _starts(found.prepared)
             self._objects = found.prepared.setting.arena.addresses
         return found
 
     def explore(self, pair: Pair, seconds: float) -> TestResult:
-        """Runs both sides on inputs that the solvers make, one for each path of either side; loops are gone round as
-        often as they are unrolled. Notes what they reach beside what the last test reached."""
+        """Runs both sides on inputs that lead where those of the last test do not, then on inputs that the solvers
+        make, one for each path of either side; loops are gone round as often as they are unrolled."""
         if not self._tests:
             return Untested("no tests were asked for")
         deadline = time.monotonic() + seconds
-        trials = Trials()
-        cuts = cuts_of(pair)
-        if self._reaches is not None:
-            self._reaches.until(deadline)
+        reaches = self._reaches = Reaches.of(pair)
+        reaches.until(deadline)
+        with suppress(CannotRunError):
+            if self._prepared is not None:
+                self._prepared.note(reaches, pair.rewrite)
+        trials = run_trials(
+            pair,
+            self._bench,
+            count=min(self._tests, _FEW),
+            seed=self._seed + 1,
+            seconds=_GUIDED_SHARE * (deadline - time.monotonic()),
+            inputs=islice(self._inputs(pair), _FIRST),
+            reaches=reaches,
+        )
+        reaches.until(deadline)
         for number, side in enumerate((pair.original, pair.rewrite)):
-            now = time.monotonic()
-            asking = Asking(pair, self._solver, now + (deadline - now) / (2 - number))
-            assumed = tuple(entry_conditions(pair.specification))
-            for model in Walks(asking, side, cuts[number], self._bound, assumed, self._seed).inputs():
-                left = max(0.0, deadline - time.monotonic())
-                trials = trials.and_then(run_model(pair, model, self._bench, self._reaches, left))
+            for model in self._walked(pair, side, (deadline - time.monotonic()) / (2 - number)):
                 if trials.counterexample is not None or time.monotonic() > deadline:
                     break
-            if trials.counterexample is not None:
-                self._keep(pair, trials.counterexample)
-                break
+                left = max(0.0, deadline - time.monotonic())
+                trials = trials.and_then(run_model(pair, model, self._bench, reaches, left))
+        if trials.counterexample is not None:
+            self._keep(pair, trials.counterexample)
         return replace(trials, reason="")
+
+    def _walked(self, pair: Pair, side: Side, seconds: float) -> Iterator[Model]:
+        """Entry states for the paths of one side."""
+        asking = Asking(pair, self._solver, time.monotonic() + seconds)
+        assumed = tuple(entry_conditions(pair.specification))
+        cuts = cuts_of(pair)[side is pair.rewrite]
+        return Walks(asking, side, cuts, self._bound, assumed, self._seed).inputs()
 
     def _keep(self, pair: Pair, found: Counterexample) -> None:
         if self._store is not None:
@@ -159,7 +175,7 @@ class StandardEngines:
 
     @property
     def reached(self) -> Reached:
-        """Of the last test, and what came after it."""
+        """Of the last test and what came after it, once it was explored."""
         return () if self._reaches is None else self._reaches.counts
 
     def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:

@@ -17,7 +17,7 @@ from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.calls import Calls, stubbed
 from burnish.verify.trials.changes import Changes
-from burnish.verify.trials.coverage import Reach
+from burnish.verify.trials.coverage import Reach, Reaches
 from burnish.verify.trials.discovery import discover
 from burnish.verify.trials.draw import concatenate, draw
 from burnish.verify.trials.drawn import Runner, Tests, cut, draw_inputs, first_shape, in_pairs
@@ -134,13 +134,17 @@ class PreparedOriginal:
         stages = tuple(stage for one in tests if isinstance(one, Tests) for stage in cut(one))
         return cls(setting, native, runner, changes, stages, void)
 
-    def note(self, reach: Reach) -> None:
-        """Notes in ``reach`` what the tests reach of the original."""
-        bench, native = self.runner.bench, self.native
+    def note(self, reaches: Reaches, rewrite: Side) -> None:
+        """Notes in ``reaches`` what the tests reach of the original and of a rewrite. Raises ``CannotRunError``."""
+        tester = Tester(self.setting, rewrite, self.runner.bench)
+        sides = (
+            (reaches.original, self.native, self.runner.whole),
+            (reaches.rewrite, tester.native, tester.whole),
+        )
         for states, _ in self.stages:
-            reach.watch(
-                native, self.runner.whole(states), bench, self.setting.placement, lambda rows: rows >= 0
-            )
+            for reach, native, whole in sides:
+                placement = self.setting.placement
+                reach.watch(native, whole(states), self.runner.bench, placement, lambda rows: rows >= 0)
 
     def further(self, rewrite: Side, reach: Reach, bench: Bench, seconds: float) -> PreparedOriginal:
         """The original with tests that lead where these do not lead in a rewrite, as far as they are found in about
