@@ -48,9 +48,9 @@ def judge(
         row = _replayed(blank, reading.pair, task.replay, engines)
         return _believed(row, reading.pair, reading, engines)
     best: FunctionVerdict | None = None
-    for pair, taken in _ways(original, rewrite, task, overrides, reading):
+    for pair, taken, assumed in _ways(original, rewrite, task, overrides, reading):
         decision = decide(pair, engines, timeout_s, task.invariants)
-        found = tuple(name for name in taken if name in decision.callees)
+        found = tuple(dict.fromkeys((*(name for name in taken if name in decision.callees), *assumed)))
         row = replace(
             blank,
             verdict=decision.verdict,
@@ -97,16 +97,17 @@ def _replayed(blank: FunctionVerdict, pair: Pair, given: Counterexample, engines
 
 def _ways(
     original: Input, rewrite: Input, task: Task, overrides: Overrides, reading: Reading
-) -> list[tuple[Pair, tuple[str, ...]]]:
-    """The pair as it was read, and with callees taken to be the same; in the order in which they are tried."""
-    ways: list[tuple[Pair, tuple[str, ...]]] = [(reading.pair, ())]
+) -> list[tuple[Pair, tuple[str, ...], tuple[str, ...]]]:
+    """The pair as it was read, and with callees taken to be the same: those, and functions of which the addresses are;
+    in the order in which they are tried."""
+    ways: list[tuple[Pair, tuple[str, ...], tuple[str, ...]]] = [(reading.pair, (), ())]
     apart = held_apart(reading.pair)
     if not apart or task.trusting is False:
         return ways
     trusting = read_pair(original, rewrite, task.functions, replace(overrides, same_callees=True))
     if isinstance(trusting, Reading):
         specification = replace(trusting.pair.specification, same_callees=False)
-        ways.append((replace(trusting.pair, specification=specification), apart))
+        ways.append((replace(trusting.pair, specification=specification), apart, trusting.assumed))
         if not task.alone:
             ways.reverse()
     return ways if task.trusting is None else ways[-1:] if task.alone else ways[:1]

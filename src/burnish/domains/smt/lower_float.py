@@ -64,7 +64,11 @@ def defined(result: Term, operation: Term) -> Term:
     """That ``result`` is the pattern that an ``Op.FLOAT`` term stands for, in ``Op.IEEE`` and bits."""
     found = lower_float(operation)
     names = f"{found.theory.value} {found.rounding.value}"
-    ordinary = make(Op.IEEE, 1, (*found.operands, result), names)
+    operands = found.operands
+    if found.theory in (Theory.ADD, Theory.MUL):
+        # In the theory order does not matter, for it has one NaN.
+        operands = tuple(sorted(operands, key=lambda operand: operand.serial))
+    ordinary = make(Op.IEEE, 1, (*operands, result), names)
     if found.theory in _GIVES_NAN:
         default = t.eq(result, t.const(found.default, found.width))
         ordinary = t.and_(ordinary, t.or_(t.not_(ieee.is_nan(result)), default))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from burnish.domains.smt.build import FALSE
-from burnish.domains.smt.commuted import in_one_order
 from burnish.domains.smt.rewrite import substitute
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.engine.axioms import axioms
@@ -77,7 +76,7 @@ class Asking:
             return
         assertions = (*here.conditions, *parts(wrong))
         answer = self.ask(assertions)
-        if isinstance(answer, Unsat) or self._but_for_nans(assertions):
+        if isinstance(answer, Unsat):
             return
         more = (*here.facts, *self.axioms((*assertions, *here.facts)))
         if (
@@ -99,19 +98,10 @@ class Asking:
     def holds(self, here: Joint, wrong: Term) -> bool:
         """True where ``require`` would be content."""
         assertions = (*here.conditions, *parts(wrong))
-        if wrong is FALSE or isinstance(self.ask(assertions), Unsat) or self._but_for_nans(assertions):
+        if wrong is FALSE or isinstance(self.ask(assertions), Unsat):
             return True
         more = (*here.facts, *self.axioms((*assertions, *here.facts)))
         return bool(more) and isinstance(self.ask((*assertions, *more)), Unsat)
-
-    def _but_for_nans(self, assertions: Sequence[Term]) -> bool:
-        """True where there is a model only because the order of operands says which of two NaNs comes out of a sum or
-        a product: a compiler may turn them round. The verdict says then what it takes for granted."""
-        turned = in_one_order(assertions)
-        if turned is None or not isinstance(self.ask(turned), Unsat):
-            return False
-        self.provisos["no sum and no product is of two different NaNs"] = None
-        return True
 
     def _runnable(self, assertions: Sequence[Term]) -> Model | None:
         """A model in which no call writes memory, as where functions run by themselves, and in which memory lies where

@@ -76,7 +76,7 @@ def uncovered(
 def facts(accesses: Sequence[Access], extents: dict[str, int]) -> list[Term]:
     """What the original's accesses say of their addresses where it does not fault, and reads constants only where they
     are."""
-    found = [ule(ENTRY_RSP, const(_TOP - 2 * _STACK, 64))]
+    found: list[Term] = []
     for access in dict.fromkeys(accesses):
         room = const(_TOP - LOWEST - access.size, 64)
         inside = ule(add(access.address, const(-LOWEST, 64)), room)
@@ -91,7 +91,7 @@ def facts(accesses: Sequence[Access], extents: dict[str, int]) -> list[Term]:
 def mappable(accesses: Sequence[Access]) -> list[Term]:
     """That accesses lie where a test can have memory, away from both ends of the address space and from the stack: no
     fact, but where inputs that are to be run are best looked for."""
-    found: list[Term] = []
+    found = [ule(ENTRY_RSP, const(_TOP - 2 * _STACK, 64))]
     for access in dict.fromkeys(accesses):
         room = const(_TOP - 2 * _MARGIN - access.size, 64)
         inside = ule(add(access.address, const(-_MARGIN, 64)), room)

@@ -91,14 +91,18 @@ def _meets(local: Local, one: SharedLocal) -> bool:
 
 
 def _together(one: SharedLocal, other: SharedLocal, locals_: Sequence[Local]) -> bool:
-    """False where what seems to be the address of one may be the end of the other in the original, and is not in the
-    rewrite."""
+    """False where what seems to be the address of one may be the end of the other on one side, and is not on the
+    other."""
     if one.rewrite - one.original == other.rewrite - other.original:
         return True
-    lower, upper = sorted((one, other), key=lambda local: local.original)
-    return not any(
-        lower.original <= local.offset and local.offset + local.named == upper.original for local in locals_
-    )
+    return not any(_ends_at(first, second, locals_) for first, second in ((one, other), (other, one)))
+
+
+def _ends_at(one: SharedLocal, other: SharedLocal, locals_: Sequence[Local]) -> bool:
+    """True where a variable in the one ends where the other begins, on either side."""
+    inside = [local for local in locals_ if one.original <= local.offset < one.original + one.size]
+    ends = {one.size, *(local.offset - one.original + local.named for local in inside)}
+    return other.original - one.original in ends or other.rewrite - one.rewrite in ends
 
 
 def _whole(offset: int, locals_: Sequence[Local]) -> Local | None:

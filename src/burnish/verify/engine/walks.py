@@ -165,10 +165,10 @@ class Walks:
         return not isinstance(self._ask(walk.conditions), Unsat)
 
     def _end(self, walk: _Walk) -> Model | None:
-        """An input that gets to the end of a path; where memory can be mapped, if there is one."""
+        """An input that gets to the end of a path, where memory can be mapped; None if there is none."""
         needed = (*walk.conditions, *walk.facts)
         more = self.asking.axioms(needed)
-        for chosen in ((*walk.preferred, *walk.natural), walk.preferred, ()):
+        for chosen in ((*walk.preferred, *walk.natural), walk.preferred):
             answer = self._ask((*needed, *more, *chosen))
             if isinstance(answer, Sat):
                 return answer.model

@@ -131,6 +131,8 @@ class Naming:
         self._same = same
         self._trusted = trusted
         self.notes: list[str] = []
+        self.assumed: dict[str, None] = {}
+        """Functions whose addresses count as the same in both files by their names alone."""
         self._same_file = home.source.elf == other.source.elf
         self._twins = _twins(home.references)
 
@@ -140,7 +142,9 @@ class Naming:
             case Imported(name, offset):
                 return self._imported(name, offset)
             case CodeAddress(address):
-                return Place(DataObject(f"function {self.function_name(address)}", 1), 0)
+                name = self.function_name(address)
+                self._note_assumed(address, name)
+                return Place(DataObject(f"function {name}", 1), 0)
             case InRegion(region, offset):
                 return Place(self._object(region), offset)
 
@@ -286,7 +290,17 @@ class Naming:
     def _is_known(self, address: int) -> bool:
         bounds = self.home.source.image.bounds_at(address)
         there = None if bounds is None else self.other.defined_function(bounds.name)
-        return there is not None and (self._trusted or self._is_same(address, there.address))
+        if there is None or bounds is None:
+            return False
+        if self._trusted:
+            self._note_assumed(address, bounds.name)
+            return True
+        return self._is_same(address, there.address)
+
+    def _note_assumed(self, address: int, name: str) -> None:
+        there = self.other.defined_function(name)
+        if self._trusted and there is not None and not self._is_same(address, there.address):
+            self.assumed[name] = None
 
 
 def _statics(home: Home, name: str) -> list[int]:

@@ -38,6 +38,8 @@ class Reading:
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     apart: frozenset[str] = frozenset()
+    assumed: tuple[str, ...] = ()
+    """Functions of which only the addresses are used, and that count as the same in both by their names alone."""
 
 
 def choose_functions(
@@ -119,7 +121,8 @@ def read_pair(
         return Unknown(str(error))
     notes = dict.fromkeys(note for naming in namings for note in naming.notes)
     doubts, apart = doubts_of(homes, sides)
-    return Reading(Pair(sides[0], sides[1], specification), tuple(notes), doubts, apart)
+    assumed = dict.fromkeys(name for naming in namings for name in naming.assumed)
+    return Reading(Pair(sides[0], sides[1], specification), tuple(notes), doubts, apart, tuple(assumed))
 
 
 def _runs_on(source: Input, bounds: FunctionBounds) -> bool:

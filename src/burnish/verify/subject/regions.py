@@ -75,6 +75,9 @@ class Regions:
         self._starts = [start for start, _, _ in self._groups]
         self._known: dict[tuple[int, int], Region] = {}
         self._open: set[tuple[int, int]] = set()
+        self._own_functions = {
+            name: one.address for one in image.functions for name in (one.name, *one.aliases)
+        }
         self.by_name: dict[str, list[DataSymbol]] = {}
         for symbol in data.symbols:
             self.by_name.setdefault(symbol.name, []).append(symbol)
@@ -233,7 +236,12 @@ class Regions:
         """A name for what the word at ``place`` points to that holds in other files, too."""
         imported = imported_by(self._image, place)
         if imported is not None:
-            return f"import {imported}"
+            own = self._own_functions.get(imported)
+            if own is not None:
+                # A library may take from elsewhere what it has itself.
+                functions.add(own)
+                return f"function {imported}"
+            return None if imported in self.by_name else f"import {imported}"
         address = self._image.relative.get(place)
         if address is None or place in self._image.got:
             return None

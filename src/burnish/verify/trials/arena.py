@@ -17,9 +17,9 @@ from burnish.verify.pair import DataObject, Side
 
 PAGE = 4096
 CONSTANT_BASE = 0x1000_0000
-"""Constant objects lie from here on, beside each other."""
+"""Constant objects lie from here on, each at the end of pages of its own, so that what reads over its end faults."""
 WRITABLE_BASE = 0x2000_0000
-"""Others lie from here on, each at the end of pages of its own, so that what runs over its end faults."""
+"""Others lie from here on, likewise."""
 _SPAN = 0x1000_0000
 _VECTOR = 16
 
@@ -56,10 +56,7 @@ class Arena:
             (addresses[other.name] + max(other.size, 1) for other in placed if _near(addresses[other.name])),
             default=WRITABLE_BASE,
         )
-        start = -(-last // PAGE) * PAGE + PAGE
-        size = max(thing.size, 1)
-        end = -(-(start + size) // PAGE) * PAGE
-        return (end - size) & -_alignment(thing)
+        return _at_end_of_page(last, thing)
 
     def constant_windows(self, beside: Arena | None = None) -> list[Window]:
         """Windows that hold the constant objects, but for those that ``beside`` has already."""
@@ -98,5 +95,12 @@ def _next(addresses: Mapping[str, int], placed: list[DataObject], thing: DataObj
         ),
         default=CONSTANT_BASE,
     )
-    step = _alignment(thing)
-    return -(-last // step) * step
+    return _at_end_of_page(last, thing)
+
+
+def _at_end_of_page(last: int, thing: DataObject) -> int:
+    """A place behind ``last`` and a page of nothing."""
+    start = -(-last // PAGE) * PAGE + PAGE
+    size = max(thing.size, 1)
+    end = -(-(start + size) // PAGE) * PAGE
+    return (end - size) & -_alignment(thing)

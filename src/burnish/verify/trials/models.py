@@ -20,7 +20,8 @@ from burnish.verify.trials.called import later_memory, returned_words
 from burnish.verify.trials.conditions import FLAG_BITS
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.single import GivenTest
-from burnish.verify.trials.stubs import LEDGER, LITTER
+from burnish.verify.trials.stubs import LEDGER, LITTER, STUBS_BEGIN, STUBS_END
+from burnish.verify.trials.tester import DEEPEST_STACK
 
 _OBJECT, _STACK, _MEMORY, _IN_FRAME = "&", "stack ", "memory", " of the frame"
 _RSP = 0x7FFD_0000_F008
@@ -59,7 +60,9 @@ def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float =
         if wants is None or time.monotonic() > deadline:
             break
         if _LOWEST <= wants < _HIGHEST:
-            given = _with_memory(given, wants)
+            if _is_taken(test, wants):
+                break
+            given = _with_memory(given, wants, test)
             test = GivenTest.of(pair.original, pair.specification, given, bench)
             if test.wants == wants:
                 break
@@ -77,11 +80,12 @@ def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float =
     return test
 
 
-def _with_memory(given: GivenInput, address: int) -> GivenInput:
+def _with_memory(given: GivenInput, address: int, test: GivenTest) -> GivenInput:
     """The input with zeros around an address that it lacks."""
     octets = _octets(given)
     for at in range(max(address - _AROUND, _LOWEST), min(address + _AROUND, _HIGHEST)):
-        octets.setdefault(at, 0)
+        if not _is_taken(test, at):
+            octets.setdefault(at, 0)
     return GivenInput.of_model(given.registers, octets, given.places)
 
 
@@ -104,6 +108,18 @@ def _with_pointers(found: ModelInput, given: GivenInput, fault: int, room: int) 
     for name in INTEGER_ARGUMENTS:
         if name not in found.registers and 0 <= fault - given.registers.get(name, 0) < _NEAR:
             yield GivenInput.of_model({**given.registers, name: room}, {**octets, **more}, given.places)
+
+
+def _is_taken(test: GivenTest, address: int) -> bool:
+    """True where an object of the file lies, what stands for callees, or the stack."""
+    arena, rsp = test.setting.arena, test.setting.rsp
+    if STUBS_BEGIN <= address < STUBS_END or rsp - DEEPEST_STACK <= address < rsp + 8:
+        return True
+    things = (*arena.constant, *arena.writable)
+    return any(
+        arena.addresses[thing.name] <= address < arena.addresses[thing.name] + max(thing.size, 1)
+        for thing in things
+    )
 
 
 def _octets(given: GivenInput) -> dict[int, int]:

@@ -71,13 +71,16 @@ class GivenTest:
             for window in arena.constant_windows()
             if not _has(given, window.address, window.end)
         ]
+        changed = any(_changes(given, window) for window in arena.constant_windows())
         if calls.callees:
             windows += _stub_memory(calls, given)
             constants += calls.windows(_watched(given, specification, rsp))
         states = replace(states, windows=tuple(windows))
         void = "" if holds(specification, states, 0) else "it does not meet the conditions at entry"
         states, result = _run(native.data, states, constants, placement, rsp, bench)
-        if result.status[0] != Status.FINISHED:
+        if changed:
+            void = "it has something else where constants of the file are"
+        elif result.status[0] != Status.FINISHED:
             void = "the original does not return on it"
         elif depends_on_garbage(native.data, states, constants, placement, result, specification, rsp, bench):
             void = "what the original does depends on what was left in registers and on the stack"
@@ -181,6 +184,18 @@ def _is_dead(window: Window, rsp: int) -> bool:
 
 def _has(given: GivenInput, start: int, end: int) -> bool:
     return any(region.address < end and start < region.end for region in given.memory)
+
+
+def _changes(given: GivenInput, window: Window) -> bool:
+    """True where an input has other bytes than a constant object, or some that can be written."""
+    for region in given.memory:
+        low, high = max(region.address, window.address), min(region.end, window.end)
+        if low >= high:
+            continue
+        held = window.contents[low - window.address : high - window.address].tobytes()
+        if Access.WRITE in region.access or held != region.data[low - region.address : high - region.address]:
+            return True
+    return False
 
 
 def _missing_objects(arena: Arena, given: GivenInput) -> list[Window]:

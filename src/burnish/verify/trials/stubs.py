@@ -36,6 +36,8 @@ STUBS = 0x3100_0000
 """Where stubs lie, for both sides."""
 MORE_STUBS = 0x3200_0000
 """Where those lie that only a rewrite calls."""
+STUBS_BEGIN, STUBS_END = LEDGER, 0x3300_0000
+"""All that stubs use lies there."""
 
 _MIX = 0x5BD1E995
 _INTEGERS = ("rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11")
