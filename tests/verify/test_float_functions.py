@@ -103,3 +103,14 @@ def test_which_of_two_nans_comes_out_is_seen(engines: StandardEngines) -> None:
     integer = "cvtsi2sd xmm1, edi\n"
     decision = _decided(f"{integer}mulsd xmm0, xmm1\nret", integer + TURNED.format("mul"), engines, "xmm0:8")
     assert isinstance(decision.verdict, Proved)
+
+
+def test_a_sum_that_only_the_rewrite_makes_counts(engines: StandardEngines) -> None:
+    # It gives another result where both arguments are NaNs, and no two are the same.
+    rewrite = (
+        "movd esi, xmm0\nmovd edi, xmm1\nmovaps xmm2, xmm1\naddss xmm2, xmm0\nmovd eax, xmm2\nand eax, 0x7fffffff\n"
+        "cmp eax, 0x7f800000\njbe 1f\nucomiss xmm0, xmm0\njnp 1f\nucomiss xmm1, xmm1\njnp 1f\ncmp esi, edi\nje 1f\n"
+        "xorps xmm0, xmm0\nret\n1: movaps xmm0, xmm1\nret"
+    )
+    decision = _decided("movaps xmm0, xmm1\nret", rewrite, engines, "xmm0:4")
+    assert isinstance(decision.verdict, Refuted)

@@ -128,6 +128,11 @@ DIFFERENT = {
         "cvtsi2sd xmm1, edi\nsubsd xmm1, xmm0\nmovaps xmm0, xmm1\nret",
         XMM0,
     ),
+    "where the stack lies high": (
+        "mov eax, [rdi]\nret",
+        "movabs rcx, 0x7fffffe00100\nmov eax, [rdi]\ncmp rsp, rcx\njb 1f\ninc eax\n1: ret",
+        EAX,
+    ),
     "another constant": ("lea eax, [rdi+1]\nret", "lea eax, [rdi+2]\nret", EAX),
     "only for one input": (
         "mov eax, edi\nret",

@@ -293,6 +293,14 @@ ORDERED = {
         (Local(-16, 4, 4), Local(-12, 4, 4)),
         EAX,
     ),
+    "a local that becomes the end of another": (
+        "sub rsp, 40\nmov dword ptr [rsp+8], 1\nmov dword ptr [rsp+24], 2\nlea rdi, [rsp+8]\nlea rsi, [rsp+24]\n"
+        "call h\nadd rsp, 40\nret",
+        "sub rsp, 40\nmov dword ptr [rsp+8], 1\nmov dword ptr [rsp+12], 2\nlea rdi, [rsp+8]\nlea rsi, [rsp+12]\n"
+        "call h\nadd rsp, 40\nret",
+        (Local(-32, 4, 4), Local(-16, 4, 4)),
+        EAX,
+    ),
 }
 
 

@@ -4,6 +4,7 @@ return."""
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,54 @@ def test_what_never_returns_does_so_for_both(tmp_path: Path) -> None:
     assert _verdict(tmp_path, one, one.replace("y == 0", "!y")) == 0
     assert _verdict(tmp_path, one, one.replace("x / y", "y / x")) in (1, 3)
     assert _verdict(tmp_path, one, other) in (0, 3)
+
+
+TRUSTED = """
+static __attribute__((noinline)) int g1(int x) {{ return x * 3 + {}; }}
+static __attribute__((noinline)) int g2(int x) {{ return x * 5 + 2; }}
+static int (*const table[])(int) = {{ g1, g2 }};
+int keep(int (*)(int));
+__attribute__((noinline, noipa)) int q(int x) {{ __asm__("{}"); return x; }}
+int h(int i, int x) {{ return table[i & 1](q(x)); }}
+int k(int x) {{ return keep(g1) + q(x); }}
+"""
+
+
+@pytest.mark.parametrize(("function", "names"), [("h", "q g1"), ("k", "q g1")])
+def test_what_is_taken_to_be_the_same_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], function: str, names: str
+) -> None:
+    """A callee that is not the same code makes all of one name count as the same: functions whose addresses are used
+    among them."""
+    one, other = TRUSTED.format(1, "nop"), TRUSTED.format(7, "nop; nop")
+    assert _verdict(tmp_path, one, other, function=function) == 3
+    said = capsys.readouterr().out
+    assert all(f"provided that {name} is the same in both" in said for name in names.split())
+    # Where all functions are compared, the one that is not takes the proof with it.
+    assert main(["verify", str(tmp_path / "one.c"), str(tmp_path / "other.c"), "--no-cache"]) == 1
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{function} ")]
+    assert "provided that g1 is the same in both" in line
+
+
+OWN = """
+const int k1 = {}; const int k2 = 9;
+int g1(int x) {{ return x * 3 + {}; }}
+int g2(int x) {{ return x * 5 + 2; }}
+static const int *const numbers[] = {{ &k1, &k2 }};
+static int (*const calls[])(int) = {{ g1, g2 }};
+int f(int i) {{ return *numbers[i & 1]; }}
+int g(int i) {{ return calls[i & 1](i); }}
+"""
+
+
+@pytest.mark.parametrize(("function", "changed"), [("f", (6, 1)), ("g", (5, 7))])
+def test_what_a_library_exports_is_its_own(tmp_path: Path, function: str, changed: tuple[int, int]) -> None:
+    paths: list[str] = []
+    for name, numbers in (("one", (5, 1)), ("same", (5, 1)), ("other", changed)):
+        source, made = tmp_path / f"{name}.c", tmp_path / f"{name}.so"
+        source.write_text(OWN.format(*numbers))
+        subprocess.run(["gcc", "-O1", "-g", "-fPIC", "-shared", "-o", made, source], check=True)
+        paths.append(str(made))
+    command = ["verify", paths[0], "--function", function, "--no-cache", "--timeout", "10"]
+    assert main([*command, paths[1]]) in (0, 3)
+    assert main([*command, paths[2]]) in (1, 3)

@@ -16,6 +16,8 @@ from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 from burnish.verify.trials import Bench, GivenInput, TestStore, replay, replay_model, run_pair, run_trials
 
+from ..texts import pair_of_texts
+
 EAX = Specification((LiveOut("rax", 4),), source="prototype")
 STACK = 0x7FFC_0000_1008
 
@@ -191,3 +193,37 @@ def test_what_a_callee_should_have_written_refutes_nothing(
     assert loose.counterexample is None and loose.tested == 0 and loose.void > 16
     wrong = run_trials(assembled(text.format("", nothing), text.format(cleared, reads), EAX), bench)
     assert wrong.counterexample is not None
+
+
+TABLE = """
+.section .rodata
+.p2align 4
+.type table, @object
+table: .long 11, 7, 5, 9
+.size table, 16
+"""
+
+
+def test_reading_behind_a_table_tells_nothing(bench: Bench) -> None:
+    read = f"mov eax, edi\nlea rcx, [rip + table]\nmov eax, dword ptr [rcx + 4*rax]\nret\n{TABLE}"
+    chosen = (
+        "mov ecx, 9\nmov eax, 5\ncmp edi, 2\ncmove ecx, eax\nmov eax, 7\ncmp edi, 1\ncmove ecx, eax\n"
+        "mov eax, 11\ntest edi, edi\ncmove ecx, eax\nmov eax, ecx\nret"
+    )
+    trials = run_trials(pair_of_texts(read, chosen, "eax"), bench, count=300)
+    assert trials.counterexample is None and trials.tested > 3
+    assert (
+        run_trials(pair_of_texts(read, chosen.replace("11", "12"), "eax"), bench).counterexample is not None
+    )
+
+
+def test_an_input_does_not_change_constants(bench: Bench) -> None:
+    """A model may want memory where a constant is: what comes of that tells nothing."""
+    text = f"mov dword ptr [rdi], 0\nmov eax, dword ptr [rip + table + 12]\nret\n{TABLE}"
+    pair = pair_of_texts(text, "mov dword ptr [rdi], 0\nmov eax, 9\nret", "eax")
+    prepared = run_trials(pair, bench, count=20).prepared
+    assert prepared is not None
+    [place] = [at for name, at in prepared.setting.arena.addresses.items() if name.startswith("table ")]
+    for start in (place + 12, place, place - 4):
+        model = Model({"rdi": start, "rsp": STACK}, {"memory": {start + k: 0 for k in range(4)}})
+        assert not isinstance(replay_model(pair, model, bench), Counterexample)
