@@ -8,9 +8,10 @@ convention of their own (``.isra``, ``.constprop``, ``.part``) are left out and 
 have been read to the verdict, in a process whose solvers run.
 
     python benchmarks/verify_functions.py [--quick] [--seed N] [--limit N] [--only PROJECT …] [--jobs N]
-                                          [--timeout SECONDS] [--keep FILE]
+                                          [--first N] [--timeout SECONDS] [--keep FILE]
 
-``--limit`` draws that many functions of each project by seed. Each verdict is a line of ``--keep`` as soon as it
+``--limit`` draws that many functions of each project by seed; without it all are in an order of chance, of which
+``--first`` takes the beginning. Each verdict is a line of ``--keep`` as soon as it
 is known, and a run that finds that file goes on where the last one stopped.
 """
 
@@ -190,6 +191,9 @@ def main() -> int:
     options_of.add_argument(
         "--limit", type=int, default=0, help="functions of each project (0: all; quick: 20)"
     )
+    options_of.add_argument(
+        "--first", type=int, default=0, help="of all that are drawn, in their order of chance (0: all)"
+    )
     verdict_options(options_of, timeout=20.0)
     options_of.add_argument("--keep", type=Path, default=_KEPT, help="file of verdicts, taken up again")
     options_of.add_argument("--list", action="store_true", help="compile, count, and judge nothing")
@@ -201,6 +205,7 @@ def main() -> int:
             print(made, file=sys.stderr)
             return 2
         chosen = drawn(made.pairs, arguments.limit or (20 if options.quick else 0), options.seed)
+        chosen = chosen[: arguments.first or None]
         for file in made.skipped:
             print_line(f"not compiled: {file}")
         if arguments.list:
