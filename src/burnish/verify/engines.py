@@ -44,6 +44,8 @@ from burnish.verify.trials import (
 
 _FEW = 64
 """Inputs of a first look."""
+_NOTED_S = 0.3
+"""For noting what given inputs reach."""
 _GUIDED_SHARE = 0.4
 """Of the time for exploring, what is for inputs that are found without solvers."""
 _FIRST = 8
@@ -142,13 +144,15 @@ class StandardEngines:
         with suppress(CannotRunError):
             if self._prepared is not None:
                 self._prepared.note(reaches, pair.rewrite)
+        # Given inputs were tests before: they are run again for what they reach, and count no more.
+        given = islice(self._inputs(pair), _FIRST)
+        run_trials(pair, self._bench, count=0, seconds=_NOTED_S, inputs=given, reaches=reaches)
         trials = run_trials(
             pair,
             self._bench,
             count=min(self._tests, _FEW),
             seed=self._seed + 1,
             seconds=_GUIDED_SHARE * (deadline - time.monotonic()),
-            inputs=islice(self._inputs(pair), _FIRST),
             reaches=reaches,
         )
         reaches.until(deadline)

@@ -107,7 +107,8 @@ class Reach:
             met = {row: at for row, at in met.items() if at in places}
             for row, at in met.items():
                 hits.setdefault(int(left[row]), set()).add(places[at])
-            places = {at: block for at, block in places.items() if at not in set(met.values())}
+            for at in set(met.values()):
+                del places[at]
             left = left[sorted(met)]
         return hits
 

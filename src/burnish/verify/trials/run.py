@@ -138,10 +138,15 @@ def run_model(
     ``reason`` says why, as a phrase. What the input lacks is looked for in about ``seconds``."""
     deadline = time.monotonic() + seconds
     trials = Trials()
+    named = False
     turns = min(_TURNS, max(most_results(model), 1))
     for places, turn in product((True, False), range(turns)):
         try:
-            test = complete_test(pair, input_of(pair, model, places, turn), bench, deadline)
+            given = input_of(pair, model, places, turn)
+            if not places and not named:
+                continue  # the same input again
+            named = named or bool(given.given.places)
+            test = complete_test(pair, given, bench, deadline)
             found = test.test(pair.rewrite, bench, reaches)
         except (CannotRunError, ValueError, HostError) as error:
             reason = f"the input that a solver found cannot be run: {error}"
