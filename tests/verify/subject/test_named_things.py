@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from burnish.cli.frame import main
-from burnish.verify.subject import choose_functions, read_input
+from burnish.verify.subject import read_input
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -103,7 +103,6 @@ def test_declared_sizes(tmp_path: Path) -> None:
     found = {name: types.extent(name) for name in ("g", "text", "h", "p", "e", "s", "x", "mine", "none")}
     expected = {"g": 60, "text": 0, "h": 0, "p": 8, "e": 4, "s": 24, "x": 16, "mine": 0, "none": 0}
     assert found == expected
-    assert choose_functions(read_input(source), read_input(source), "f")
 
 
 DIES = """

@@ -14,7 +14,16 @@ from burnish.core.state import MemoryRegion
 from burnish.core.verdict import Counterexample
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
-from burnish.verify.trials import Bench, GivenInput, TestStore, replay, replay_model, run_pair, run_trials
+from burnish.verify.trials import (
+    Bench,
+    GivenInput,
+    TestStore,
+    replay,
+    replay_model,
+    run_model,
+    run_pair,
+    run_trials,
+)
 
 from ..texts import pair_of_texts
 
@@ -193,6 +202,12 @@ def test_what_a_callee_should_have_written_refutes_nothing(
     assert loose.counterexample is None and loose.tested == 0 and loose.void > 16
     wrong = run_trials(assembled(text.format("", nothing), text.format(cleared, reads), EAX), bench)
     assert wrong.counterexample is not None
+
+
+def test_an_input_of_a_solver_counts_once(assembled: Callable[..., Pair], bench: Bench) -> None:
+    pair = assembled("lea eax, [rdi + 1]\nret", "mov eax, edi\ninc eax\nret", EAX)
+    trials = run_model(pair, Model({"rdi": 5, "rsp": STACK}), bench)
+    assert (trials.tested, trials.void, trials.counterexample) == (1, 0, None)
 
 
 TABLE = """
