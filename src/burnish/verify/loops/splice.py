@@ -33,7 +33,7 @@ Names = tuple[frozenset[str], frozenset[str]]
 NONE: Names = (frozenset(), frozenset())
 _DEEPEST = 4
 _MOST_BLOCKS = 400
-_ROUNDS = 6
+_ROUNDS = 8
 _TOKENS = 1 << 44
 """Image addresses that stand for return addresses, from here on: no code lies there."""
 _UNIQUE = 1 << 40
@@ -45,8 +45,12 @@ calls what it jumped to."""
 
 def called_directly(side: Side) -> frozenset[str]:
     """Names of the functions that a side's own code calls or jumps to."""
+    return _called(side, side.function)
+
+
+def _called(side: Side, function: Function) -> frozenset[str]:
     found: set[str] = set()
-    for block in side.function.blocks:
+    for block in function.blocks:
         targets = [op.inputs[0] for op in block.operations if op.opcode is OpCode.CALL]
         if isinstance(block.terminator, TailCall):
             targets.append(block.terminator.target)
@@ -63,19 +67,34 @@ def known_bodies(side: Side) -> frozenset[str]:
 
 
 def only_one_side(pair: Pair) -> Names:
-    """Callees with known code that the other side never calls: its compiler may have put them in line."""
+    """Callees with known code that the other side never calls: its compiler may have put them in line. What they call
+    in turn the other side calls by itself then, and it stays a call."""
+    sides = pair.original, pair.rewrite
+    known = known_bodies(sides[0]), known_bodies(sides[1])
     names: Names = NONE
     for _ in range(_ROUNDS):
         now = spliced(pair, names)
         calls = called_directly(now.original), called_directly(now.rewrite)
-        more = (
-            names[0] | (calls[0] - calls[1]) & known_bodies(pair.original),
-            names[1] | (calls[1] - calls[0]) & known_bodies(pair.rewrite),
-        )
-        if more == names:
+        alone = (calls[0] - calls[1]) & known[0] - names[0], (calls[1] - calls[0]) & known[1] - names[1]
+        first = alone[0] - _reached(sides[1], alone[1]), alone[1] - _reached(sides[0], alone[0])
+        more = first if any(first) else alone
+        if not any(more):
             break
-        names = more
+        names = names[0] | more[0], names[1] | more[1]
     return names
+
+
+def _reached(side: Side, names: frozenset[str]) -> frozenset[str]:
+    """Names of the functions that those call, directly or through others of which the code is known."""
+    bodies = {side.callees[address].name: body for address, body in side.bodies.items() if address in side.callees}
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        body = bodies.get(waiting.pop())
+        more = frozenset[str]() if body is None else _called(side, body) - found
+        found |= more
+        waiting += more
+    return frozenset(found)
 
 
 def spliced(pair: Pair, names: Names) -> Pair:
