@@ -55,6 +55,7 @@ from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
 from burnish.verify.engine.strings import Repeated, after_repeated
+from burnish.verify.engine.ways import ways
 from burnish.verify.solve.query import Sat, Unsat
 
 __all__ = ["Joint", "NotProvedError", "Proof", "Prover", "Solves"]
@@ -171,11 +172,10 @@ class Prover(Asking):
         joint = self._checked(joint, regions[0].log, regions[1].log)
         following: list[Joint] = []
         alone = len(regions[0].exits) == 1 and len(regions[1].exits) == 1
-        for first in regions[0].exits:
-            if isinstance(first.where, AtTrap) and first.where.certain:
-                continue  # the original faults: the rewrite may do anything
-            for second in regions[1].exits:
-                following += self._pair(joint, first, second, alone)
+        # Where the original faults the rewrite may do anything.
+        mine = [one for one in regions[0].exits if not (isinstance(one.where, AtTrap) and one.where.certain)]
+        for first, second in ways((mine, regions[1].exits), joint.conditions, self.soon):
+            following += self._pair(joint, first, second, alone)
         return following
 
     def _region(self, side: int, state: State, at: Point | Where) -> Region:
