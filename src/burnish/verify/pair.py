@@ -72,8 +72,16 @@ class Declared:
         return (self.arguments, self.stack_bytes) == (other.arguments, other.stack_bytes)
 
 
-def _undeclared(_: tuple[Label, int]) -> Declared | None:
+Site = tuple[Label, int]
+"""A call: its block, and the index of its operation there; the number of operations for a jump at the end."""
+
+
+def _undeclared(_: Site) -> Declared | None:
     return None
+
+
+def _all_set(_: Site) -> frozenset[str]:
+    return frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +157,12 @@ class Side:
     """The same of the functions in ``bodies``."""
     copies: Mapping[Label, Copy] = field(default_factory=dict[Label, Copy], repr=False)
     """Blocks of ``function`` that are callees' code."""
-    unset: Mapping[tuple[Label, int], frozenset[str]] = field(
-        default_factory=dict[tuple[Label, int], frozenset[str]], repr=False
-    )
-    """Argument registers that nobody has set at a call of the function, by block and index of the operation
-    (``subject.unset``). For the original only."""
-    declared: Callable[[tuple[Label, int]], Declared | None] = field(default=_undeclared, repr=False)
-    """What is called by its address, by block and index of the operation, as far as the pointer's type says what it is
-    (``subject.pointers``): the code may use it as one of another type."""
+    unset: Callable[[Site], frozenset[str]] = field(default=_all_set, repr=False)
+    """Argument registers that nobody has set at a call of the function, or of one in ``bodies`` (``subject.unset``).
+    For the original only."""
+    declared: Callable[[Site], Declared | None] = field(default=_undeclared, repr=False)
+    """What is called by its address, as far as the pointer's type says what it is (``subject.pointers``): the code may
+    use it as one of another type."""
 
     def is_replaceable(self, address: int) -> bool:
         """True where another file's function may be what is called at an image address."""

@@ -375,8 +375,7 @@ class Prover(Asking):
 
     def _unset(self, call: AtCall) -> frozenset[str]:
         """The registers in which the original passes nothing."""
-        found = self.pair.original.unset
-        return frozenset() if call.site is None else found.get(call.site, frozenset())
+        return frozenset() if call.site is None else self.pair.original.unset(call.site)
 
     def _stack_arguments(
         self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]

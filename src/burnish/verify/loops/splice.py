@@ -25,7 +25,7 @@ from burnish.core.code import (
 )
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.machine.registers import gpr
-from burnish.verify.pair import Copy, DataObject, Pair, Place, Side
+from burnish.verify.pair import Copy, DataObject, Declared, Pair, Place, Side, Site
 
 Names = tuple[frozenset[str], frozenset[str]]
 """Names of callees of each side."""
@@ -86,7 +86,9 @@ def only_one_side(pair: Pair) -> Names:
 
 def _reached(side: Side, names: frozenset[str]) -> frozenset[str]:
     """Names of the functions that those call, directly or through others of which the code is known."""
-    bodies = {side.callees[address].name: body for address, body in side.bodies.items() if address in side.callees}
+    bodies = {
+        side.callees[address].name: body for address, body in side.bodies.items() if address in side.callees
+    }
     found: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -130,6 +132,8 @@ class _Splicer:
     _tokens: dict[int, Place] = field(default_factory=dict[int, Place])
     _copies: dict[int, int] = field(default_factory=dict[int, int])
     _labels: dict[Label, Copy] = field(default_factory=dict[Label, Copy])
+    _starts: dict[Label, Site] = field(default_factory=dict[Label, Site])
+    """Where each block begins that is another's, or a part of one."""
     _instructions: dict[int, Instruction] = field(default_factory=dict[int, Instruction])
     _left: int = _MOST_BLOCKS
 
@@ -141,7 +145,26 @@ class _Splicer:
         instructions = tuple(self._instructions[address] for address in sorted(self._instructions))
         whole = replace(function, blocks=tuple(self._blocks), instructions=instructions)
         places: Mapping[int, Place] = {**self.source.places, **self._tokens}
-        return replace(self.source, function=whole, places=places, copies=self._labels)
+        return replace(
+            self.source,
+            function=whole,
+            places=places,
+            copies=self._labels,
+            unset=self._unset,
+            declared=self._declared,
+        )
+
+    def _unset(self, site: Site) -> frozenset[str]:
+        return self.source.unset(self._site(site))
+
+    def _declared(self, site: Site) -> Declared | None:
+        return self.source.declared(self._site(site))
+
+    def _site(self, site: Site) -> Site:
+        """A call where it stood before."""
+        label, index = site
+        before, start = self._starts.get(label, (label, 0))
+        return before, start + index
 
     def _copy(self, function: Function, frame: _Frame) -> None:
         self._left -= len(function.blocks)
@@ -163,6 +186,7 @@ class _Splicer:
         """The block, cut at the calls that become jumps."""
         label = _moved(block.label, frame.part)
         start = 0
+        self._starts[label] = block.label, start
         for index, operation in enumerate(block.operations):
             callee = self._body(operation, frame) if operation.opcode is OpCode.CALL else None
             if callee is None:
@@ -174,6 +198,7 @@ class _Splicer:
             operations = (*block.operations[start:index], *_push(inner.token))
             yield Block(label, operations, Jump(_entry(callee, inner)), _marks(block, start, index))
             label, start = back, index + 1
+            self._starts[label] = block.label, start
         end = block.terminator
         operations = block.operations[start:]
         marks = _marks(block, start, len(block.operations) + 1)
@@ -186,6 +211,7 @@ class _Splicer:
         elif isinstance(end, TailCall) and frame.back is not None:
             # What is jumped to goes back where the copy does: it is called from there.
             onward = Label(block.label.address, frame.part + _ONWARD + block.label.part)
+            self._starts[onward] = block.label, len(block.operations)
             yield from _going_back(block, operations, frame, onward, label, marks)
             opcode = OpCode.CALL if end.target.space is Space.RAM else OpCode.CALLIND
             call = Operation(opcode, None, (end.target,))

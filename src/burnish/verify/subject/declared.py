@@ -6,13 +6,12 @@ from functools import cached_property
 
 from burnish.core.code import Function
 from burnish.core.image import FunctionBounds, ImageKind
-from burnish.verify.pair import Declared
+from burnish.verify.pair import Declared, Site
 from burnish.verify.subject.debug_pointers import Pointee
 from burnish.verify.subject.naming import Home
 from burnish.verify.subject.places import Imported, InRegion
 from burnish.verify.subject.pointers import Known, called_through, calls_by_address
 from burnish.verify.subject.types import UnreadableTypeError
-from burnish.verify.subject.unset import Site
 
 
 def arguments_of(home: Home, bounds: FunctionBounds) -> tuple[str, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -24,7 +24,7 @@ from burnish.verify.subject.places import CodeAddress, Finder, Imported, Unclear
 from burnish.verify.subject.same import SameCode
 from burnish.verify.subject.specify import Overrides, prototype, specify
 from burnish.verify.subject.types import UnreadableTypeError
-from burnish.verify.subject.unset import unset_at_calls
+from burnish.verify.subject.unset import UnsetAtCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,23 @@ def _no_common_name(original: Input, rewrite: Input) -> str:
     )
 
 
-def _arguments(home: Home, bounds: FunctionBounds, overrides: Overrides) -> tuple[str, ...] | None:
-    """The registers in which the original has its arguments; None where that is not known."""
-    if overrides.prototype is None:
-        return arguments_of(home, bounds)
-    kind = prototype(overrides.prototype)
-    return None if kind.variadic else tuple(name for name, _ in kind.arguments)
+def _arguments(
+    home: Home, bounds: FunctionBounds, overrides: Overrides
+) -> Callable[[int], tuple[str, ...] | None]:
+    """The registers in which the original, and each function that it calls, has its arguments; None where that is not
+    known."""
+    given = None if overrides.prototype is None else prototype(overrides.prototype)
+
+    def of(address: int) -> tuple[str, ...] | None:
+        if address == bounds.address and given is not None:
+            return None if given.variadic else tuple(name for name, _ in given.arguments)
+        found = home.source.image.bounds_at(address)
+        try:
+            return None if found is None else arguments_of(home, found)
+        except UnreadableTypeError:
+            return None
+
+    return of
 
 
 @seldom_collected()
@@ -114,7 +125,8 @@ def read_pair(
             Naming(homes[1], homes[0], first.name, same, trusted),
         )
         sides = _unified([_side(naming) for naming in namings])
-        sides[0] = replace(sides[0], unset=unset_at_calls(sides[0], _arguments(homes[0], first, overrides)))
+        known = _arguments(homes[0], first, overrides)
+        sides[0] = replace(sides[0], unset=UnsetAtCalls(sides[0], known))
     except UnreadableTypeError as error:
         return Unknown(str(error))
     except UnclearError as error:

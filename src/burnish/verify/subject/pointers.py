@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from burnish.core.code import Block, Function, Label, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.machine.registers import CALLEE_SAVED, CELLS, Cell, cell_of
+from burnish.verify.pair import Site
 from burnish.verify.subject.debug_pointers import Pointee, loaded
-from burnish.verify.subject.unset import Site
 
 _CALLS = frozenset((OpCode.CALL, OpCode.CALLIND))
 _STRINGS = frozenset((OpCode.REP_STOS, OpCode.REP_MOVS))

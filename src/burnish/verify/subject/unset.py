@@ -10,15 +10,13 @@ is passed in registers may have a part that nobody has set.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 
-from burnish.core.code import Block, Label, TailCall, successors
+from burnish.core.code import Block, Function, Label, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space
 from burnish.machine.registers import INTEGER_ARGUMENTS, RETURNS, VECTOR_ARGUMENTS, cell_of
-from burnish.verify.pair import Callee, Side
-
-Site = tuple[Label, int]
-"""A call: its block, and the index of its operation there; the number of operations for a jump at the end."""
+from burnish.verify.pair import Callee, Side, Site
 
 _ALL = frozenset((*INTEGER_ARGUMENTS, *VECTOR_ARGUMENTS, "rax"))
 """Registers in which arguments are passed: in ``rax`` the number of those in vector registers."""
@@ -30,46 +28,71 @@ _CALLS = frozenset((OpCode.CALL, OpCode.CALLIND))
 _STRINGS = frozenset((OpCode.REP_STOS, OpCode.REP_MOVS))
 
 
-def unset_at_calls(side: Side, arguments: Sequence[str] | None) -> dict[Site, frozenset[str]]:
-    """The argument registers that are unset at each call of a side's function, those of them that are any.
-    ``arguments`` are the registers in which its own arguments are, None where that is not known."""
-    function = side.function
-    own = {block.label for block in function.blocks}
-    if any(block.label in own for body in side.bodies.values() for block in body.blocks):
-        return {}  # code that is part of two functions
-    untyped = _at_calls(side, _ALL)
+class UnsetAtCalls:
+    """The argument registers that are unset at each call of a side's function, and of those that it calls, those of
+    them that are any. ``arguments`` has the registers in which the function at an address has its own arguments, None
+    where that is not known. Nothing is looked into before it is asked for."""
+
+    def __init__(self, side: Side, arguments: Callable[[int], Sequence[str] | None]) -> None:
+        self._side = side
+        self._arguments = arguments
+        self._known: dict[int, dict[Site, frozenset[str]]] = {}
+
+    def __call__(self, site: Site) -> frozenset[str]:
+        home = self._homes.get(site[0])
+        if home is None:
+            return _NONE
+        if home.address not in self._known:
+            self._known[home.address] = _unset(self._side, home, self._arguments(home.address))
+        return self._known[home.address].get(site, _NONE)
+
+    @cached_property
+    def _homes(self) -> dict[Label, Function]:
+        """The function that each block is part of; none for code that is part of two."""
+        found: dict[Label, Function] = {}
+        shared: set[int] = set()
+        for function in (self._side.function, *self._side.bodies.values()):
+            for block in function.blocks:
+                other = found.setdefault(block.label, function)
+                if other.address != function.address:
+                    shared |= {other.address, function.address}
+        return {label: function for label, function in found.items() if function.address not in shared}
+
+
+def _unset(side: Side, function: Function, arguments: Sequence[str] | None) -> dict[Site, frozenset[str]]:
+    untyped = _at_calls(side, function, _ALL)
     at_entry = _ALL if arguments is None else _ALL.intersection(arguments)
-    if at_entry == _ALL or _reads_unset(side, _reaching(side, at_entry)):
+    if at_entry == _ALL or _reads_unset(side, function, _reaching(side, function, at_entry)):
         return untyped
-    found = _at_calls(side, at_entry)
+    found = _at_calls(side, function, at_entry)
     if not arguments:
         # A function that is declared without any may be one that passes on all, whatever they are.
         found = {
-            site: unset & untyped.get(site, _NONE) if _is_jump(side, site) else unset
+            site: unset & untyped.get(site, _NONE) if _is_jump(function, site) else unset
             for site, unset in found.items()
         }
     return {site: unset for site, unset in found.items() if unset}
 
 
-def _at_calls(side: Side, at_entry: frozenset[str]) -> dict[Site, frozenset[str]]:
+def _at_calls(side: Side, function: Function, at_entry: frozenset[str]) -> dict[Site, frozenset[str]]:
     """The registers that are unset at calls, where those at entry are set."""
-    before = _reaching(side, at_entry)
+    before = _reaching(side, function, at_entry)
     sites = (
         site
-        for block in side.function.blocks
+        for block in function.blocks
         if block.label in before
         for site in _sites(side, block, before[block.label])
     )
     return {site: _ALL - are_set for site, are_set in sites if are_set != _ALL}
 
 
-def _is_jump(side: Side, site: Site) -> bool:
-    return site[1] == len(side.function.block(site[0]).operations)
+def _is_jump(function: Function, site: Site) -> bool:
+    return site[1] == len(function.block(site[0]).operations)
 
 
-def _reads_unset(side: Side, before: Mapping[Label, frozenset[str]]) -> bool:
+def _reads_unset(side: Side, function: Function, before: Mapping[Label, frozenset[str]]) -> bool:
     """True if the code looks into integer registers that are said to be unset: its arguments are elsewhere, then."""
-    for block in side.function.blocks:
+    for block in function.blocks:
         are_set = before.get(block.label, _ALL)
         for operation in block.operations:
             one_only = len(set(operation.inputs)) == 1 and operation.opcode in _ZEROES
@@ -81,9 +104,8 @@ def _reads_unset(side: Side, before: Mapping[Label, frozenset[str]]) -> bool:
     return False
 
 
-def _reaching(side: Side, at_entry: frozenset[str]) -> Mapping[Label, frozenset[str]]:
+def _reaching(side: Side, function: Function, at_entry: frozenset[str]) -> Mapping[Label, frozenset[str]]:
     """The registers that are set on some path, at the beginning of each block that control gets to."""
-    function = side.function
     blocks = {block.label: block for block in function.blocks}
     found: dict[Label, frozenset[str]] = {function.blocks[0].label: at_entry}
     waiting = [function.blocks[0].label]
