@@ -56,6 +56,8 @@ class Callee:
     returns: bool = True
     returned: str = ""
     variadic: bool = False
+    library: bool = False
+    """True for a function of the C library, which does what the standard says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,9 @@ class Side:
     since none of its variables is there; None where no address in the frame is taken, or nothing is known."""
     body_ceilings: Mapping[int, int] = field(default_factory=dict[int, int], repr=False)
     """The same of the functions in ``bodies``."""
+    executed: frozenset[str] = frozenset()
+    """Names of functions of the C library that are executed in line, where it can be said what they do
+    (``engine.library``)."""
     copies: Mapping[Label, Copy] = field(default_factory=dict[Label, Copy], repr=False)
     """Blocks of ``function`` that are callees' code."""
     unset: Callable[[Site], frozenset[str]] = field(default=_all_set, repr=False)

@@ -10,6 +10,7 @@ from burnish.core.state import MachineState
 from burnish.core.verdict import Proved, Unknown
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.joint import Proof, Prover, Solves
+from burnish.verify.engine.library import is_known
 from burnish.verify.engine.paths import Paths, alone
 from burnish.verify.engine.region import CyclicError
 from burnish.verify.engine.sharing import common, granted, sharing
@@ -115,7 +116,11 @@ class _Search:
     def _all_known(self) -> _InLine:
         """The callees of each side whose bodies are known."""
         known = [
-            frozenset(callee.name for address, callee in side.callees.items() if address in side.bodies)
+            frozenset(
+                callee.name
+                for address, callee in side.callees.items()
+                if address in side.bodies or is_known(callee)
+            )
             for side in (self.pair.original, self.pair.rewrite)
         ]
         return known[0], known[1]
@@ -148,8 +153,9 @@ class _Search:
 
 def _known(side: Side, name: str) -> frozenset[str]:
     """The name, if the body of that callee is known."""
-    found = (a for a, callee in side.callees.items() if callee.name == name)
-    return frozenset({name}) if name and any(address in side.bodies for address in found) else frozenset()
+    found = ((address, callee) for address, callee in side.callees.items() if callee.name == name)
+    known = any(address in side.bodies or is_known(callee) for address, callee in found)
+    return frozenset({name}) if known else frozenset()
 
 
 def prove(

@@ -76,6 +76,8 @@ class Log:
 
     accesses: list[Access] = field(default_factory=list[Access])
     faults: list[Term] = field(default_factory=list[Term])
+    overlaps: list[Term] = field(default_factory=list[Term])
+    """Under which callees are given objects that overlap, and must not."""
     demands: list[tuple[Term, str]] = field(default_factory=list[tuple[Term, str]])
     lowest: int = 0
 
@@ -115,7 +117,7 @@ class Interpreter:
         self.state: State = State(FALSE)
         self.condition = FALSE
         self.raw = b""
-        self._view = view
+        self.view = view
         self._above = 8 + stack_bytes
         """End of the frame: return address and arguments are the callee's own."""
 
@@ -180,7 +182,7 @@ class Interpreter:
         walker.write(CELLS["rcx"].varnode, const(0, 64))
 
     def load(self, address: Term, size: int) -> Term:
-        choices = alternatives(self._view.outward(address))
+        choices = alternatives(self.view.outward(address))
         if len(choices) == 1:
             return self._load(choices[0][1], size)
         before, value = self.condition, None
@@ -213,7 +215,7 @@ class Interpreter:
                 return self._outer(address, size)
 
     def _outer(self, address: Term, size: int) -> Term:
-        return (read if self._view.shared else _read)(self.state.memory, address, size)
+        return (read if self.view.shared else _read)(self.state.memory, address, size)
 
     def _fixed(self, address: int, size: int) -> Term | tuple[Term] | None:
         """A load from an image address: the value, or ``(address as a term,)``."""
@@ -226,7 +228,7 @@ class Interpreter:
         return (self.address_of(address),) if address in self.side.places else None
 
     def store(self, address: Term, value: Term, size: int) -> None:
-        choices = alternatives(self._view.outward(address))
+        choices = alternatives(self.view.outward(address))
         if len(choices) == 1:
             self._store(choices[0][1], value, size)
             return
@@ -254,8 +256,8 @@ class Interpreter:
                 self._store_memory(address, value, size)
 
     def _store_memory(self, address: Term, value: Term, size: int) -> None:
-        value = self._view.outward(value)
-        if self._view.shared:
+        value = self.view.outward(value)
+        if self.view.shared:
             self.state.memory = write(self.state.memory, address, value, size)
             return
         for k in range(size):
@@ -294,7 +296,7 @@ class Interpreter:
         if not isinstance(offset, int) or where.base is not ENTRY_RSP:
             return True
         if offset >= self._above:
-            if self._view.shared:
+            if self.view.shared:
                 raise UndecidedAccessError("an access to its caller's frame, beside locals that are shared")
             return False
         if offset + size > self._above:
@@ -329,14 +331,14 @@ class Interpreter:
     def _is_local(self, where: Frame, size: int) -> bool:
         """True for an access to a local that is shared, which lies in memory. That one at an offset that is not
         constant stays inside is demanded."""
-        local, offset = self._view.local(where, size), where.offset
-        start = 0 if local is None else self._view.starts[local]
+        local, offset = self.view.local(where, size), where.offset
+        start = 0 if local is None else self.view.starts[local]
         if isinstance(offset, int):
             self._check_frame(start + offset)
             self._check_aligned(const(start + offset, 64), size)
         elif local is not None:
             self._check_frame(start)
-            inside = ule(offset, const(self._view.shared[local].size - size, 64))
+            inside = ule(offset, const(self.view.shared[local].size - size, 64))
             self.log.demands.append((or_(not_(self.condition), inside), "an index into a local may leave it"))
             self._check_aligned(add(offset, const(start, 64)), size)
         return local is not None
@@ -371,7 +373,7 @@ class Interpreter:
         if self.state.garbage_below is not None:
             low = max(low, self.state.garbage_below)
         inside = ule(add(offset, const(-low, 64)), const(-low - size, 64))
-        places = zip(self._view.starts, self._view.shared, strict=True)
+        places = zip(self.view.starts, self.view.shared, strict=True)
         apart = (
             ule(const(one.size + size - 1, 64), add(offset, const(size - 1 - start, 64)))
             for start, one in places

@@ -64,6 +64,7 @@ _STEPS = 400
 """Joint steps, at most."""
 _MORE_STACK = 64 << 10
 """Bytes of stack that a rewrite may need beyond what the original needs: who uses the rest of it is not known."""
+_APART = "no objects overlap that the original copies with memcpy"
 
 
 @dataclass(slots=True)
@@ -185,7 +186,9 @@ class Prover(Asking):
 
     def _checked(self, joint: Joint, original: Log, rewrite: Log) -> Joint:
         """What holds within a step: faults and frames. The joint with what it then knows."""
-        known = [not_(fault) for fault in original.faults if fault is not FALSE]
+        known = [not_(fault) for fault in (*original.faults, *original.overlaps) if fault is not FALSE]
+        if original.overlaps:
+            self.provisos[_APART] = None
         more = replace(
             joint,
             conditions=(*joint.conditions, *dict.fromkeys(known)),
@@ -205,6 +208,8 @@ class Prover(Asking):
         wrong = [fault for fault in dict.fromkeys(rewrite.faults) if fault not in own]
         if wrong:
             self.require(more, or_(*wrong), "the rewrite may fault where the original does not")
+        wrong = [overlap for overlap in dict.fromkeys(rewrite.overlaps) if overlap not in original.overlaps]
+        self.require(more, or_(FALSE, *wrong), "the rewrite may copy objects that overlap")
         return more
 
     def settle(self, here: Joint) -> Joint:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from burnish.analyze.flow import depth_first
 from burnish.core.code import Block, Function, TailCall, successors
 from burnish.core.pcode import OpCode, Space
+from burnish.verify.engine.library import is_known
 from burnish.verify.pair import Pair, Side
 
 MANY = 1 << 20
@@ -71,5 +72,6 @@ def _alone(side: Side, other: Side) -> frozenset[str]:
     return frozenset(
         callee.name
         for address, callee in side.callees.items()
-        if callee.name not in there and address in side.bodies and paths.through(side.bodies[address]) < MANY
+        if callee.name not in there
+        and (is_known(callee) or (address in side.bodies and paths.through(side.bodies[address]) < MANY))
     )

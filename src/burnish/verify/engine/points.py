@@ -117,6 +117,16 @@ def called(where: Where) -> str:
     return where.callee.name if isinstance(where, AtCall) else ""
 
 
+def behind(where: Point | Where) -> Point | Where:
+    """Where it goes on when a callee has returned."""
+    return where.resume if isinstance(where, AtCall) and where.resume is not None else AtReturn()
+
+
+def is_cut(point: Point, cuts: frozenset[Label]) -> bool:
+    """True for the beginning of a block of the function itself that is one of ``cuts``."""
+    return not point.callers and point.operation == 0 and point.label in cuts
+
+
 def typed(
     pair: Pair, first: tuple[AtCall, State], second: tuple[AtCall, State]
 ) -> tuple[tuple[AtCall, State], tuple[AtCall, State], str] | None:

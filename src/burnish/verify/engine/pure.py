@@ -22,16 +22,21 @@ def is_computation(callee: Callee) -> bool:
     return callee.pure and callee.returns and callee.arguments is not None and callee.stack_bytes == 0
 
 
+def is_framed(call: AtCall, state: State, view: View) -> bool:
+    """True where a callee finds its stack as the ABI promises, with nothing in it that is somebody's."""
+    bottom = depth(state)
+    aligned = bottom % 16 == 8 if call.resume is not None else bottom == 0
+    # What it does to its own frame would be done to a local that lies there.
+    return aligned and not any(start < bottom or call.resume is None for start in view.starts)
+
+
 def computed(call: AtCall, state: State, names: Names, view: View) -> State | None:
     """The state after a call, or, of a jump, when what was jumped to is about to return; None where it is a call as any
     other. Results are the same function of the same arguments on both sides."""
     callee = call.callee
     if not is_computation(callee) or callee.arguments is None:
         return None
-    bottom = depth(state)
-    aligned = bottom % 16 == 8 if call.resume is not None else bottom == 0
-    # What it does to its own frame would be done to a local that lies there.
-    if not aligned or any(start < bottom or call.resume is None for start in view.starts):
+    if not is_framed(call, state, view):
         return None
     arguments = [view.outward(state.register(*argument)) for argument in callee.arguments]
     if any(map(mentions_frame, arguments)):

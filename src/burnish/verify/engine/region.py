@@ -33,6 +33,7 @@ from burnish.verify.engine.addresses import OBJECT, UndecidedAccessError
 from burnish.verify.engine.escape import leaving, needs_alignment
 from burnish.verify.engine.execute import Interpreter, Log, Names, UnmodelledError
 from burnish.verify.engine.frames import OWN_VIEW, View
+from burnish.verify.engine.library import is_no_event, without_event
 from burnish.verify.engine.points import (
     AtCall,
     AtReturn,
@@ -42,11 +43,12 @@ from burnish.verify.engine.points import (
     Point,
     Region,
     Where,
+    behind,
     decisions,
     exit_at,
+    is_cut,
     merged,
 )
-from burnish.verify.engine.pure import computed, is_computation
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.engine.strings import REPEATED, as_call
@@ -60,8 +62,7 @@ _DEEPEST = 4
 """Calls of calls that are executed in line, at most."""
 _FUNCTION = "function "
 _ASTRAY = "returns to another address than the caller's"
-"""What a side does where its code says nothing (``loops.splice``): of an instruction without a meaning nothing is read,
-for it is refused before."""
+"""What a side does where its code says nothing (``loops.splice``); what has no meaning is refused before."""
 
 
 class CyclicError(UnmodelledError):
@@ -128,7 +129,7 @@ class Executor:
                 continue
             condition, joined = join_states(arriving)
             for edge, where, after in self._block(interpreter, joined.copy(), condition, point):
-                if isinstance(where, Point) and not _is_cut(where, cuts):
+                if isinstance(where, Point) and not is_cut(where, cuts):
                     incoming.setdefault(where, []).append((edge, after))
                 else:
                     exits.append(exit_at(edge, where, after))
@@ -141,7 +142,7 @@ class Executor:
         while stack:
             condition, before, point = stack.pop()
             for edge, where, after in self._block(interpreter, before.copy(), condition, point):
-                if isinstance(where, Point) and not _is_cut(where, cuts):
+                if isinstance(where, Point) and not is_cut(where, cuts):
                     stack.append((edge, after, where))
                 else:
                     exits.append(exit_at(edge, where, after))
@@ -164,7 +165,7 @@ class Executor:
             done[point] = False
             stack.append((point, True))
             for following in self._following(point):
-                if _is_cut(following, cuts):
+                if is_cut(following, cuts):
                     continue
                 if done.get(following) is False or following == point:
                     raise CyclicError("a loop")
@@ -189,7 +190,9 @@ class Executor:
                 return (point.callers[-1],)
             case TailCall(to):
                 entry = self._in_line(to, point.callers)
-                return () if entry is None else (Point(entry, 0, point.callers),)
+                if entry is None:
+                    return point.callers[-1:] if self._is_computation(to, point.callers) else ()
+                return (Point(entry, 0, point.callers),)
             case _:
                 return [Point(label, 0, point.callers) for label in successors(block.terminator)]
 
@@ -233,7 +236,7 @@ class Executor:
                 if isinstance(where, AtCall):
                     self.stacked.call(point, walker.read(gpr("rsp")), where.callee)
                     where = replace(where, site=(block.label, index))
-                after = self._computed(operation.inputs[0], where, state)
+                after = self._computed(operation.inputs[0], where, interpreter)
                 if after is None:
                     yield condition, where, state
                     return
@@ -253,7 +256,7 @@ class Executor:
         if block.marks:
             self._forget_undefined(walker, address)
         state.temporaries = dict(walker.temporaries)
-        yield from self._edges(walker, block, condition, state, point.callers)
+        yield from self._edges(walker, block, interpreter, point.callers)
 
     def _forget_undefined(self, walker: Walker[Term], address: int) -> None:
         """What the instruction at ``address`` leaves undefined becomes unknown."""
@@ -282,15 +285,18 @@ class Executor:
         return AtCall(self._known(node.offset), None, resume, address, node.offset)
 
     def _is_computation(self, to: Varnode, callers: tuple[Point, ...]) -> bool:
-        """True for a call that may be no event (``engine.pure``): of what is known by its address in the code alone."""
+        """True for a call that may be no event (``engine.pure``, ``engine.library``): of what is known by its address
+        in the code alone."""
         callee = self.side.callees.get(to.offset) if to.space is Space.RAM else None
-        return callee is not None and is_computation(callee) and self._in_line(to, callers) is None
+        if callee is None or self._in_line(to, callers) is not None:
+            return False
+        return is_no_event(callee, self.inline | self.side.executed)
 
-    def _computed(self, to: Varnode, where: Point | Where, state: State) -> State | None:
+    def _computed(self, to: Varnode, where: Point | Where, interpreter: Interpreter) -> State | None:
         """The state after such a call; None for any other."""
         if to.space is not Space.RAM or not isinstance(where, AtCall):
             return None
-        return computed(where, state, self.names, self.view)
+        return without_event(where, interpreter, self.inline | self.side.executed)
 
     def _known(self, address: int) -> Callee:
         callee = self.side.callees.get(address)
@@ -308,8 +314,9 @@ class Executor:
         return AtCall(Callee("a function by its address"), called, resume, address)
 
     def _edges(
-        self, walker: Walker[Term], block: Block, condition: Term, state: State, callers: tuple[Point, ...]
+        self, walker: Walker[Term], block: Block, interpreter: Interpreter, callers: tuple[Point, ...]
     ) -> Iterator[tuple[Term, Point | Where, State]]:
+        state, condition = interpreter.state, interpreter.condition
         match block.terminator:
             case Jump(to):
                 yield condition, Point(to, 0, callers), state
@@ -328,8 +335,8 @@ class Executor:
                 where = self._tail(walker, to, block, state, callers)
                 if isinstance(where, AtCall):
                     where = replace(where, site=(block.label, len(block.operations)))
-                after = None if callers else self._computed(to, where, state)
-                yield (condition, where, state) if after is None else (condition, AtReturn(), after)
+                after = self._computed(to, where, interpreter)
+                yield (condition, where, state) if after is None else (condition, behind(where), after)
             case Unreachable(trap):
                 yield condition, AtTrap(trap), state
             case _:
@@ -391,7 +398,3 @@ class Executor:
 def _undefined(raw: bytes) -> tuple[tuple[str, ...], tuple[UndefinedResult, ...]]:
     """The flags and results that an instruction leaves undefined."""
     return tuple(sorted(undefined_flags(raw) - ALWAYS)), undefined_results(raw)
-
-
-def _is_cut(point: Point, cuts: frozenset[Label]) -> bool:
-    return not point.callers and point.operation == 0 and point.label in cuts

@@ -24,6 +24,7 @@ from burnish.verify.engine.cover import facts, mappable, natural
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import Names, UnmodelledError
 from burnish.verify.engine.frames import OWN_VIEW
+from burnish.verify.engine.library import known_here
 from burnish.verify.engine.paths import MANY, Paths
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Region
 from burnish.verify.engine.region import CyclicError, Executor
@@ -74,6 +75,7 @@ class Walks:
             if address in self.side.bodies and paths.through(self.side.bodies[address]) < MANY
         )
         names, stack = Names("a"), self.asking.pair.specification.stack_bytes
+        inline |= known_here(self.side)
         one, other = (Executor(self.side, names, stack, joining, inline) for joining in (False, True))
         self.executors = one, other
 

@@ -25,6 +25,7 @@ from burnish.core.code import (
 )
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.machine.registers import gpr
+from burnish.verify.engine.library import known_here
 from burnish.verify.pair import Copy, DataObject, Declared, Pair, Place, Side, Site
 
 Names = tuple[frozenset[str], frozenset[str]]
@@ -62,8 +63,9 @@ def _called(side: Side, function: Function) -> frozenset[str]:
 
 
 def known_bodies(side: Side) -> frozenset[str]:
-    """Names of the callees whose code is known."""
-    return frozenset(side.callees[address].name for address in side.bodies if address in side.callees)
+    """Names of the callees whose code is known, or what they do."""
+    bodies = frozenset(side.callees[address].name for address in side.bodies if address in side.callees)
+    return bodies | known_here(side)
 
 
 def only_one_side(pair: Pair) -> Names:
@@ -140,8 +142,9 @@ class _Splicer:
     def side(self) -> Side:
         function = self.source.function
         self._copy(function, _Frame())
+        executed = self.source.executed | (self.names & known_here(self.source))
         if not self._copies:
-            return self.source
+            return replace(self.source, executed=executed) if executed else self.source
         instructions = tuple(self._instructions[address] for address in sorted(self._instructions))
         whole = replace(function, blocks=tuple(self._blocks), instructions=instructions)
         places: Mapping[int, Place] = {**self.source.places, **self._tokens}
@@ -150,6 +153,7 @@ class _Splicer:
             function=whole,
             places=places,
             copies=self._labels,
+            executed=executed,
             unset=self._unset,
             declared=self._declared,
         )

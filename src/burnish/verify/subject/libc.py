@@ -75,7 +75,15 @@ def signature(name: str, types: str) -> Callee:
     registers = tuple((next(vectors if kind in "df" else integers), _SIZES[kind]) for kind in arguments)
     results = () if result == "v" else (("xmm0" if result in "df" else "rax", _SIZES[result]),)
     returned = "rdi" if name in _RETURNS_FIRST else ""
-    return Callee(name, registers, results, stack_bytes=0, returns=name not in _NO_RETURN, returned=returned)
+    return Callee(
+        name,
+        registers,
+        results,
+        stack_bytes=0,
+        returns=name not in _NO_RETURN,
+        returned=returned,
+        library=True,
+    )
 
 
 def _rows() -> dict[str, Callee]:

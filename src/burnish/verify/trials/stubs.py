@@ -59,6 +59,20 @@ inc rdi
 inc rsi
 jmp 2b
 3: sub eax, ecx""",
+    "strncmp": """xor eax, eax
+2: test rdx, rdx
+je 3f
+movzx eax, byte ptr [rdi]
+movzx ecx, byte ptr [rsi]
+sub eax, ecx
+jne 3f
+test ecx, ecx
+je 3f
+inc rdi
+inc rsi
+dec rdx
+jmp 2b
+3:""",
     "strchr": """mov rax, rdi
 2: movzx ecx, byte ptr [rax]
 cmp cl, sil
@@ -90,6 +104,18 @@ jne 2b""",
 }
 """The C library's functions as they are defined (ISO C 7.24), in our own words."""
 
+_APART = """mov rax, rdi
+sub rax, rsi
+je 3f
+cmp rax, rdx
+jb 2f
+neg rax
+cmp rax, rdx
+jae 3f
+2: ud2
+3:"""
+"""Before ``memcpy``: objects that overlap have no meaning there, unless they are the same, which compilers make use of
+and libraries allow."""
 REAL_NAMES = NAMES | frozenset(_REAL)
 """Functions that are done for real."""
 
@@ -104,6 +130,7 @@ def stub_text(callee: Callee, number: int, dead: tuple[int, int], back: int) -> 
     within ``dead`` are addresses in frames, which may differ; calls that do not return end at ``back``."""
     if callee.name in REAL_NAMES:
         body = _REAL.get(callee.name) or f"call {callee.name}"
+        body = f"{_APART}\n{body}" if callee.name == "memcpy" else body
         return f"{body}\n{_scramble(keep=('rax',))}ret\n"
     lines = [f"movabs r11, {mark(callee) * 0x9E3779B97F4A7C15 & (1 << 64) - 1:#x}"]
     for register, size in sorted(callee.arguments or (), key=lambda row: row[0] != "rax"):
