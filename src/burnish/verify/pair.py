@@ -56,6 +56,10 @@ class Callee:
     returns: bool = True
     returned: str = ""
     variadic: bool = False
+    format: str = ""
+    """The argument register in which a variadic function has its last parameter with a name, if that is a string."""
+    beyond: frozenset[str] = frozenset()
+    """Registers that hold none of its arguments, where that is taken for granted (``engine.formats``)."""
     library: bool = False
     """True for a function of the C library, which does what the standard says."""
 

@@ -219,7 +219,8 @@ def _arguments(callee: Callee, before: State, unset: frozenset[str]) -> list[tup
     count = before.register("rax", 1)
     vectors = VECTOR_ARGUMENTS[: count.value] if callee.variadic and count.is_const else VECTOR_ARGUMENTS
     found = [(name, 8) for name in INTEGER_ARGUMENTS] + [(name, 16) for name in vectors]
-    sized = ((name, _set_bytes(before.register(name, size))) for name, size in found if name not in unset)
+    hidden = unset | callee.beyond
+    sized = ((name, _set_bytes(before.register(name, size))) for name, size in found if name not in hidden)
     return [(name, size) for name, size in sized if size]
 
 

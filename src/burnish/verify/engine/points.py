@@ -9,6 +9,7 @@ from typing import NamedTuple
 from burnish.core.code import Label
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.execute import Log
+from burnish.verify.engine.formats import formatted
 from burnish.verify.engine.state import State, join_states
 from burnish.verify.pair import Callee, Declared, Pair, Side
 
@@ -130,8 +131,14 @@ def is_cut(point: Point, cuts: frozenset[Label]) -> bool:
 def typed(
     pair: Pair, first: tuple[AtCall, State], second: tuple[AtCall, State]
 ) -> tuple[tuple[AtCall, State], tuple[AtCall, State], str] | None:
-    """A call by an address on both sides with the arguments of the type that the pointer is declared with, and a phrase
-    that says so; None where no type is known, or each side has another."""
+    """A call by an address on both sides with the arguments of the type that the pointer is declared with, or one that
+    has a format with those that it tells of, and a phrase that says so; None where nothing is known, or each side has
+    another type."""
+    if first[0].target is None:
+        known = formatted(pair.original, first[0].callee, first[1])
+        if known is None:
+            return None
+        return (replace(first[0], callee=known[0]), first[1]), second, known[1]
     mine, its = _declared(pair.original, first[0]), _declared(pair.rewrite, second[0])
     if mine is None or (its is not None and not mine.is_alike(its)):
         return None

@@ -25,7 +25,7 @@ from burnish.verify.subject.places import (
 )
 from burnish.verify.subject.regions import Region, plain_name
 from burnish.verify.subject.same import SameCode
-from burnish.verify.subject.types import UnreadableTypeError
+from burnish.verify.subject.types import FunctionType, UnreadableTypeError
 
 _KNOWN_IMPORTS = {
     "stdin": 8, "stdout": 8, "stderr": 8, "environ": 8, "__environ": 8, "optarg": 8, "optind": 4, "opterr": 4,
@@ -338,11 +338,17 @@ def _by_prototype(name: str, home: Home) -> Callee | None:
         if kind is None:
             return None
         if kind.variadic:
-            return Callee(name, variadic=True)
+            return Callee(name, variadic=True, format=_format(kind))
         results = tuple((part.register, part.size) for part in kind.live_outs)
         return Callee(name, kind.arguments, results, stack_bytes=kind.stack_bytes)
     except UnreadableTypeError:
         return None
+
+
+def _format(kind: FunctionType) -> str:
+    """The register of the last parameter with a name, if that is a string."""
+    text = kind.parameters[-1].text if kind.parameters else ""
+    return kind.in_integer_registers[-1] if text in ("const char *", "char *") else ""
 
 
 def _callee(name: str, summary: CallSummary, returns: bool) -> Callee:
