@@ -56,6 +56,8 @@ class Callee:
     returns: bool = True
     returned: str = ""
     variadic: bool = False
+    padding: frozenset[int] = frozenset()
+    """Bytes of its stack arguments' extent, by offset, that are part of none: of an ``int`` only four are looked at."""
     format: str = ""
     """The argument register in which a variadic function has its last parameter with a name, if that is a string."""
     beyond: frozenset[str] = frozenset()

@@ -309,7 +309,8 @@ def _stack_argument(
     ]
     if starts:
         raise UnmodelledError("a local whose address is passed lies where arguments are")
-    values = [state.frame_value(bottom + offset, 8) for state, bottom in (original, rewrite)]
+    size = next((k for k in range(1, 8) if offset + k in callee.padding), 8)
+    values = [state.frame_value(bottom + offset, size) for state, bottom in (original, rewrite)]
     return _passed(f"stack argument {offset // 8} of {callee.name}", values[0], values[1], views)
 
 

@@ -326,7 +326,14 @@ def _by_summary(name: str, home: Home, address: int) -> Callee:
         kind = None if bounds is None or bounds.address != address else home.source.types.of(bounds)
         if kind is not None and not kind.variadic:
             results = tuple((part.register, part.size) for part in kind.live_outs)
-            return Callee(name, kind.arguments, results, stack_bytes=kind.stack_bytes, returns=returns)
+            return Callee(
+                name,
+                kind.arguments,
+                results,
+                stack_bytes=kind.stack_bytes,
+                returns=returns,
+                padding=kind.padding,
+            )
     except UnreadableTypeError:
         pass  # what its code does is known all the same
     return _callee(name, home.source.summaries.at(address), returns)
@@ -340,7 +347,7 @@ def _by_prototype(name: str, home: Home) -> Callee | None:
         if kind.variadic:
             return Callee(name, variadic=True, format=_format(kind))
         results = tuple((part.register, part.size) for part in kind.live_outs)
-        return Callee(name, kind.arguments, results, stack_bytes=kind.stack_bytes)
+        return Callee(name, kind.arguments, results, stack_bytes=kind.stack_bytes, padding=kind.padding)
     except UnreadableTypeError:
         return None
 
@@ -376,6 +383,7 @@ def _joined(one: Callee, other: Callee) -> Callee:
         results=results,
         stack_bytes=stack,
         returns=one.returns or other.returns,
+        padding=one.padding & other.padding,
     )
 
 

@@ -112,6 +112,16 @@ class FunctionType:
         return self._placed()[1]
 
     @property
+    def padding(self) -> frozenset[int]:
+        """The bytes of that extent, by offset, that belong to none."""
+        found = set(range(self.stack_bytes))
+        for place, parameter in zip(self._placed()[0], self.parameters, strict=True):
+            if place.startswith("[rsp+"):
+                start = int(place.removeprefix("[rsp+").partition("]")[0]) - 8
+                found -= set(range(start, start + _as_passed(parameter).size))
+        return frozenset(found)
+
+    @property
     def preconditions(self) -> tuple[str, ...]:
         """Conditions on the entry state that callers keep: a ``_Bool`` is 0 or 1."""
         return tuple(
