@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -268,3 +269,29 @@ def test_al_says_how_many_vectors_a_variadic_function_is_given(
         path.write_text(VARIADIC.replace("HERE", here).replace("WHAT", what))
     found = burnish.verify(*paths, function="f", cflags=("-O2",), cache=False, tests=0, timeout_s=5.0)
     assert isinstance(found.verdict, Proved) is proved
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("declared", "holds"), [("long (*other)()", True), ("long (*other)(), long more", False)]
+)
+def test_at_a_call_of_code_in_line_what_counts_are_its_own_arguments(
+    tmp_path: Path, declared: str, holds: bool
+) -> None:
+    """What its caller has in other registers is nothing that the code in line passes on."""
+    source = f"""
+static __attribute__((noinline)) long g({declared}) {{ return other() + 1; }}
+long f(long (*other)(), long a) {{
+    __asm__ volatile("mov $5, %%edx" ::: "rdx");
+    return g(other{", a" if "more" in declared else ""}) + 1;
+}}
+"""
+    other = source.replace("__attribute__((noinline))", "inline").replace("mov $5, %%edx", "mov $6, %%esi")
+    made: list[str] = []
+    for number, text in enumerate((source, other.replace('"rdx"', '"rsi"'))):
+        path = tmp_path / f"side{number}.c"
+        path.write_text(text)
+        made.append(str(path.with_suffix(".o")))
+        subprocess.run(["gcc", "-std=gnu17", "-O1", "-g", "-c", path, "-o", made[-1]], check=True)
+    found = burnish.verify(*made, function="f", cache=False, tests=0, timeout_s=10.0)
+    assert isinstance(found.verdict, Proved) == holds
