@@ -20,6 +20,11 @@ from burnish.verify.solve.lower import float_definitions, lower, popcount_masks
 from burnish.verify.solve.query import Model
 
 QUICK_SECONDS = 0.5
+MOMENT_SECONDS = 0.06
+"""What the theory of arrays is given before cells are made: mostly it needs a tenth of that, and a query in cells is
+ten times as long."""
+_GLANCE_SECONDS = 0.15
+"""What divisions are given as they stand, and as functions of nothing, before polynomials are made of them."""
 _SAMPLES = 64
 _CELLS_SHARE = 0.6
 """Of the time that is left, what cells may take before arrays are tried."""
@@ -31,7 +36,7 @@ class Encoding:
     query; empty for none. ``seconds``
     is how long it is worth trying, None for as long as there is; and of what there is, no more than ``share``.
     ``restore`` turns a model into one of the query's own names. ``by`` is who says so where the encoding is false on
-    its face: ``()`` for folding alone."""
+    its face: ``()`` for folding alone. ``alone`` where it is for the first solver only, unless all have to agree."""
 
     name: str
     assertions: tuple[Term, ...]
@@ -40,18 +45,24 @@ class Encoding:
     share: float = 1.0
     restore: Callable[[Model], Model] = lambda model: model
     by: tuple[str, ...] = ()
+    alone: bool = False
 
 
-def encodings(assertions: Sequence[Term]) -> Iterator[Encoding]:
-    """The ways to put a query, in the order to try them. Those that cost are made when they are asked for."""
+def encodings(assertions: Sequence[Term], moment: bool = True) -> Iterator[Encoding]:
+    """The ways to put a query, in the order to try them. Those that cost are made when they are asked for. Without
+    ``moment`` arrays come last only."""
     arrays = tuple(lower(assertions))
+    operations = {term.op for term in subterms(*assertions)}
+    if Op.FLOAT in operations:
+        yield from _of_floats(arrays, in_cells(arrays))
+        return
+    if moment and Op.MEMORY in operations:
+        yield Encoding("arrays", arrays, seconds=MOMENT_SECONDS, alone=True)
     cells = in_cells(arrays)
-    if any(term.op is Op.FLOAT for term in subterms(*assertions)):
-        yield from _of_floats(arrays, cells)
-    elif cells is None:
+    if cells is None:
         yield from _of_numbers(Encoding("plain", arrays), assertions)
     else:
-        # Solvers mostly take one to two orders of magnitude less time for cells.
+        # Where arrays are hard, solvers mostly take one to two orders of magnitude less time for cells.
         yield from _of_numbers(_of_cells(cells), ())
         yield Encoding("arrays", arrays)
 
@@ -77,6 +88,10 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
     has were written out, where that can be done in another way."""
     counts = any(term.op is Op.POPCOUNT for term in subterms(*assertions))
     hard = _is_hard(main.assertions)
+    if hard and any(map(_divides, subterms(*main.assertions))):
+        # Mostly both sides divide the same; and where they need not, the circuits do no harm.
+        yield replace(_any_products(main), seconds=_GLANCE_SECONDS)
+        yield replace(main, seconds=_GLANCE_SECONDS)
     normal = tuple(normalise(main.assertions)) if hard else main.assertions
     polynomials = replace(main, name="polynomials", assertions=normal, by=("algebra",))
     if hard and not _is_hard(normal):
