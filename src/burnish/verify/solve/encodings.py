@@ -23,8 +23,10 @@ QUICK_SECONDS = 0.5
 MOMENT_SECONDS = 0.06
 """What the theory of arrays is given before cells are made: mostly it needs a tenth of that, and a query in cells is
 ten times as long."""
-_GLANCE_SECONDS = 0.15
+GLANCE_SECONDS = 0.15
 """What divisions are given as they stand, and as functions of nothing, before polynomials are made of them."""
+_LONGER = 6
+"""So many times as long as a query in arrays is one in cells that is worth a second look at the former."""
 _SAMPLES = 64
 _CELLS_SHARE = 0.6
 """Of the time that is left, what cells may take before arrays are tried."""
@@ -61,10 +63,19 @@ def encodings(assertions: Sequence[Term], moment: bool = True) -> Iterator[Encod
     cells = in_cells(arrays)
     if cells is None:
         yield from _of_numbers(Encoding("plain", arrays), assertions)
-    else:
-        # Where arrays are hard, solvers mostly take one to two orders of magnitude less time for cells.
-        yield from _of_numbers(_of_cells(cells), ())
-        yield Encoding("arrays", arrays)
+        return
+    if _is_longer(cells.assertions, arrays):
+        if _has_divisions(arrays):
+            yield _any_products(Encoding("arrays", arrays, seconds=GLANCE_SECONDS))
+        yield Encoding("arrays", arrays, seconds=2 * GLANCE_SECONDS)
+    # Where arrays are hard, solvers mostly take one to two orders of magnitude less time for cells.
+    yield from _of_numbers(_of_cells(cells), ())
+    yield Encoding("arrays", arrays)
+
+
+def _is_longer(cells: Sequence[Term], arrays: Sequence[Term]) -> bool:
+    """True where cells are so many that arrays are worth a second look."""
+    return sum(1 for _ in subterms(*cells)) > _LONGER * sum(1 for _ in subterms(*arrays))
 
 
 def _of_cells(cells: Cells) -> Encoding:
@@ -88,25 +99,25 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
     has were written out, where that can be done in another way."""
     counts = any(term.op is Op.POPCOUNT for term in subterms(*assertions))
     hard = _is_hard(main.assertions)
-    if hard and any(map(_divides, subterms(*main.assertions))):
+    if hard and _has_divisions(main.assertions):
         # Mostly both sides divide the same; and where they need not, the circuits do no harm.
-        yield replace(_any_products(main), seconds=_GLANCE_SECONDS)
-        yield replace(main, seconds=_GLANCE_SECONDS)
+        yield _any_products(replace(main, seconds=GLANCE_SECONDS))
+        yield replace(main, seconds=GLANCE_SECONDS)
     normal = tuple(normalise(main.assertions)) if hard else main.assertions
     polynomials = replace(main, name="polynomials", assertions=normal, by=("algebra",))
     if hard and not _is_hard(normal):
         yield polynomials
         return
     # Circuits of divisions are large, and mostly both sides divide the same.
-    divided = hard and any(map(_divides, subterms(*normal)))
+    divided = hard and _has_divisions(normal)
     if divided:
-        yield _any_products(polynomials)
+        yield _any_products(replace(polynomials, seconds=2 * QUICK_SECONDS))
     yield replace(main, seconds=QUICK_SECONDS if hard or counts else None)
     if counts:
         masks = tuple(lower(assertions, popcount_masks))
         yield replace(main, name="ones by masks", assertions=masks, seconds=2 * QUICK_SECONDS)
     if hard and not divided:
-        yield _any_products(polynomials)
+        yield _any_products(replace(polynomials, seconds=2 * QUICK_SECONDS))
     if normal != main.assertions:
         yield replace(main, share=main.share / 2)
         yield polynomials
@@ -115,17 +126,16 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
 
 
 def _any_products(main: Encoding) -> Encoding:
-    return replace(
-        main,
-        assertions=tuple(uninterpreted(main.assertions)),
-        open="products",
-        seconds=2 * QUICK_SECONDS,
-    )
+    return replace(main, assertions=tuple(uninterpreted(main.assertions)), open="products")
 
 
 def _is_hard(roots: Sequence[Term]) -> bool:
     """True if unknowns are multiplied with each other, or something is divided by one, anywhere."""
     return any(hard_product(term) or _divides(term) for term in subterms(*roots))
+
+
+def _has_divisions(roots: Sequence[Term]) -> bool:
+    return any(map(_divides, subterms(*roots)))
 
 
 def _divides(term: Term) -> bool:
