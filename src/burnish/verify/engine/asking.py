@@ -11,7 +11,7 @@ from burnish.domains.smt.rewrite import substitute
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.engine.axioms import axioms
 from burnish.verify.engine.execute import Access
-from burnish.verify.engine.points import Point, Where
+from burnish.verify.engine.points import Point, Ways, Where
 from burnish.verify.engine.proof import NotProvedError, Solves
 from burnish.verify.engine.propagate import propagated
 from burnish.verify.engine.state import State
@@ -126,6 +126,11 @@ class Asking:
             return Undecided("out of time")
         self.queries += 1
         return self.solver.check(Query(asked), left)
+
+    def together(self, joint: Joint, pairs: Sequence[Ways]) -> Sequence[Ways]:
+        """The pairs of exits that may be taken at once: all, where nobody asks."""
+        del joint
+        return pairs
 
     def axioms(self, roots: Sequence[Term]) -> list[Term]:
         """What holds of every run, as far as it is about variables that occur in ``roots``."""

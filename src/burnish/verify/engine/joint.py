@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from burnish.core.code import Label
 from burnish.core.specification import Specification
@@ -171,11 +172,12 @@ class Prover(Asking):
         joint = self._checked(joint, regions[0].log, regions[1].log)
         following: list[Joint] = []
         alone = len(regions[0].exits) == 1 and len(regions[1].exits) == 1
-        for first in regions[0].exits:
-            if isinstance(first.where, AtTrap) and first.where.certain:
-                continue  # the original faults: the rewrite may do anything
-            for second in regions[1].exits:
-                following += self._pair(joint, first, second, alone)
+        # Where the original faults for certain the rewrite may do anything.
+        firsts = [
+            one for one in regions[0].exits if not (isinstance(one.where, AtTrap) and one.where.certain)
+        ]
+        for first, second in self.together(joint, list(product(firsts, regions[1].exits))):
+            following += self._pair(joint, first, second, alone)
         return following
 
     def _region(self, side: int, state: State, at: Point | Where) -> Region:
