@@ -25,8 +25,8 @@ MOMENT_SECONDS = 0.06
 ten times as long."""
 GLANCE_SECONDS = 0.15
 """What divisions are given as they stand, and as functions of nothing, before polynomials are made of them."""
-_LONGER = 6
-"""So many times as long as a query in arrays is one in cells that is worth a second look at the former."""
+_LONGER, _LONGER_SHARE = 6, 0.5
+"""A query that is so many times longer in cells than in arrays is put in arrays first, for a share of the time."""
 _SAMPLES = 64
 _CELLS_SHARE = 0.6
 """Of the time that is left, what cells may take before arrays are tried."""
@@ -67,7 +67,7 @@ def encodings(assertions: Sequence[Term], moment: bool = True) -> Iterator[Encod
     if _is_longer(cells.assertions, arrays):
         if _has_divisions(arrays):
             yield _any_products(Encoding("arrays", arrays, seconds=GLANCE_SECONDS))
-        yield Encoding("arrays", arrays, seconds=2 * GLANCE_SECONDS)
+        yield Encoding("arrays", arrays, share=_LONGER_SHARE)
     # Where arrays are hard, solvers mostly take one to two orders of magnitude less time for cells.
     yield from _of_numbers(_of_cells(cells), ())
     yield Encoding("arrays", arrays)
