@@ -7,6 +7,7 @@ trust: a model is evaluated on the query itself.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,8 @@ QUICK_SECONDS = 0.5
 MOMENT_SECONDS = 0.06
 """What the theory of arrays is given before cells are made: mostly it needs a tenth of that, and a query in cells is
 ten times as long."""
+_FEW_READS = 8
+"""Of no more than that cells are soon made, and they may show what there is to see."""
 GLANCE_SECONDS = 0.15
 """What divisions are given as they stand, and as functions of nothing, before polynomials are made of them."""
 _LONGER, _LONGER_SHARE = 6, 0.5
@@ -54,11 +57,11 @@ def encodings(assertions: Sequence[Term], moment: bool = True) -> Iterator[Encod
     """The ways to put a query, in the order to try them. Those that cost are made when they are asked for. Without
     ``moment`` arrays come last only."""
     arrays = tuple(lower(assertions))
-    operations = {term.op for term in subterms(*assertions)}
+    operations = Counter(term.op for term in subterms(*assertions))
     if Op.FLOAT in operations:
         yield from _of_floats(arrays, in_cells(arrays))
         return
-    if moment and Op.MEMORY in operations:
+    if moment and Op.MEMORY in operations and operations[Op.SELECT] > _FEW_READS:
         yield Encoding("arrays", arrays, seconds=MOMENT_SECONDS, alone=True)
     cells = in_cells(arrays)
     if cells is None:
@@ -99,15 +102,15 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
     has were written out, where that can be done in another way."""
     counts = any(term.op is Op.POPCOUNT for term in subterms(*assertions))
     hard = _is_hard(main.assertions)
-    if hard and _has_divisions(main.assertions):
-        # Mostly both sides divide the same; and where they need not, the circuits do no harm.
-        yield _any_products(replace(main, seconds=GLANCE_SECONDS))
-        yield replace(main, seconds=GLANCE_SECONDS)
     normal = tuple(normalise(main.assertions)) if hard else main.assertions
     polynomials = replace(main, name="polynomials", assertions=normal, by=("algebra",))
     if hard and not _is_hard(normal):
         yield polynomials
         return
+    if hard and _has_divisions(main.assertions):
+        # Mostly both sides divide the same; and where they need not, the circuits do no harm.
+        yield _any_products(replace(main, seconds=GLANCE_SECONDS))
+        yield replace(main, seconds=GLANCE_SECONDS)
     # Circuits of divisions are large, and mostly both sides divide the same.
     divided = hard and _has_divisions(normal)
     if divided:
