@@ -173,7 +173,7 @@ def prove(
     loops for which no invariant is found are unrolled ``bound`` times. ``starts`` are inputs from which loops are
     learnt, with ``objects`` at the addresses given by name."""
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
-    if _loops(pair):
+    if has_loops(pair):
         return prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
     try:
         proof = search.best(_SHARE)
@@ -191,7 +191,7 @@ def prove_briefly(
     pair: Pair, solver: Solves, *, timeout_s: float, assumed: Sequence[Term] = ()
 ) -> Proof | None:
     """As ``prove``, each way with all of the time that is left; None for functions with loops."""
-    if _loops(pair):
+    if has_loops(pair):
         return None
     search = _Search(pair, solver, time.monotonic() + timeout_s, assumed)
     try:
@@ -200,7 +200,8 @@ def prove_briefly(
         return None
 
 
-def _loops(pair: Pair) -> bool:
+def has_loops(pair: Pair) -> bool:
+    """True where a side has loops of its own."""
     return any(loops_of(side.function) for side in (pair.original, pair.rewrite))
 
 

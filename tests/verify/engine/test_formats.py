@@ -1,4 +1,4 @@
-"""Calls with a format take what it tells of; where both sides agree in all that may be an argument nothing is assumed."""
+"""Calls with a format take what it tells of; where both sides agree in all that may be one nothing is assumed."""
 
 from __future__ import annotations
 

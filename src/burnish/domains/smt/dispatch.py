@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from burnish.domains.smt.terms import Op, Payload, Term
 
@@ -41,4 +42,11 @@ def rebuild(term: Term, args: Sequence[Term]) -> Term:
     """The same operation on other operands, folded. Operands have the widths of those that they replace."""
     if not term.args:
         return term
-    return _CONSTRUCTORS[term.op](term.width, args, term.payload)
+    return _built(term.op, term.width, tuple(args), term.payload)
+
+
+@lru_cache(maxsize=1 << 16)
+def _built(op: Op, width: int, args: tuple[Term, ...], payload: Payload) -> Term:
+    """What one query is rebuilt with is mostly what the one before was. Terms are what they are made of, and those
+    that are kept here live as long: an operation on the same operands is always the same term."""
+    return _CONSTRUCTORS[op](width, args, payload)

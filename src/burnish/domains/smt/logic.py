@@ -259,11 +259,10 @@ def _with_equality(terms: dict[Term, None], view: Callable[[Term], Term]) -> dic
 
 
 def _merged(term: Term, terms: dict[Term, None], view: Callable[[Term], Term]) -> dict[Term, None] | None:
-    order, inverse = _order(view(term)), _order(not_(view(term)))
-    op, a, b = order or inverse or (Op.EQ, term, term)
+    order = _comparison(view(term))
+    op, a, b, equal = order or _comparison(not_(view(term))) or (Op.EQ, term, term, term)
     if op is Op.EQ:
         return None
-    equal = construct(Op.EQ, 1, (a, b))
     gone = {view(equal)} if view(equal) in terms else set[Term]()
     if order is not None and gone:
         gone.add(term)
@@ -272,6 +271,13 @@ def _merged(term: Term, terms: dict[Term, None], view: Callable[[Term], Term]) -
     if order is not None and view(not_(equal)) in terms:
         gone.add(term)
     return {other: None for other in terms if other not in gone} if gone else None
+
+
+@lru_cache(maxsize=1 << 15)
+def _comparison(term: Term) -> tuple[Op, Term, Term, Term] | None:
+    """``(ULT or SLT, a, b, a = b)`` where the term says ``a < b``."""
+    found = _order(term)
+    return None if found is None else (*found, construct(Op.EQ, 1, found[1:]))
 
 
 def _order(term: Term) -> tuple[Op, Term, Term] | None:

@@ -11,10 +11,11 @@ from burnish.domains.smt.rewrite import substitute
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.engine.axioms import axioms
 from burnish.verify.engine.execute import Access
-from burnish.verify.engine.points import Point, Where
+from burnish.verify.engine.points import Point, Ways, Where
 from burnish.verify.engine.proof import NotProvedError, Solves
 from burnish.verify.engine.propagate import propagated
 from burnish.verify.engine.state import State
+from burnish.verify.engine.ways import together
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Answer, Model, Query, Sat, Undecided, Unsat
 
@@ -126,6 +127,10 @@ class Asking:
             return Undecided("out of time")
         self.queries += 1
         return self.solver.check(Query(asked), left)
+
+    def together(self, joint: Joint, pairs: Sequence[Ways]) -> Sequence[Ways]:
+        """The pairs of exits without those of which it is soon seen that they cannot be taken at once."""
+        return together(pairs, lambda more: self.soon((*joint.conditions, more)))
 
     def axioms(self, roots: Sequence[Term]) -> list[Term]:
         """What holds of every run, as far as it is about variables that occur in ``roots``."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from burnish.core.code import Label
 from burnish.core.specification import Specification
@@ -55,7 +56,6 @@ from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
 from burnish.verify.engine.strings import Repeated, after_repeated
-from burnish.verify.engine.ways import ways
 from burnish.verify.solve.query import Sat, Unsat
 
 __all__ = ["Joint", "NotProvedError", "Proof", "Prover", "Solves"]
@@ -175,7 +175,7 @@ class Prover(Asking):
         alone = len(regions[0].exits) == 1 and len(regions[1].exits) == 1
         # Where the original faults the rewrite may do anything.
         mine = [one for one in regions[0].exits if not (isinstance(one.where, AtTrap) and one.where.certain)]
-        for first, second in ways((mine, regions[1].exits), joint.conditions, self.soon):
+        for first, second in self.together(joint, list(product(mine, regions[1].exits))):
             following += self._pair(joint, first, second, alone)
         return following
 

@@ -78,6 +78,10 @@ class Exit:
     state: State = field(repr=False)
 
 
+Ways = tuple[Exit, Exit]
+"""An exit of each side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """The ways out, which exclude each other and leave none out, and what happened on the way."""

@@ -1,64 +1,51 @@
-"""Which ways both sides may go at once: of many pairs of exits most are impossible, and one question shows it of all.
+"""Which ways out of both sides can be taken at once, with few questions.
 
-Where the two sides have m and n exits there are m * n pairs, and mostly as many that can be as the larger of the two
-has exits. The pairs that are left are asked for together: no model, and none of them can be; a model is an input for
-at least one of them, which is left out of the next question.
+Of all pairs of ways hardly any can be, and to ask for each takes the product of both numbers. A model of any says which
+it is; and that there is none beside those that were found is one question, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Sequence
 
 from burnish.domains.smt.build import FALSE, and_, or_
-from burnish.domains.smt.evaluate import Evaluator
+from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.points import Exit
-from burnish.verify.solve.query import Answer, Sat, Unsat
+from burnish.verify.engine.points import AtReturn, AtTrap, Ways
+from burnish.verify.solve.query import Answer, Model, Sat, Unsat
 
-Way = tuple[Exit, Exit]
-"""An exit of the original, and one of the rewrite."""
-
-
-def ways(
-    exits: tuple[Sequence[Exit], Sequence[Exit]],
-    conditions: Sequence[Term],
-    ask: Callable[[Sequence[Term]], Answer],
-) -> Iterator[Way]:
-    """The pairs of exits that an input may take where the ``conditions`` hold, in order. Some that none takes may be
-    among them, where the answer does not come soon."""
-    every = list(product(*exits))
-    met = [and_(first.condition, second.condition) for first, second in every]
-    never = _never(every, met, conditions, ask)
-    for number, way in enumerate(every):
-        if met[number] is not FALSE and number not in never:
-            yield way
+_FEW = 2
+"""Pairs that are asked for one by one."""
 
 
-def _never(
-    every: Sequence[Way],
-    met: Sequence[Term],
-    conditions: Sequence[Term],
-    ask: Callable[[Sequence[Term]], Answer],
-) -> frozenset[int]:
-    """The numbers of those that no input takes. Equal conditions belong together, and are not asked for."""
-    left = {
-        number: met[number]
-        for number, (first, second) in enumerate(every)
-        if met[number] is not FALSE and first.condition is not second.condition
-    }
-    while len(left) > 1:
-        answer = ask((*conditions, or_(*left.values())))
+def together(
+    pairs: Sequence[Ways],
+    ask: Callable[[Term], Answer],
+    note: Callable[[Term, Model], None] = lambda condition, model: None,
+) -> Sequence[Ways]:
+    """``pairs`` without those that cannot be taken, as far as that is soon seen: ``ask`` asks for a condition beside
+    what is known anyway. ``note`` is told of conditions of pairs that can be taken, each with a model."""
+    met = [and_(first.condition, second.condition) for first, second in pairs]
+    left = [number for number, pair in enumerate(pairs) if met[number] is not FALSE and _is_asked(pair)]
+    if len(left) <= _FEW:
+        return pairs
+    while left:
+        answer = ask(or_(FALSE, *(met[number] for number in left)))
         if isinstance(answer, Unsat):
-            return frozenset(left)
+            gone = set(left)
+            return [pair for number, pair in enumerate(pairs) if number not in gone]
         if not isinstance(answer, Sat):
             break
-        taken = {
-            number
-            for number, holds in zip(left, Evaluator(tuple(left.values()))(answer.model), strict=True)
-            if holds
-        }
-        if not taken:
+        taken = evaluate([met[number] for number in left], answer.model)
+        if not any(taken):
             break
-        left = {number: one for number, one in left.items() if number not in taken}
-    return frozenset()
+        for number, true in zip(left, taken, strict=True):
+            if true:
+                note(met[number], answer.model)
+        left = [number for number, true in zip(left, taken, strict=True) if not true]
+    return pairs
+
+
+def _is_asked(pair: Ways) -> bool:
+    """True for ways of which it matters whether they can be taken while relations are looked for."""
+    return not all(isinstance(one.where, AtReturn | AtTrap) for one in pair)

@@ -16,15 +16,18 @@ from burnish.domains.smt.build import FALSE, TRUE, or_
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.asking import parts
 from burnish.verify.engine.execute import Log, UnmodelledError
 from burnish.verify.engine.joint import Joint, NotProvedError, Prover
-from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Where
+from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Region, Ways, Where
 from burnish.verify.engine.state import State
+from burnish.verify.engine.ways import together
 from burnish.verify.loops.align import START, Node, Step
 from burnish.verify.loops.cases import cases
+from burnish.verify.loops.passed import begins, passed_after, was_seen
 from burnish.verify.loops.ranges import simplified
 from burnish.verify.loops.recent import RecentModels
-from burnish.verify.solve.query import Answer, Sat, Undecided, Unsat
+from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
 
 _SLACK = 2
 """Cuts that a side may pass before its return, beyond the most that was seen."""
@@ -71,16 +74,23 @@ class RoundProver(Prover):
     """Seconds for one query, where the deadline is not the limit."""
     recent: RecentModels = field(default_factory=RecentModels)
     _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
+    _taken: dict[tuple[Term, ...], Model] = field(init=False, repr=False)
+    """Conditions of ways in this round that can be gone, each with a model."""
+    _regions: dict[tuple[int, int, Point], tuple[State, Region]] = field(init=False, repr=False)
+    """What was executed in this round, by its side, state and point. The states are kept, so that no other has the
+    identity of one."""
 
     def __post_init__(self) -> None:
         Prover.__post_init__(self)
-        self._by_source = {}
+        self._by_source, self._taken, self._regions = {}, {}, {}
         for step in self.steps:
             self._by_source.setdefault(step.source, []).append(step)
         self.nodes |= {step.target for step in self.steps if step.target is not None}
 
     def round(self, node: Node, states: tuple[State, State], assumed: Sequence[Term]) -> None:
         """All ways from a node. Raises ``NotProvedError`` where something does not hold."""
+        self._taken.clear()
+        self._regions.clear()
         lead = self._lead(node)
         labels = (node.a, node.b)
         entries = [executor.entry.label for executor in self.executors]
@@ -135,6 +145,23 @@ class RoundProver(Prover):
                 )
         return found
 
+    def together(self, joint: Joint, pairs: Sequence[Ways]) -> Sequence[Ways]:
+        """As ``Prover.together``; what can be is remembered for this round."""
+
+        def note(met: Term, model: Model) -> None:
+            self._taken[(*joint.conditions, *parts(met))] = model
+
+        return together(pairs, lambda more: self.soon((*joint.conditions, more)), note)
+
+    def _region(self, side: int, state: State, at: Point | Where) -> Region:
+        """As ``Prover._region``; what one side does from one state is the same whatever the other does."""
+        if not isinstance(at, Point):
+            return Prover._region(self, side, state, at)
+        found = self._regions.get((side, id(state), at))
+        if found is None:
+            found = self._regions[side, id(state), at] = state, Prover._region(self, side, state, at)
+        return found[1]
+
     def unmatched(self, here: Joint, first: Exit, second: Exit) -> list[Joint]:
         """Where the two are at cuts: the end of the round, or one of them goes on."""
         assert isinstance(here, LoopJoint)
@@ -157,7 +184,7 @@ class RoundProver(Prover):
             return []
         if mover is None:
             return Prover.unmatched(self, here, first, second)
-        if not (self.searching and _was_seen(passed, steps)) and not self.possible(here):
+        if not (self.searching and was_seen(passed, steps)) and not self.possible(here):
             return []
         wheres: list[Point | Where] = [first.where, second.where]
         at = wheres[mover]
@@ -182,9 +209,7 @@ class RoundProver(Prover):
         if not all(isinstance(where, AtCut) for where in wheres):
             waits = [isinstance(where, (AtReturn, AtCall)) for where in wheres]
             return next((side for side in (0, 1) if free[side] and waits[1 - side]), None)
-        open_ = [
-            step for step in steps if _begins(step.a, here.passed[0]) and _begins(step.b, here.passed[1])
-        ]
+        open_ = [step for step in steps if begins(step.a, here.passed[0]) and begins(step.b, here.passed[1])]
         done = any(len((s.a, s.b)[lead]) == len(here.passed[lead]) for s in open_)
         for side in (1 - lead,) if done else (lead, 1 - lead):
             if free[side] and any(len((s.a, s.b)[side]) > len(here.passed[side]) for s in open_):
@@ -275,6 +300,10 @@ class RoundProver(Prover):
 
     def ask(self, assertions: Iterable[Term]) -> Answer:
         """As ``Prover.ask``, of simplified assertions."""
+        assertions = tuple(assertions)
+        taken = self._taken.get(assertions)
+        if taken is not None:
+            return Sat(taken)
         asked = simplified(tuple(dict.fromkeys(assertions)))
         known = self.recent.find(asked)
         if known is not None:
@@ -345,26 +374,6 @@ class RoundProver(Prover):
             Prover.require(self, here, wrong, phrase)
 
 
-def _was_seen(
-    passed: tuple[tuple[Label | None, ...], tuple[Label | None, ...]], steps: Sequence[Step]
-) -> bool:
-    """True for a way that some run went."""
-    return any(_begins(step.a, passed[0]) and _begins(step.b, passed[1]) for step in steps)
-
-
-def passed_after(before: tuple[Label | None, ...], at: Point | Where, now: Where) -> tuple[Label | None, ...]:
-    """The cuts that a side has passed, with the one that it has come to."""
-    if not isinstance(at, Point):
-        return before
-    match now:
-        case AtCut(label):
-            return (*before, label)
-        case AtReturn():
-            return (*before, None)
-        case _:
-            return before
-
-
 def _node(here: LoopJoint, first: Where, second: Where) -> Node | None:
     """The cuts at which both sides are; None where one of them is elsewhere."""
     if not isinstance(first, AtCut) or not isinstance(second, AtCut):
@@ -374,7 +383,3 @@ def _node(here: LoopJoint, first: Where, second: Where) -> Node | None:
         for passed, label in zip(here.passed, (here.source.a, here.source.b), strict=True)
     ]
     return Node(labels[0], labels[1])
-
-
-def _begins(whole: tuple[Label | None, ...], part: tuple[Label | None, ...]) -> bool:
-    return whole[: len(part)] == part

@@ -103,6 +103,8 @@ class _Induction:
     inline: Names = NONE
     queries: int = 0
     _apart: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    _unfinished: tuple[RoundProver, Search] | None = None
+    """A search without runs that was not over in time."""
 
     def prove(self) -> Proof:
         """``Proved``, or ``Unknown`` with the reason of the likeliest attempt."""
@@ -136,6 +138,7 @@ class _Induction:
         now = time.monotonic()
         early = now + min(_UNALIGNED_S, _UNALIGNED_SHARE * (self.deadline - now))
         # Most loops go round for round, and what holds there follows from the code.
+        self._unfinished = None
         unguided = self._attempt(pair, *unaligned(pair), early, ordered=False)
         if isinstance(unguided.verdict, Proved) or self._shareable(pair, unguided):
             return unguided
@@ -151,6 +154,11 @@ class _Induction:
                 first = first or replace(proof, model=None)
                 if self._more() != self.inline:
                     return first
+        if first is None and self._unfinished is not None:
+            proof = self._attempt(pair, *unaligned(pair), self.deadline, ordered=False)
+            self._apart.add(proof.apart)
+            if isinstance(proof.verdict, Proved) or proof.escapes:
+                return proof
         if first is None:
             first = self._attempt(pair, *unaligned(pair), self.deadline, ordered=True)
             self._apart.add(first.apart)
@@ -180,12 +188,16 @@ class _Induction:
         self, pair: Pair, alignment: Alignment, values: Values, deadline: float, *, ordered: bool
     ) -> Proof:
         """With comparisons among the relations (``ordered``) or, faster, without."""
-        prover = RoundProver(
+        prover, search = (
+            self._resumed(deadline) if not ordered and len(alignment.nodes) == 1 else (None, None)
+        )
+        prover = prover or RoundProver(
             pair, self.solver, deadline, self.assumed, cuts=cuts_of(pair), steps=alignment.steps
         )
         try:
             with until(deadline):
-                found = Search(prover, alignment, values, unchanged(pair), ordered=ordered).run()
+                search = search or Search(prover, alignment, values, unchanged(pair), ordered=ordered)
+                found = search.run()
         except NotProvedError as error:
             return Proof(Unknown(str(error)), apart=error.apart)
         except EscapeError as error:
@@ -194,8 +206,20 @@ class _Induction:
             return Proof(Unknown(str(error)))
         finally:
             self.queries += prover.queries
+            if search is not None and not alignment.rules and time.monotonic() >= deadline:
+                self._unfinished = prover, search
         now = time.monotonic()
         limit = self.deadline if ordered else now + _PLAIN_SHARE * (self.deadline - now)
         proof = check(self.pair, self.solver, limit, replace(found, inline=self.inline), self.assumed)
         self.queries += proof.queries
         return proof
+
+    def _resumed(self, deadline: float) -> tuple[RoundProver, Search] | tuple[None, None]:
+        """The search that was not over in time, for another while: where no run came to a loop, runs have nothing to
+        add to it."""
+        if self._unfinished is None:
+            return None, None
+        prover, search = self._unfinished
+        self._unfinished = None
+        prover.deadline, prover.queries = deadline, 0
+        return prover, search

@@ -70,6 +70,7 @@ class Search:
         self._began_with: frozenset[Term] = frozenset()
         """What is assumed at the beginning of this round."""
         self._settled = False
+        self._waiting = dict.fromkeys(alignment.nodes)
         for node in alignment.nodes:
             if node != START:
                 self._relations[node] = self._first(node)
@@ -90,23 +91,26 @@ class Search:
         return found + orders(samples, values, equal) if self._ordered else found
 
     def run(self) -> Invariants:
-        """The relations that are left. Raises ``NotProvedError`` when out of time, or for too many rounds."""
+        """The relations that are left. Raises ``NotProvedError`` when out of time, or for too many rounds; then it can
+        be called again, and goes on."""
         self._prover.searching = True
         self._prover.arrive = self._arrive
-        waiting = dict.fromkeys(self._alignment.nodes)
+        waiting = self._waiting
         for _ in range(_MOST_ROUNDS):
             if not waiting and self._prover.pair.shared and not self._settled:
                 # What is not seen any more depends on the relations of the place that is come to.
                 self._settled = True
-                waiting = dict.fromkeys(self._alignment.nodes)
+                waiting.update(dict.fromkeys(self._alignment.nodes))
             if not waiting:
                 pairings = tuple(self._pairing(node) for node in self._relations)
                 return Invariants(pairings, self._alignment.steps, shared=self._prover.pair.shared)
             node = next(iter(waiting))
-            del waiting[node]
             self._changed.clear()
-            self._round(node)
-            waiting.update(self._changed)
+            try:
+                self._round(node)
+                del waiting[node]
+            finally:
+                waiting.update(self._changed)
         raise NotProvedError("relations between the loops are not stable after many rounds")
 
     def _pairing(self, node: Node) -> Pairing:

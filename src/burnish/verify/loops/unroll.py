@@ -17,7 +17,8 @@ from burnish.verify.engine.points import AtCut, Exit, Point, Where
 from burnish.verify.engine.sharing import common, granted, sharing
 from burnish.verify.loops.align import START
 from burnish.verify.loops.invariants import cuts_of
-from burnish.verify.loops.product import LoopJoint, RoundProver, passed_after
+from burnish.verify.loops.passed import passed_after
+from burnish.verify.loops.product import LoopJoint, RoundProver
 from burnish.verify.pair import Pair
 
 _ROUNDS_FOR_ONE = 20

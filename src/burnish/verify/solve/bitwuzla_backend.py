@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import select
+import time
 from typing import Any
 
 from burnish.domains.smt.lower_float import Theory, exponent_and_significand, named_theory
@@ -39,6 +40,7 @@ _FLOAT = {
     Theory.FROM_SIGNED: "FP_TO_FP_FROM_SBV",
     Theory.TO_SIGNED: "FP_TO_SBV",
 }
+_NEARLY = 0.9
 
 
 class Bitwuzla:
@@ -211,12 +213,16 @@ class BitwuzlaQuery:
         solver.configure_terminator(terminate)
         for root in self._roots:
             solver.assert_formula(self._truth(root))
+        started = time.monotonic()
         result = solver.check_sat()
         if result == self._b.Result.SAT:
             return "sat"
         if result == self._b.Result.UNSAT:
             return "unsat"
-        return "interrupted" if stopped else "out of time or memory"
+        if stopped:
+            return "interrupted"
+        # The solver does not say which: what it gave up before its time is for want of memory.
+        return "out of time" if time.monotonic() - started >= _NEARLY * timeout_s else "out of memory"
 
     def value(self, position: int) -> int:
         """The number that a term is in the model."""

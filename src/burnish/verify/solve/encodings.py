@@ -7,6 +7,7 @@ trust: a model is evaluated on the query itself.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,15 @@ from burnish.verify.solve.lower import float_definitions, lower, popcount_masks
 from burnish.verify.solve.query import Model
 
 QUICK_SECONDS = 0.5
+MOMENT_SECONDS = 0.06
+"""What the theory of arrays is given before cells are made: mostly it needs a tenth of that, and a query in cells is
+ten times as long."""
+_FEW_READS = 8
+"""Of no more than that cells are soon made, and they may show what there is to see."""
+GLANCE_SECONDS = 0.15
+"""What divisions are given as they stand, and as functions of nothing, before polynomials are made of them."""
+_LONGER, _LONGER_SHARE = 6, 0.5
+"""A query that is so many times longer in cells than in arrays is put in arrays first, for a share of the time."""
 _SAMPLES = 64
 _CELLS_SHARE = 0.6
 """Of the time that is left, what cells may take before arrays are tried."""
@@ -31,7 +41,7 @@ class Encoding:
     query; empty for none. ``seconds``
     is how long it is worth trying, None for as long as there is; and of what there is, no more than ``share``.
     ``restore`` turns a model into one of the query's own names. ``by`` is who says so where the encoding is false on
-    its face: ``()`` for folding alone."""
+    its face: ``()`` for folding alone. ``alone`` where it is for the first solver only, unless all have to agree."""
 
     name: str
     assertions: tuple[Term, ...]
@@ -40,20 +50,35 @@ class Encoding:
     share: float = 1.0
     restore: Callable[[Model], Model] = lambda model: model
     by: tuple[str, ...] = ()
+    alone: bool = False
 
 
-def encodings(assertions: Sequence[Term]) -> Iterator[Encoding]:
-    """The ways to put a query, in the order to try them. Those that cost are made when they are asked for."""
+def encodings(assertions: Sequence[Term], moment: bool = True) -> Iterator[Encoding]:
+    """The ways to put a query, in the order to try them. Those that cost are made when they are asked for. Without
+    ``moment`` arrays come last only."""
     arrays = tuple(lower(assertions))
+    operations = Counter(term.op for term in subterms(*assertions))
+    if Op.FLOAT in operations:
+        yield from _of_floats(arrays, in_cells(arrays))
+        return
+    if moment and Op.MEMORY in operations and operations[Op.SELECT] > _FEW_READS:
+        yield Encoding("arrays", arrays, seconds=MOMENT_SECONDS, alone=True)
     cells = in_cells(arrays)
-    if any(term.op is Op.FLOAT for term in subterms(*assertions)):
-        yield from _of_floats(arrays, cells)
-    elif cells is None:
+    if cells is None:
         yield from _of_numbers(Encoding("plain", arrays), assertions)
-    else:
-        # Solvers mostly take one to two orders of magnitude less time for cells.
-        yield from _of_numbers(_of_cells(cells), ())
-        yield Encoding("arrays", arrays)
+        return
+    if _is_longer(cells.assertions, arrays):
+        if _has_divisions(arrays):
+            yield _any_products(Encoding("arrays", arrays, seconds=GLANCE_SECONDS))
+        yield Encoding("arrays", arrays, share=_LONGER_SHARE)
+    # Where arrays are hard, solvers mostly take one to two orders of magnitude less time for cells.
+    yield from _of_numbers(_of_cells(cells), ())
+    yield Encoding("arrays", arrays)
+
+
+def _is_longer(cells: Sequence[Term], arrays: Sequence[Term]) -> bool:
+    """True where cells are so many that arrays are worth a second look."""
+    return sum(1 for _ in subterms(*cells)) > _LONGER * sum(1 for _ in subterms(*arrays))
 
 
 def _of_cells(cells: Cells) -> Encoding:
@@ -82,16 +107,20 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
     if hard and not _is_hard(normal):
         yield polynomials
         return
+    if hard and _has_divisions(main.assertions):
+        # Mostly both sides divide the same; and where they need not, the circuits do no harm.
+        yield _any_products(replace(main, seconds=GLANCE_SECONDS))
+        yield replace(main, seconds=GLANCE_SECONDS)
     # Circuits of divisions are large, and mostly both sides divide the same.
-    divided = hard and any(map(_divides, subterms(*normal)))
+    divided = hard and _has_divisions(normal)
     if divided:
-        yield _any_products(polynomials)
+        yield _any_products(replace(polynomials, seconds=2 * QUICK_SECONDS))
     yield replace(main, seconds=QUICK_SECONDS if hard or counts else None)
     if counts:
         masks = tuple(lower(assertions, popcount_masks))
         yield replace(main, name="ones by masks", assertions=masks, seconds=2 * QUICK_SECONDS)
     if hard and not divided:
-        yield _any_products(polynomials)
+        yield _any_products(replace(polynomials, seconds=2 * QUICK_SECONDS))
     if normal != main.assertions:
         yield replace(main, share=main.share / 2)
         yield polynomials
@@ -100,17 +129,16 @@ def _of_numbers(main: Encoding, assertions: Sequence[Term]) -> Iterator[Encoding
 
 
 def _any_products(main: Encoding) -> Encoding:
-    return replace(
-        main,
-        assertions=tuple(uninterpreted(main.assertions)),
-        open="products",
-        seconds=2 * QUICK_SECONDS,
-    )
+    return replace(main, assertions=tuple(uninterpreted(main.assertions)), open="products")
 
 
 def _is_hard(roots: Sequence[Term]) -> bool:
     """True if unknowns are multiplied with each other, or something is divided by one, anywhere."""
     return any(hard_product(term) or _divides(term) for term in subterms(*roots))
+
+
+def _has_divisions(roots: Sequence[Term]) -> bool:
+    return any(map(_divides, subterms(*roots)))
 
 
 def _divides(term: Term) -> bool:

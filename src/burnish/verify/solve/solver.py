@@ -24,6 +24,7 @@ from burnish.verify.solve.query import Answer, Choice, Model, Query, Sat, Undeci
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 DEFAULT_MEMORY_BYTES = 4 << 30
+_MOST_SKIPPED = 15
 
 _PACKAGES = {"bitwuzla": "bitwuzla", "z3": "z3-solver"}
 _ASKED: dict[Choice, tuple[str, ...]] = {
@@ -74,6 +75,7 @@ class Solver:
         self._processes = [SolverProcess(name, memory_bytes, given.get(name)) for name in names]
         # Loading takes longer than most queries: it begins before the first is there.
         self._processes[0].start()
+        self._moments = Moments()
 
     def __enter__(self) -> Self:
         return self
@@ -155,8 +157,11 @@ class Solver:
         """Asks the solvers, in one encoding after the other."""
         everyone = self.choice is Choice.BOTH
         votes = Votes(query, everyone, [process.name for process in self._processes])
-        for encoding in encodings(query.assertions):
-            if self._try(votes, encoding, self._limit(votes, encoding, deadline)):
+        for encoding in encodings(query.assertions, self._moments.due()):
+            decided = self._try(votes, encoding, self._limit(votes, encoding, deadline))
+            if encoding.alone:
+                self._moments.note(decided)
+            if decided:
                 break
             if time.monotonic() >= deadline:
                 break
@@ -183,7 +188,10 @@ class Solver:
             votes.shows(encoding)
             return True
         votes.encoding = encoding
-        race = Race(self._asked(votes), flatten(conjuncts(whole)), limit, votes.take, together=votes.everyone)
+        asked = self._asked(votes)
+        if encoding.alone and not votes.everyone:
+            asked = asked[:1]
+        race = Race(asked, flatten(conjuncts(whole)), limit, votes.take, together=votes.everyone)
         for attempt in race.run():
             self._count(attempt)
             votes.note(attempt)
@@ -192,6 +200,27 @@ class Solver:
     def _count(self, attempt: Attempt) -> None:
         name = attempt.process.name
         self.statistics.seconds[name] = self.statistics.seconds.get(name, 0.0) + attempt.seconds
+
+
+@dataclass(slots=True)
+class Moments:
+    """Whether queries are put in arrays first: seldom, after a few for which that was no use. Queries that follow each
+    other are mostly of one kind."""
+
+    _skipped: int = 0
+    _left: int = 0
+
+    def due(self) -> bool:
+        """True where it is to be tried again."""
+        if self._left:
+            self._left -= 1
+            return False
+        return True
+
+    def note(self, decided: bool) -> None:
+        """Whether it was of use."""
+        self._skipped = 0 if decided else min(2 * self._skipped + 1, _MOST_SKIPPED)
+        self._left = self._skipped
 
 
 @dataclass(slots=True)
