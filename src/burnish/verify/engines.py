@@ -21,6 +21,8 @@ from burnish.verify.asked import AskedQueries
 from burnish.verify.decide import Hint, Reached, TestResult, Untested
 from burnish.verify.engine.asking import Asking
 from burnish.verify.engine.joint import Proof
+from burnish.verify.engine.onward import Onward
+from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.engine.walks import Walks
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, cuts_of, from_json
@@ -29,6 +31,7 @@ from burnish.verify.prove import prove, prove_briefly
 from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
+from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials import (
     Bench,
     CannotRunError,
@@ -219,6 +222,23 @@ class StandardEngines:
         if isinstance(found, Counterexample):
             self._keep(pair, found)
         return found
+
+    def pursue(self, pair: Pair, suspicions: Sequence[Suspicion], seconds: float) -> Counterexample | None:
+        """Runs what the solvers make of suspicions: inputs on which the original goes on to its end."""
+        deadline = time.monotonic() + seconds
+        arena = Arena().with_objects(objects_of(pair.original)).with_objects(objects_of(pair.rewrite))
+        places = arena.addresses
+        for number, suspicion in enumerate(suspicions):
+            limit = time.monotonic() + (deadline - time.monotonic()) / min(len(suspicions) - number, 2)
+            asking = Asking(suspicion.pair, self._solver, limit)
+            for model in Onward(asking, suspicion, self._bound, places).inputs():
+                found = replay_model(pair, model, self._bench)
+                if isinstance(found, Counterexample):
+                    self._keep(pair, found)
+                    return found
+                if time.monotonic() > limit:
+                    break
+        return None
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""

@@ -50,7 +50,7 @@ from burnish.verify.engine.pure import computed, is_computation
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.engine.strings import REPEATED, as_call
-from burnish.verify.pair import Callee, Side
+from burnish.verify.pair import BY_ADDRESS, Callee, Side
 
 _PATHS = 256
 """Paths of a region that is not joined, at most."""
@@ -305,7 +305,7 @@ class Executor:
             for callee in self.side.callees.values():
                 if callee.name == name:
                     return AtCall(callee, None, resume, address)
-        return AtCall(Callee("a function by its address"), called, resume, address)
+        return AtCall(BY_ADDRESS, called, resume, address)
 
     def _edges(
         self, walker: Walker[Term], block: Block, condition: Term, state: State, callers: tuple[Point, ...]

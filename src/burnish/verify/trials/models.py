@@ -19,6 +19,7 @@ from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.called import later_memory, returned_words
 from burnish.verify.trials.conditions import FLAG_BITS
 from burnish.verify.trials.given import GivenInput
+from burnish.verify.trials.shape import PAGE
 from burnish.verify.trials.single import GivenTest
 from burnish.verify.trials.stubs import LEDGER, LITTER, STUBS_BEGIN, STUBS_END
 from burnish.verify.trials.tester import DEEPEST_STACK
@@ -78,6 +79,30 @@ def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float =
             break
         given, test = pointed, again
     return test
+
+
+def bare_test(pair: Pair, test: GivenTest, bench: Bench) -> GivenTest | None:
+    """The same test without the pages that the original does not touch: a rewrite that does faults there. None where
+    there are no such."""
+    pages: dict[int, dict[int, int]] = {}
+    kept: dict[int, int] = {}
+    for address, byte in _octets(test.given).items():
+        chosen = kept if _is_taken(test, address) else pages.setdefault(address & -PAGE, {})
+        chosen[address] = byte
+    # The return address lies in a page with what is on the stack at entry.
+    rsp = test.setting.rsp
+    for page in (rsp & -PAGE, rsp + 7 & -PAGE):
+        kept |= pages.pop(page, {})
+    while pages:
+        given = GivenInput.of_model(test.given.registers, kept, test.given.places)
+        found = GivenTest.of(pair.original, pair.specification, given, bench)
+        if found.wants is None:
+            return None if found.void else found
+        page = pages.pop(found.wants & -PAGE, None)
+        if page is None:
+            return None
+        kept |= page
+    return None
 
 
 def _with_memory(given: GivenInput, address: int, test: GivenTest) -> GivenInput:

@@ -16,7 +16,7 @@ from burnish.verify.trials.called import most_results
 from burnish.verify.trials.coverage import Reaches
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.minimise import minimised
-from burnish.verify.trials.models import complete_test, input_of
+from burnish.verify.trials.models import bare_test, complete_test, input_of
 from burnish.verify.trials.native import CannotRunError
 from burnish.verify.trials.prepared import PreparedOriginal, Trials
 from burnish.verify.trials.single import GivenTest
@@ -148,6 +148,8 @@ def run_model(
             named = named or bool(given.given.places)
             test = complete_test(pair, given, bench, deadline)
             found = test.test(pair.rewrite, bench, reaches)
+            if found is None and not test.void and (bare := bare_test(pair, test, bench)) is not None:
+                found = bare.test(pair.rewrite, bench)
         except (CannotRunError, ValueError, HostError) as error:
             reason = f"the input that a solver found cannot be run: {error}"
             trials = trials.and_then(Trials(reason=trials.reason or reason))
