@@ -25,6 +25,8 @@ from burnish.verify.engine.onward import Onward
 from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.engine.walks import Walks
 from burnish.verify.entry_conditions import entry_conditions
+from burnish.verify.loops.splice import known_bodies, spliced
+from burnish.verify.loops.unroll import prove_unrolled
 from burnish.verify.loops.invariants import check, cuts_of, from_json
 from burnish.verify.pair import Pair, Side
 from burnish.verify.prove import prove, prove_briefly
@@ -228,6 +230,8 @@ class StandardEngines:
         deadline = time.monotonic() + seconds
         arena = Arena().with_objects(objects_of(pair.original)).with_objects(objects_of(pair.rewrite))
         places = arena.addresses
+        more = self._closer(pair, seconds / 2)
+        suspicions = (*more, *suspicions)
         for number, suspicion in enumerate(suspicions):
             limit = time.monotonic() + (deadline - time.monotonic()) / min(len(suspicions) - number, 2)
             asking = Asking(suspicion.pair, self._solver, limit)
@@ -239,6 +243,18 @@ class StandardEngines:
                 if time.monotonic() > limit:
                     break
         return None
+
+    def _closer(self, pair: Pair, seconds: float) -> tuple[Suspicion, ...]:
+        """What is suspected with all known code in line, as it runs."""
+        names = known_bodies(pair.original), known_bodies(pair.rewrite)
+        if not any(names):
+            return ()
+        assumed = entry_conditions(pair.specification)
+        deadline = time.monotonic() + seconds
+        proof = _within(
+            seconds, lambda: prove_unrolled(spliced(pair, names), self._solver, deadline, 2, assumed)
+        )
+        return proof.suspicions
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""

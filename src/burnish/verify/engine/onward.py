@@ -140,12 +140,9 @@ class Onward:
             end = self._beyond(replace(way, walk=further), exit_.where)
             if end is None:
                 continue
-            if not end.ended:
-                known_model = self._possible(end)
-                if known_model is False:
-                    continue
-                end = replace(end, model=known_model)
-            yield end
+            model = self._possible(end)
+            if model is not False:
+                yield replace(end, model=model)
 
     def _region(self, walk: Walk) -> Region | None:
         for executor in self._executors:
@@ -196,11 +193,13 @@ class Onward:
         conditions = way.walk.conditions
         if way.model is not None and all(evaluate(conditions, way.model)):
             return way.model
-        for fixed in self._fixings(way):
+        for fixed in (*self._fixings(way), {}):
             answer = self._ask(conditions, fixed)
             if isinstance(answer, Sat):
                 return answer.model
-        return False if isinstance(answer, Unsat) and not fixed else None
+            if isinstance(answer, Unsat) and not fixed:
+                return False
+        return None
 
     def _fixings(self, way: _Way) -> Iterator[Mapping[Term, int]]:
         """Values of variables with which questions are easier: where things lie, then the arguments, too."""

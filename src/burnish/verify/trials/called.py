@@ -7,6 +7,7 @@ if one of its calls counts, and memory that it leaves can only be there from the
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from burnish.verify.pair import Pair
@@ -27,6 +28,13 @@ def returned_words(pair: Pair, model: Model, turn: int) -> dict[int, int]:
         match = _RESULT.fullmatch(name)
         if match is not None and match[2] in ("rax", "xmm0"):
             by_callee.setdefault(match[1], {})[int(match[3])] = value & (1 << 64) - 1
+    # Of those that depend on their arguments alone there is one result for each.
+    for name, values in model.functions.items():
+        callee, _, register = name.rpartition(" in ")
+        if register in ("rax", "xmm0"):
+            first = len(by_callee.get(callee, ()))
+            known = enumerate(sorted(set(values.values())), first)
+            by_callee.setdefault(callee, {}).update(known)
     octets: dict[int, int] = {}
     for number, callee in enumerate(stubbed(pair.original)):
         results = [value for _, value in sorted(by_callee.get(callee.name, {}).items())]
@@ -43,13 +51,11 @@ def returned_words(pair: Pair, model: Model, turn: int) -> dict[int, int]:
 
 def most_results(model: Model) -> int:
     """How many results there are of one callee, at most."""
-    counts: dict[str, int] = {}
-    for name in model.variables:
-        match = _RESULT.fullmatch(name)
-        if match is not None:
-            key = f"{match[1]} {match[2]}"
-            counts[key] = counts.get(key, 0) + 1
-    return max(counts.values(), default=0)
+    counts = [len(set(values.values())) for values in model.functions.values()]
+    names = Counter(
+        f"{match[1]} {match[2]}" for name in model.variables if (match := _RESULT.fullmatch(name)) is not None
+    )
+    return max(*names.values(), *counts, 0, 0)
 
 
 def later_memory(model: Model) -> Mapping[int, int]:

@@ -169,6 +169,8 @@ def input_of(pair: Pair, model: Model, honoured: bool, turn: int) -> ModelInput:
     # Locals lie in the frame, wherever each side has them.
     places = {name: value for name, value in named.items() if not name.endswith(_IN_FRAME)}
     rsp = registers["rsp"]
+    # What is below the stack pointer is nobody's, whatever locals hold there that are looked at as memory.
+    octets = {a: v for a, v in octets.items() if not rsp - DEEPEST_STACK <= a < rsp}
     for offset in range(8, 8 + pair.specification.stack_bytes, 8):
         word = values.get(f"{_STACK}{offset}", 0)
         octets.update({rsp + offset + k: word >> 8 * k & 0xFF for k in range(8)})
