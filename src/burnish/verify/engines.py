@@ -33,7 +33,7 @@ from burnish.verify.prove import prove, prove_briefly
 from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
-from burnish.verify.trials.arena import Arena, objects_of
+from burnish.verify.trials.arena import roomy_places
 from burnish.verify.trials import (
     Bench,
     CannotRunError,
@@ -228,8 +228,7 @@ class StandardEngines:
     def pursue(self, pair: Pair, suspicions: Sequence[Suspicion], seconds: float) -> Counterexample | None:
         """Runs what the solvers make of suspicions: inputs on which the original goes on to its end."""
         deadline = time.monotonic() + seconds
-        arena = Arena().with_objects(objects_of(pair.original)).with_objects(objects_of(pair.rewrite))
-        places = arena.addresses
+        places = roomy_places(pair)
         more = self._closer(pair, seconds / 2)
         suspicions = (*more, *suspicions)
         for number, suspicion in enumerate(suspicions):

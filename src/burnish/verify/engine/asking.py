@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from burnish.domains.smt.build import FALSE, and_, const, eq, not_, or_
+from burnish.domains.smt.build import FALSE, and_, not_, or_
 from burnish.domains.smt.rewrite import substitute
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.engine.axioms import axioms
@@ -15,7 +15,7 @@ from burnish.verify.engine.points import Point, Where
 from burnish.verify.engine.proof import NotProvedError, Solves
 from burnish.verify.engine.propagate import propagated
 from burnish.verify.engine.state import State
-from burnish.verify.pair import ANY_FUNCTION, Pair
+from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Answer, Model, Query, Sat, Undecided, Unsat
 
 SOON = 0.25
@@ -66,11 +66,10 @@ class Asking:
         if time.monotonic() > self.deadline:
             raise NotProvedError("out of time")
 
-    def aim(self, here: Joint, target: Term | None) -> None:
-        """What is called by an address should be where tests have such a function."""
-        if target is not None:
-            aimed = eq(target, const(ANY_FUNCTION, 64))
-            self.preferred[or_(not_(and_(*here.conditions)), aimed)] = None
+    def aim(self, here: Joint, wanted: Sequence[Term]) -> None:
+        """Notes what should hold of inputs that get here."""
+        for one in wanted:
+            self.preferred[or_(not_(and_(*here.conditions)), one)] = None
 
     def possible(self, here: Joint) -> bool:
         """False where no input gets here."""

@@ -22,6 +22,7 @@ from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.aims import aims
 from burnish.verify.engine.asking import Asking, Joint, parts
 from burnish.verify.engine.axioms import extents
 from burnish.verify.engine.compare import (
@@ -299,7 +300,7 @@ class Prover(Asking):
         self._end(here)
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
-        self.aim(here, first[0].target)
+        self.aim(here, aims(*first, self.views[0], self.calls + 1))
         given = None if here.given is None else here.given | given_at_call(first, second, self.views)
         first, second = self._by_type(replace(here, given=given), first, second)
         try:

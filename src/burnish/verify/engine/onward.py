@@ -13,22 +13,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from burnish.core.code import Label, Return, TailCall, Unreachable, successors
-from burnish.domains.smt.build import FALSE, TRUE, const, eq, not_, var
+from burnish.domains.smt.build import FALSE, TRUE, const, eq, not_, select, var
 from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.rewrite import substitute
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.machine.registers import INTEGER_ARGUMENTS
 from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES, object_address
+from burnish.verify.engine.aims import aims
 from burnish.verify.engine.asking import Asking, parts
 from burnish.verify.engine.axioms import extents
 from burnish.verify.engine.compare import PROBE, after_call, result_terms
 from burnish.verify.engine.cover import facts, mappable, natural
+from burnish.verify.engine.paths import MANY, Paths
 from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Region, Where
 from burnish.verify.engine.region import CyclicError, Executor
+from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.engine.walks import HOPELESS, Walk
-from burnish.verify.pair import ANY_FUNCTION, Pair
+from burnish.verify.pair import Pair, Side
 from burnish.verify.solve.query import Answer, Model, Sat, Unsat
 
 _MOST_STEPS = 200
@@ -64,8 +67,14 @@ class Onward:
         self._suspicion = suspicion
         self._bound = bound
         executor = suspicion.executor
-        self._executors = [replace(executor, joining=joining, on_time=_never) for joining in (True, False)]
+        inline = executor.inline | _without_loops(executor.side)
+        self._executors = [
+            replace(executor, joining=joining, inline=names, on_time=_never)
+            for joining, names in ((True, inline), (False, inline), (True, executor.inline))
+        ]
         self._distances = _distances(executor)
+        self._given = 0
+        """How many of the preferences are those of the suspicion."""
         self._before = tuple(reversed(suspicion.before.items()))
 
     def inputs(self) -> Iterator[Model]:
@@ -94,9 +103,16 @@ class Onward:
             natural=tuple(self._untouched(found.natural)),
             calls=found.calls,
         )
+        self._given = len(walk.preferred)
+        way = _Way(walk, found.model)
+        for chosen in ((*walk.preferred, *walk.natural), walk.preferred, ()):
+            answer = self._ask((*walk.conditions, *chosen), self._fixed)
+            if isinstance(answer, Sat):
+                way = _Way(walk, answer.model)
+                break
         if isinstance(found.at, Point):
-            return _Way(replace(walk, at=found.at), found.model)
-        return self._beyond(_Way(walk, found.model), found.at)
+            return replace(way, walk=replace(walk, at=found.at))
+        return self._beyond(way, found.at)
 
     def _outside(self, terms: tuple[Term, ...]) -> list[Term]:
         """What is preferred of memory that is not in the frame."""
@@ -171,14 +187,14 @@ class Onward:
     def _behind(self, way: _Way, call: AtCall) -> _Way | None:
         """Behind a call, which leaves memory alone."""
         walk = way.walk
-        if call.target is not None:
-            aimed = self._untouched((eq(call.target, const(ANY_FUNCTION, 64)),))
-            walk = replace(walk, preferred=(*walk.preferred, *aimed))
+        number = walk.calls + 1
+        executor = self._suspicion.executor
+        aimed = aims(call, walk.state, executor.view, number)
+        if aimed:
+            walk = replace(walk, preferred=(*walk.preferred, *self._outside(tuple(aimed))))
             way = replace(way, walk=walk)
         if not call.callee.returns:
             return replace(way, ended=True)
-        number = walk.calls + 1
-        executor = self._suspicion.executor
         try:
             results = result_terms(call.callee, walk.state, executor.view, number)
             state = after_call(call, walk.state, executor.names, results, walk.state.memory)
@@ -193,21 +209,28 @@ class Onward:
         conditions = way.walk.conditions
         if way.model is not None and all(evaluate(conditions, way.model)):
             return way.model
-        for fixed in (*self._fixings(way), {}):
-            answer = self._ask(conditions, fixed)
+        for fixed, bytes_ in (*self._fixings(way, conditions), ({}, ())):
+            answer = self._ask((*conditions, *bytes_), fixed)
             if isinstance(answer, Sat):
                 return answer.model
             if isinstance(answer, Unsat) and not fixed:
                 return False
         return None
 
-    def _fixings(self, way: _Way) -> Iterator[Mapping[Term, int]]:
-        """Values of variables with which questions are easier: where things lie, then the arguments, too."""
+    def _fixings(
+        self, way: _Way, terms: tuple[Term, ...]
+    ) -> Iterator[tuple[Mapping[Term, int], tuple[Term, ...]]]:
+        """Values with which questions are easier, and bytes of memory: all that is known, then the arguments and where
+        things lie, then that alone."""
         if way.model is not None:
             values = way.model.variables
+            named = {v: values[v.name] for v in subterms(*terms) if v.op is Op.VAR and v.name in values}
+            held = way.model.memories.get(ENTRY_MEMORY.name, {})
+            bytes_ = (eq(select(ENTRY_MEMORY, const(a, 64)), const(byte, 8)) for a, byte in held.items())
+            yield {**named, **self._fixed}, tuple(bytes_)
             chosen = {v: values[v.name] for v in _ARGUMENTS if v.name in values}
-            yield {**self._fixed, **chosen}
-        yield self._fixed
+            yield {**self._fixed, **chosen}, ()
+        yield self._fixed, ()
 
     def _models(self, way: _Way) -> Iterator[Model]:
         """Inputs that get to the end of a path, where memory can be mapped, and callees return what they can be made
@@ -216,14 +239,16 @@ class Onward:
         needed = (*walk.conditions, *walk.facts)
         needed = (*needed, *self._asking.axioms(needed))
         same = _same_results(needed)
-        for fixed in self._fixings(way):
+        own = walk.preferred[self._given :]
+        for fixed, bytes_ in self._fixings(way, needed):
             for chosen in (
                 (*walk.preferred, *walk.natural, *same),
                 (*walk.preferred, *walk.natural),
                 (*walk.preferred, *same),
-                walk.preferred,
+                (*own, *same),
+                own,
             ):
-                answer = self._ask((*needed, *chosen), fixed)
+                answer = self._ask((*needed, *chosen, *bytes_), fixed)
                 if isinstance(answer, Sat):
                     yield answer.model
                     break
@@ -254,6 +279,16 @@ def _fixed(pair: Pair, places: Mapping[str, int]) -> dict[Term, int]:
     for base, one in zip(LOCAL_BASES, pair.shared, strict=False):
         found[base] = TESTED_RSP + one.original
     return found
+
+
+def _without_loops(side: Side) -> frozenset[str]:
+    """Callees whose code is known and has no loops: tests run it, too."""
+    paths = Paths(side, frozenset())
+    return frozenset(
+        callee.name
+        for address, callee in side.callees.items()
+        if address in side.bodies and paths.through(side.bodies[address]) < MANY
+    )
 
 
 def _never() -> None:

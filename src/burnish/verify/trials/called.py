@@ -15,6 +15,10 @@ from burnish.verify.solve.query import Model
 from burnish.verify.trials.calls import stubbed
 from burnish.verify.trials.stubs import RESULT_WORDS, RESULTS
 
+TURNS = 6
+"""Ways in which a callee may return several results."""
+_ORDERS = ((0, 1, 2, 3), (0, 0, 1, 1), (0, 1, 1, 2))
+"""Which of the results each word is that a callee returns: it picks one of them by chance."""
 _SOMEWHERE = 0x6200_0000_0000
 _AFTER = re.compile(r"memory after call (\d+)")
 _RESULT = re.compile(r"(.+) in (\w+), call (\d+)")
@@ -43,7 +47,7 @@ def returned_words(pair: Pair, model: Model, turn: int) -> dict[int, int]:
             place = RESULT_WORDS * number + k
             value = k if (k + turn) % 2 else _SOMEWHERE + (place << 20)
             if results:
-                value = results[(k + turn) % len(results)]
+                value = results[(_ORDERS[turn // 2 % len(_ORDERS)][k] + turn) % len(results)]
             word = value.to_bytes(8, "little")
             octets.update({RESULTS + 8 * place + at: byte for at, byte in enumerate(word)})
     return octets

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from burnish.core.state import DEFAULT_MXCSR
 from burnish.machine.registers import CELLS, FLAG_OFFSETS, INTEGER_ARGUMENTS
-from burnish.verify.pair import Pair
+from burnish.verify.pair import ANY_FUNCTION, Pair
 from burnish.verify.solve.query import Model
 from burnish.verify.trials.arena import objects_of
 from burnish.verify.trials.bench import Bench
@@ -35,6 +35,8 @@ _AROUND = 256
 _LOWEST, _HIGHEST = 1 << 16, (1 << 47) - (1 << 16)
 _NEAR = 8192
 """How far behind a null pointer an access may be."""
+_UNKNOWN = 1 << 14
+"""Bytes of an object of which no size is known."""
 _ROOM = 0x6100_0000_0000
 """Where memory is for pointers that are made up, each in a span of its own."""
 _SPAN = 1 << 24
@@ -60,7 +62,7 @@ def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float =
         wants = test.wants
         if wants is None or time.monotonic() > deadline:
             break
-        if _LOWEST <= wants < _HIGHEST:
+        if _LOWEST <= wants < _HIGHEST and not test.jumped:
             if _is_taken(test, wants):
                 break
             given = _with_memory(given, wants, test)
@@ -68,7 +70,8 @@ def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float =
             if test.wants == wants:
                 break
             continue
-        for pointed in _with_pointers(found, given, wants, _ROOM + turn * _SPAN):
+        room = ANY_FUNCTION if test.jumped else _ROOM + turn * _SPAN
+        for pointed in _with_pointers(found, given, wants, room):
             tries -= 1
             again = GivenTest.of(pair.original, pair.specification, pointed, bench)
             if again.wants != wants or tries <= 0 or time.monotonic() > deadline:
@@ -120,7 +123,7 @@ def _with_pointers(found: ModelInput, given: GivenInput, fault: int, room: int) 
     if not 0 <= fault < _NEAR:
         return
     octets = _octets(given)
-    more = {room + k: 0 for k in range(_AROUND)}
+    more = {} if room == ANY_FUNCTION else {room + k: 0 for k in range(_AROUND)}
     for region in reversed(given.memory):
         if region.address in (LEDGER, LITTER) or region.end - region.address > _NEAR:
             continue
@@ -191,7 +194,9 @@ def _complete_objects(pair: Pair, octets: dict[int, int], places: Mapping[str, i
             start = places.get(thing.name)
             if start is None or thing.size > 1 << 20:
                 continue
-            for address in range(start, start + thing.size):
+            # Of what another file defines without a size it is not known where it ends.
+            size = thing.size if thing.size > 1 or thing.data is not None else _UNKNOWN
+            for address in range(start, start + size):
                 if thing.data is None:
                     octets.setdefault(address, 0)
                 else:

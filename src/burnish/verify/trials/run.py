@@ -12,7 +12,7 @@ from burnish.core.verdict import Counterexample
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 from burnish.verify.trials.bench import Bench
-from burnish.verify.trials.called import most_results
+from burnish.verify.trials.called import TURNS, most_results
 from burnish.verify.trials.coverage import Reaches
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.minimise import minimised
@@ -22,7 +22,6 @@ from burnish.verify.trials.prepared import PreparedOriginal, Trials
 from burnish.verify.trials.single import GivenTest
 from burnish.verify.trials.store import TestStore
 
-_TURNS = 2
 _REPLAY_S = 0.4
 """For what one input lacks."""
 
@@ -139,7 +138,7 @@ def run_model(
     deadline = time.monotonic() + seconds
     trials = Trials()
     named = False
-    turns = min(_TURNS, max(most_results(model), 1))
+    turns = TURNS if most_results(model) > 1 else 1
     for places, turn in product((True, False), range(turns)):
         try:
             given = input_of(pair, model, places, turn)

@@ -102,6 +102,11 @@ class GivenTest:
         )
         return cls(setting, native, states, result, void, wants, given)
 
+    @property
+    def jumped(self) -> bool:
+        """True where the original could not run what is at that address."""
+        return self.wants is not None and self.wants == int(self.expected.rip[0])
+
     def test(self, rewrite: Side, bench: Bench, reaches: Reaches | None = None) -> Counterexample | None:
         """Runs a rewrite; notes in ``reaches`` what the input reaches. Raises as ``of`` does."""
         if self.void:
