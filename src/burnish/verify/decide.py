@@ -134,7 +134,7 @@ _MOST_OTHERS = 3
 """Suspicions of earlier attempts that are run."""
 _PATHS_SHARE = 0.05
 """Of the time, that is kept for more inputs where there is no proof."""
-_PURSUIT_SHARE, _PURSUIT_S = 0.3, 2.5
+_PURSUIT_SHARE, _PURSUIT_S = 0.4, 3.0
 """Of the time, and in seconds, what may be spent on following a suspicion to the end of the original."""
 _BRIEF_SHARE = 0.1
 """Of the time, at most, that a proof may take before all tests are run."""
@@ -250,7 +250,7 @@ def _verdict(
             return proof.verdict, "a loop was unrolled only so often"
         case Unknown(reason):
             replayed = _replayed(pair, engines, proof)
-            if not isinstance(replayed, Counterexample) and proof.suspicions:
+            if not isinstance(replayed, Counterexample):
                 replayed = engines.pursue(pair, proof.suspicions, seconds) or replayed
             if isinstance(replayed, Counterexample):
                 return Refuted(replayed), ""

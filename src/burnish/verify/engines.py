@@ -21,19 +21,17 @@ from burnish.verify.asked import AskedQueries
 from burnish.verify.decide import Hint, Reached, TestResult, Untested
 from burnish.verify.engine.asking import Asking
 from burnish.verify.engine.joint import Proof
-from burnish.verify.engine.onward import Onward
+from burnish.verify.engine.onward import Onward, fixed_places
 from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.engine.walks import Walks
 from burnish.verify.entry_conditions import entry_conditions
-from burnish.verify.loops.splice import known_bodies, spliced
-from burnish.verify.loops.unroll import prove_unrolled
 from burnish.verify.loops.invariants import check, cuts_of, from_json
+from burnish.verify.loops.suspect import suspicions_of
 from burnish.verify.pair import Pair, Side
 from burnish.verify.prove import prove, prove_briefly
 from burnish.verify.solve.cache import QueryCache
 from burnish.verify.solve.query import Choice, Model
 from burnish.verify.solve.solver import Solver, version
-from burnish.verify.trials.arena import roomy_places
 from burnish.verify.trials import (
     Bench,
     CannotRunError,
@@ -46,6 +44,7 @@ from burnish.verify.trials import (
     run_model,
     run_trials,
 )
+from burnish.verify.trials.arena import roomy_places
 
 _FEW = 64
 """Inputs of a first look."""
@@ -55,6 +54,8 @@ _GUIDED_SHARE = 0.4
 """Of the time for exploring, what is for inputs that are found without solvers."""
 _FIRST = 8
 """Given ones among them: the rest waits until a proof is not to be had soon."""
+_GIVEN_SHARE, _LOOK_SHARE = 0.4, 0.5
+"""Of the time for suspicions, what those of the proof may take; and of what is left, what is for finding others."""
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
 
@@ -226,34 +227,38 @@ class StandardEngines:
         return found
 
     def pursue(self, pair: Pair, suspicions: Sequence[Suspicion], seconds: float) -> Counterexample | None:
-        """Runs what the solvers make of suspicions: inputs on which the original goes on to its end."""
+        """Runs what the solvers make of suspicions: inputs on which the original goes on to its end. After those that
+        are given come those that show when all known code is in line."""
         deadline = time.monotonic() + seconds
         places = roomy_places(pair)
-        more = self._closer(pair, seconds / 2)
-        suspicions = (*more, *suspicions)
+        found = self._pursued(pair, suspicions, places, time.monotonic() + _GIVEN_SHARE * seconds)
+        if found is None:
+            left = deadline - time.monotonic()
+            found = self._pursued(pair, self._closer(pair, left * _LOOK_SHARE, places), places, deadline)
+        if found is not None:
+            self._keep(pair, found)
+        return found
+
+    def _pursued(
+        self, pair: Pair, suspicions: Sequence[Suspicion], places: Mapping[str, int], deadline: float
+    ) -> Counterexample | None:
         for number, suspicion in enumerate(suspicions):
-            limit = time.monotonic() + (deadline - time.monotonic()) / min(len(suspicions) - number, 2)
+            now = time.monotonic()
+            limit = now + (deadline - now) / min(len(suspicions) - number, 2)
             asking = Asking(suspicion.pair, self._solver, limit)
             for model in Onward(asking, suspicion, self._bound, places).inputs():
                 found = replay_model(pair, model, self._bench)
                 if isinstance(found, Counterexample):
-                    self._keep(pair, found)
                     return found
                 if time.monotonic() > limit:
                     break
         return None
 
-    def _closer(self, pair: Pair, seconds: float) -> tuple[Suspicion, ...]:
+    def _closer(self, pair: Pair, seconds: float, places: Mapping[str, int]) -> tuple[Suspicion, ...]:
         """What is suspected with all known code in line, as it runs."""
-        names = known_bodies(pair.original), known_bodies(pair.rewrite)
-        if not any(names):
-            return ()
         assumed = entry_conditions(pair.specification)
-        deadline = time.monotonic() + seconds
-        proof = _within(
-            seconds, lambda: prove_unrolled(spliced(pair, names), self._solver, deadline, 2, assumed)
-        )
-        return proof.suspicions
+        fixed = {term: at for term, at in fixed_places(pair, places).items() if not pair.shared}
+        return suspicions_of(pair, self._solver, time.monotonic() + seconds, 2, assumed, fixed)
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""

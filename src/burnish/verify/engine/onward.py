@@ -26,7 +26,7 @@ from burnish.verify.engine.axioms import extents
 from burnish.verify.engine.compare import PROBE, after_call, result_terms
 from burnish.verify.engine.cover import facts, mappable, natural
 from burnish.verify.engine.paths import MANY, Paths
-from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Region, Where
+from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Point, Region, Where
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.engine.suspicion import Suspicion
@@ -63,7 +63,7 @@ class Onward:
     ) -> None:
         """``places`` has addresses of objects by name."""
         self._asking = asking
-        self._fixed = _fixed(suspicion.pair, places or {})
+        self._fixed = fixed_places(suspicion.pair, places or {})
         self._suspicion = suspicion
         self._bound = bound
         executor = suspicion.executor
@@ -75,7 +75,7 @@ class Onward:
         self._distances = _distances(executor)
         self._given = 0
         """How many of the preferences are those of the suspicion."""
-        self._before = tuple(reversed(suspicion.before.items()))
+        self._before = tuple(reversed(tuple(suspicion.before.items())))
 
     def inputs(self) -> Iterator[Model]:
         """States at entry, as models, those first that soon lead to a return. Ends when the time is up."""
@@ -144,7 +144,10 @@ class Onward:
         walk = replace(
             walk,
             conditions=(*walk.conditions, *self._untouched(tuple(known))),
-            facts=(*walk.facts, *self._untouched(tuple(facts(region.log.accesses, extents(self._asking.pair))))),
+            facts=(
+                *walk.facts,
+                *self._untouched(tuple(facts(region.log.accesses, extents(self._asking.pair)))),
+            ),
             preferred=(*walk.preferred, *self._outside(tuple(mappable(region.log.accesses)))),
             natural=(*walk.natural, *self._untouched(tuple(natural(region.log.accesses)))),
         )
@@ -204,18 +207,19 @@ class Onward:
             return replace(way, ended=True)
         return replace(way, walk=replace(walk, state=state, at=call.resume, calls=number))
 
-    def _possible(self, way: _Way) -> Model | None | bool:
+    def _possible(self, way: _Way) -> Model | bool | None:
         """A state at entry that goes that way; None where that is not known, False where there is none."""
         conditions = way.walk.conditions
         if way.model is not None and all(evaluate(conditions, way.model)):
             return way.model
-        for fixed, bytes_ in (*self._fixings(way, conditions), ({}, ())):
+        for fixed, bytes_ in self._fixings(way, conditions):
             answer = self._ask((*conditions, *bytes_), fixed)
             if isinstance(answer, Sat):
                 return answer.model
-            if isinstance(answer, Unsat) and not fixed:
-                return False
-        return None
+        answer = self._ask(conditions, {})
+        if isinstance(answer, Sat):
+            return answer.model
+        return False if isinstance(answer, Unsat) else None
 
     def _fixings(
         self, way: _Way, terms: tuple[Term, ...]
@@ -272,7 +276,7 @@ class Onward:
         return Sat(replace(answer.model, variables={**answer.model.variables, **known}))
 
 
-def _fixed(pair: Pair, places: Mapping[str, int]) -> dict[Term, int]:
+def fixed_places(pair: Pair, places: Mapping[str, int]) -> dict[Term, int]:
     """Where tests have things: the stack, objects, and the locals of the original."""
     found = {ENTRY_RSP: TESTED_RSP}
     found |= {object_address(name): address for name, address in places.items()}

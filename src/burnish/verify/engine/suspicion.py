@@ -35,6 +35,7 @@ class Suspicion:
     natural: tuple[Term, ...] = field(repr=False)
     before: Mapping[Term, Term] = field(repr=False)
     calls: int
+    phrase: str = ""
 
 
 class _Prover(Protocol):
@@ -67,6 +68,7 @@ def failed(prover: _Prover, error: NotProvedError) -> Proof:
             tuple(prover.natural),
             dict(prover.before),
             prover.calls,
+            str(error),
         )
         found = (one,)
     return Proof(Unknown(str(error)), model, prover.queries, apart=error.apart, suspicions=found)

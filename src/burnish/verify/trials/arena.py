@@ -116,4 +116,9 @@ def roomy_places(pair: Pair) -> Mapping[str, int]:
         constant = thing.data is not None
         found[thing.name] = _at_end_of_page(ends[constant], thing)
         ends[constant] = found[thing.name] + max(thing.size, 1) + _SPACE
-    return Arena().with_objects(objects_of(pair.original), found).with_objects(objects_of(pair.rewrite)).addresses
+    return (
+        Arena()
+        .with_objects(objects_of(pair.original), found)
+        .with_objects(objects_of(pair.rewrite))
+        .addresses
+    )

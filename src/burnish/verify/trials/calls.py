@@ -95,8 +95,7 @@ def stubbed(side: Side) -> list[Callee]:
 def _calls_by_address(function: Function) -> bool:
     """True where it may call, or jump to, what an address leads to that is not known."""
     return any(
-        isinstance(block.terminator, TailCall)
-        and block.terminator.target.space is not Space.RAM
+        (isinstance(block.terminator, TailCall) and block.terminator.target.space is not Space.RAM)
         or any(operation.opcode is OpCode.CALLIND for operation in block.operations)
         for block in function.blocks
     )
