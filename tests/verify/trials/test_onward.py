@@ -53,24 +53,10 @@ f:
     popq %rbx
     ret
 """
-TWICE = """
-f:
-    pushq %rbx
-    subq $16, %rsp
-    call g@PLT
-    movq %rax, %rbx
-    call g@PLT
-    movl $1, (%rax)
-    movl (%rbx), %eax
-    addq $16, %rsp
-    popq %rbx
-    ret
-"""
 EARLIER = {
     "memory that ends a loop": (LOOPING, "movl $1, (%rsi)", "movl (%rbx), %eax"),
     "memory that lets it return": (BRANCHING, "movl $1, (%rsi)", "movl (%rbx), %eax"),
     "a function by its address": (BY_ADDRESS, "movl $1, (%rsi)", "movl (%rbx), %eax"),
-    "results that are one address": (TWICE, "movl $1, (%rax)", "movl (%rbx), %eax"),
 }
 """Functions with a store and a load after it, which a compiler may swap that knows them to be of other types."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from burnish.core.state import DEFAULT_MXCSR
 from burnish.machine.registers import CELLS, FLAG_OFFSETS, INTEGER_ARGUMENTS
-from burnish.verify.pair import ANY_FUNCTION, Pair
+from burnish.verify.pair import ANY_FUNCTION, DataObject, Pair
 from burnish.verify.solve.query import Model
 from burnish.verify.trials.arena import objects_of
 from burnish.verify.trials.bench import Bench
@@ -90,7 +90,8 @@ def bare_test(pair: Pair, test: GivenTest, bench: Bench) -> GivenTest | None:
     pages: dict[int, dict[int, int]] = {}
     kept: dict[int, int] = {}
     for address, byte in _octets(test.given).items():
-        chosen = kept if _is_taken(test, address) else pages.setdefault(address & -PAGE, {})
+        stays = _is_taken(test, address) or _is_unbounded(test, address)
+        chosen = kept if stays else pages.setdefault(address & -PAGE, {})
         chosen[address] = byte
     # The return address lies in a page with what is on the stack at entry.
     rsp = test.setting.rsp
@@ -150,6 +151,20 @@ def _is_taken(test: GivenTest, address: int) -> bool:
     )
 
 
+def _is_unbounded(test: GivenTest, address: int) -> bool:
+    """True behind the beginning of a variable of which it is not known where it ends."""
+    arena = test.setting.arena
+    return any(
+        arena.addresses[thing.name] <= address < arena.addresses[thing.name] + _UNKNOWN
+        for thing in arena.writable
+        if _is_endless(thing)
+    )
+
+
+def _is_endless(thing: DataObject) -> bool:
+    return thing.data is None and thing.size <= 1
+
+
 def _octets(given: GivenInput) -> dict[int, int]:
     return {region.address + k: byte for region in given.memory for k, byte in enumerate(region.data)}
 
@@ -195,7 +210,7 @@ def _complete_objects(pair: Pair, octets: dict[int, int], places: Mapping[str, i
             if start is None or thing.size > 1 << 20:
                 continue
             # Of what another file defines without a size it is not known where it ends.
-            size = thing.size if thing.size > 1 or thing.data is not None else _UNKNOWN
+            size = _UNKNOWN if _is_endless(thing) else thing.size
             for address in range(start, start + size):
                 if thing.data is None:
                     octets.setdefault(address, 0)
