@@ -26,7 +26,7 @@ from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.engine.walks import Walks
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, cuts_of, from_json
-from burnish.verify.loops.suspect import suspicions_of
+from burnish.verify.loops.suspect import suspect
 from burnish.verify.pair import Pair, Side
 from burnish.verify.prove import prove, prove_briefly
 from burnish.verify.solve.cache import QueryCache
@@ -54,8 +54,10 @@ _GUIDED_SHARE = 0.4
 """Of the time for exploring, what is for inputs that are found without solvers."""
 _FIRST = 8
 """Given ones among them: the rest waits until a proof is not to be had soon."""
-_GIVEN_SHARE, _LOOK_SHARE = 0.4, 0.5
-"""Of the time for suspicions, what those of the proof may take; and of what is left, what is for finding others."""
+_GIVEN_SHARE, _ONE_S = 0.4, 0.6
+"""Of the time for suspicions, what those of the proof may take; and the seconds for each of the others."""
+_FEW_ROUNDS = 2
+"""Rounds of loops in which others are looked for."""
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
 
@@ -231,10 +233,19 @@ class StandardEngines:
         are given come those that show when all known code is in line."""
         deadline = time.monotonic() + seconds
         places = roomy_places(pair)
-        found = self._pursued(pair, suspicions, places, time.monotonic() + _GIVEN_SHARE * seconds)
+        limit = time.monotonic() + _GIVEN_SHARE * seconds
+        found = self._pursued(pair, suspicions, places, limit)
+
+        def look(suspicion: Suspicion) -> bool:
+            nonlocal found
+            found = self._pursued(pair, [suspicion], places, min(deadline, time.monotonic() + _ONE_S))
+            return found is not None
+
         if found is None:
-            left = deadline - time.monotonic()
-            found = self._pursued(pair, self._closer(pair, left * _LOOK_SHARE, places), places, deadline)
+            assumed = entry_conditions(pair.specification)
+            fixed = fixed_places(pair, places)
+            with suppress(OutOfTimeError):
+                suspect(pair, self._solver, deadline, _FEW_ROUNDS, assumed, fixed, look)
         if found is not None:
             self._keep(pair, found)
         return found
@@ -253,12 +264,6 @@ class StandardEngines:
                 if time.monotonic() > limit:
                     break
         return None
-
-    def _closer(self, pair: Pair, seconds: float, places: Mapping[str, int]) -> tuple[Suspicion, ...]:
-        """What is suspected with all known code in line, as it runs."""
-        assumed = entry_conditions(pair.specification)
-        fixed = {term: at for term, at in fixed_places(pair, places).items() if not pair.shared}
-        return suspicions_of(pair, self._solver, time.monotonic() + seconds, 2, assumed, fixed)
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""

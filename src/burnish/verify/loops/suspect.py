@@ -7,8 +7,8 @@ are explored once more, path by path, and what does not hold is noted and passed
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from burnish.domains.smt.build import FALSE, const
 from burnish.domains.smt.clock import OutOfTimeError, until
@@ -19,21 +19,30 @@ from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.joint import Joint, NotProvedError, Solves
+from burnish.verify.engine.points import AtCall
 from burnish.verify.engine.sharing import sharing
+from burnish.verify.engine.state import State
 from burnish.verify.engine.suspicion import Suspicion, failed
 from burnish.verify.loops.align import START
 from burnish.verify.loops.invariants import cuts_of
 from burnish.verify.loops.splice import known_bodies, spliced
 from burnish.verify.loops.unroll import UnrollingProver
-from burnish.verify.pair import Pair
+from burnish.verify.pair import Pair, Shared
 from burnish.verify.solve.query import Answer, Query, Sat, Unsat
 
 _QUESTION_S = 0.4
 """For one question: what is not answered soon is passed over."""
-_MOST = 8
 _SHARINGS = 3
-_LEAST = "the rewrite may"
-"""Begins phrases about accesses and faults, which few runs show."""
+_HOPELESS = (
+    NotProvedError,
+    UnmodelledError,
+    UndecidedAccessError,
+    MeaninglessError,
+    OutOfTimeError,
+    RecursionError,
+)
+_APART_SHARE = 0.6
+"""Of the time, what is for paths by themselves."""
 
 
 @dataclass(slots=True)
@@ -57,66 +66,76 @@ class _Hasty:
         return Sat(replace(answer.model, variables={**answer.model.variables, **known}))
 
 
+class _EnoughError(Exception):
+    """Nothing more is looked for."""
+
+
 @dataclass(slots=True)
 class _Suspecting(UnrollingProver):
-    """Notes what does not hold, and goes on."""
+    """Shows to ``look`` what does not hold, and goes on unless that is enough."""
 
-    found: list[Suspicion] = field(default_factory=list[Suspicion], init=False)
+    look: Callable[[Suspicion], bool] = lambda _: False
 
     def require(self, here: Joint, wrong: Term, phrase: str) -> None:
-        """As ``UnrollingProver.require``, but never raises before there are many suspicions."""
+        """As ``UnrollingProver.require``, but never raises ``NotProvedError`` before the time is up."""
         try:
             UnrollingProver.require(self, here, wrong, phrase)
         except NotProvedError as error:
-            self.found += failed(self, error).suspicions
-            if len(self.found) >= _MOST or time.monotonic() > self.deadline:
+            if any(self.look(one) for one in failed(self, error).suspicions):
+                raise _EnoughError from None
+            if time.monotonic() > self.deadline:
                 raise
 
+    def _end(self, here: Joint) -> None:
+        """What is no proof need not be one of some input."""
 
-def suspicions_of(
+    def _stack_arguments(
+        self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]
+    ) -> None:
+        """Nothing is taken for granted that would have to be said."""
+
+
+def suspect(
     pair: Pair,
     solver: Solves,
     deadline: float,
     bound: int,
-    assumed: Sequence[Term] = (),
-    fixed: Mapping[Term, int] | None = None,
-) -> tuple[Suspicion, ...]:
-    """Those that are found until ``deadline`` (on ``time.monotonic``), those first that runs show best. Loops are gone
-    round ``bound`` times; ``fixed`` are values of variables that are no loss."""
+    assumed: Sequence[Term],
+    fixed: Mapping[Term, int],
+    look: Callable[[Suspicion], bool],
+) -> None:
+    """Shows suspicions to ``look``, which says whether that is enough, until ``deadline`` (on ``time.monotonic``).
+    Loops are gone round ``bound`` times; ``fixed`` are values of variables that are no loss."""
     pair = spliced(pair, (known_bodies(pair.original), known_bodies(pair.rewrite)))
-    hasty = _Hasty(solver, fixed or {})
-    found: list[Suspicion] = []
-    for joining in (True, False):
-        limit = time.monotonic() + (deadline - time.monotonic()) * (0.6 if joining else 1.0)
-        pair, more = _explored(pair, hasty, limit, bound, assumed, joining=joining)
-        found += more
-        if found:
-            break
-    return tuple(sorted(found, key=lambda one: one.phrase.startswith(_LEAST)))
+    hasty = _Hasty(solver, fixed)
+    for joining in (False, True):
+        share = 1.0 if joining else _APART_SHARE
+        limit = time.monotonic() + (deadline - time.monotonic()) * share
+        for _ in range(_SHARINGS):
+            prover = _Suspecting(
+                pair, hasty, limit, assumed, joining, cuts=cuts_of(pair), bound=bound, look=look
+            )
+            shared = _explored(prover)
+            if shared is _ENOUGH:
+                return
+            if not isinstance(shared, tuple):
+                break
+            pair = replace(pair, shared=shared)
 
 
-def _explored(
-    pair: Pair, solver: Solves, deadline: float, bound: int, assumed: Sequence[Term], *, joining: bool
-) -> tuple[Pair, list[Suspicion]]:
-    """What comes of one look, and the pair with the locals that are shared."""
-    for _ in range(_SHARINGS):
-        prover = _Suspecting(pair, solver, deadline, assumed, joining, cuts=cuts_of(pair), bound=bound)
-        try:
-            with until(deadline):
-                prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), assumed)
-        except EscapeError as error:
-            shared = sharing(pair, error.places, prover.stacked.locals)
-            if not isinstance(shared, str) and time.monotonic() < deadline:
-                pair = replace(pair, shared=shared)
-                continue
-        except (
-            NotProvedError,
-            UnmodelledError,
-            UndecidedAccessError,
-            MeaninglessError,
-            OutOfTimeError,
-            RecursionError,
-        ):
-            pass
-        return pair, prover.found
-    return pair, []
+_ENOUGH = "enough"
+
+
+def _explored(prover: _Suspecting) -> Shared | str:
+    """Looks at all ways. The locals that have to be looked at as shared, if there are such: then once more; else a
+    phrase."""
+    try:
+        with until(prover.deadline):
+            prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), prover.assumed)
+    except _EnoughError:
+        return _ENOUGH
+    except EscapeError as error:
+        return sharing(prover.pair, error.places, prover.stacked.locals)
+    except _HOPELESS as error:
+        return str(error)
+    return "all ways were looked at"
