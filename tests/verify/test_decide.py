@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from burnish.core.verdict import Counterexample, Proved, Refuted, Tested, Unknown
 from burnish.verify.decide import Hint, Reached, TestResult, decide
 from burnish.verify.engine.joint import Proof
+from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 
@@ -37,6 +38,7 @@ class Script:
     brief: Proof | None = OPEN
     whole: Proof = OPEN
     replayed: Counterexample | str = "both do the same"
+    pursued: Counterexample | None = None
     paths: Ran = field(default_factory=lambda: Ran(3))
     asked: list[str] = field(default_factory=list[str])
 
@@ -67,6 +69,10 @@ class Script:
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         self.asked.append("replay")
         return self.replayed
+
+    def pursue(self, pair: Pair, suspicions: Sequence[Suspicion], seconds: float) -> Counterexample | None:
+        self.asked.append("pursue")
+        return self.pursued
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         return given
@@ -105,7 +111,7 @@ def test_what_stays_open_is_looked_at_again() -> None:
         found = decide(PAIR, script, 10)
         assert found.verdict == Tested(515) and found.reason == "out of time"
         assert found.effort.tests == 515 and found.effort.reached == ((3, 4), (5, 5))
-        assert script.asked[-3:] == ["test", "prove", "explore"]
+        assert script.asked[-4:] == ["test", "prove", "pursue", "explore"]
 
 
 def test_all_tests_may_refute_what_a_few_did_not() -> None:
@@ -148,3 +154,12 @@ def test_what_an_earlier_attempt_suspects_is_run_as_well() -> None:
     earlier = Proof(Unknown("out of time"), others=(Model(),))
     assert decide(PAIR, Script(whole=earlier, replayed=FOUND), 10).verdict == Refuted(FOUND)
     assert decide(PAIR, Script(whole=earlier), 10).verdict == Tested(515)
+
+
+def test_a_suspicion_is_followed_to_the_end_of_the_original() -> None:
+    for whole in (OPEN, SUSPECT):
+        script = Script(whole=whole, pursued=FOUND)
+        assert decide(PAIR, script, 10).verdict == Refuted(FOUND)
+        assert script.asked[-1] == "pursue"
+    script = Script(whole=SUSPECT, replayed=FOUND)
+    assert decide(PAIR, script, 10).verdict == Refuted(FOUND) and "pursue" not in script.asked

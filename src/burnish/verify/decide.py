@@ -8,13 +8,14 @@ protocols here: a learner, ``burnish optimize`` and ``burnish verify`` share thi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from burnish.core.verdict import Bounded, Counterexample, Proved, Refuted, Tested, Unknown, Verdict
 from burnish.verify.collecting import seldom_collected
 from burnish.verify.engine.joint import Proof
+from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 
@@ -76,6 +77,10 @@ class Engines(Protocol):
         """Runs a suspicion on the CPU: a counterexample where both sides differ there, else why not, as a phrase."""
         ...
 
+    def pursue(self, pair: Pair, suspicions: Sequence[Suspicion], seconds: float) -> Counterexample | None:
+        """Runs inputs on which the original goes on from suspicions to its end; the first that is a counterexample."""
+        ...
+
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample: it, with what differs, or why nothing does, as a phrase."""
         ...
@@ -129,6 +134,8 @@ _MOST_OTHERS = 3
 """Suspicions of earlier attempts that are run."""
 _PATHS_SHARE = 0.05
 """Of the time, that is kept for more inputs where there is no proof."""
+_PURSUIT_SHARE, _PURSUIT_S = 0.4, 3.0
+"""Of the time, and in seconds, what may be spent on following a suspicion to the end of the original."""
 _BRIEF_SHARE = 0.1
 """Of the time, at most, that a proof may take before all tests are run."""
 _BRIEF_SECONDS = 0.5
@@ -172,7 +179,8 @@ class _Deciding:
             return self._refuted(tests, tests.counterexample)
         proof = self._proved(max((1 - _PATHS_SHARE) * self.timeout_s - self.tests_s - self.proof_s, 0.0))
         assert proof is not None
-        verdict, reason = _verdict(self.pair, self.engines, tests, proof)
+        seconds = min(_PURSUIT_S, _PURSUIT_SHARE * self.timeout_s)
+        verdict, reason = _verdict(self.pair, self.engines, tests, proof, seconds)
         if isinstance(verdict, Tested | Unknown) and self.invariants is None:
             return self._explored(tests, proof, verdict, reason)
         return self._decided(tests, proof, verdict, reason)
@@ -232,7 +240,9 @@ def decide(pair: Pair, engines: Engines, timeout_s: float, invariants: Hint = No
     return _Deciding(pair, engines, timeout_s, invariants).decision()
 
 
-def _verdict(pair: Pair, engines: Engines, tests: TestResult, proof: Proof) -> tuple[Verdict, str]:
+def _verdict(
+    pair: Pair, engines: Engines, tests: TestResult, proof: Proof, seconds: float
+) -> tuple[Verdict, str]:
     match proof.verdict:
         case Proved():
             return proof.verdict, ""
@@ -240,6 +250,8 @@ def _verdict(pair: Pair, engines: Engines, tests: TestResult, proof: Proof) -> t
             return proof.verdict, "a loop was unrolled only so often"
         case Unknown(reason):
             replayed = _replayed(pair, engines, proof)
+            if not isinstance(replayed, Counterexample):
+                replayed = engines.pursue(pair, proof.suspicions, seconds) or replayed
             if isinstance(replayed, Counterexample):
                 return Refuted(replayed), ""
             if replayed:

@@ -21,9 +21,12 @@ from burnish.verify.asked import AskedQueries
 from burnish.verify.decide import Hint, Reached, TestResult, Untested
 from burnish.verify.engine.asking import Asking
 from burnish.verify.engine.joint import Proof
+from burnish.verify.engine.onward import Onward, fixed_places
+from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.engine.walks import Walks
 from burnish.verify.entry_conditions import entry_conditions
 from burnish.verify.loops.invariants import check, cuts_of, from_json
+from burnish.verify.loops.suspect import suspect
 from burnish.verify.pair import Pair, Side
 from burnish.verify.prove import has_loops, prove, prove_briefly
 from burnish.verify.solve.cache import QueryCache
@@ -41,6 +44,7 @@ from burnish.verify.trials import (
     run_model,
     run_trials,
 )
+from burnish.verify.trials.arena import roomy_places
 
 _FEW = 64
 """Inputs of a first look."""
@@ -50,6 +54,10 @@ _GUIDED_SHARE = 0.4
 """Of the time for exploring, what is for inputs that are found without solvers."""
 _FIRST = 8
 """Given ones among them: the rest waits until a proof is not to be had soon."""
+_GIVEN_SHARE, _ONE_S = 0.4, 0.6
+"""Of the time for suspicions, what those of the proof may take; and the seconds for each of the others."""
+_FEW_ROUNDS = 2
+"""Rounds of loops in which others are looked for."""
 _STARTS = 48
 """Inputs from which the relations between loops are learnt, at most."""
 
@@ -222,6 +230,43 @@ class StandardEngines:
         if isinstance(found, Counterexample):
             self._keep(pair, found)
         return found
+
+    def pursue(self, pair: Pair, suspicions: Sequence[Suspicion], seconds: float) -> Counterexample | None:
+        """Runs what the solvers make of suspicions: inputs on which the original goes on to its end. After those that
+        are given come those that show when all known code is in line."""
+        deadline = time.monotonic() + seconds
+        places = roomy_places(pair)
+        limit = time.monotonic() + _GIVEN_SHARE * seconds
+        found = self._pursued(pair, suspicions, places, limit)
+
+        def look(suspicion: Suspicion) -> bool:
+            nonlocal found
+            found = self._pursued(pair, [suspicion], places, min(deadline, time.monotonic() + _ONE_S))
+            return found is not None
+
+        if found is None:
+            assumed = entry_conditions(pair.specification)
+            fixed = fixed_places(pair, places)
+            with suppress(OutOfTimeError):
+                suspect(pair, self._solver, deadline, _FEW_ROUNDS, assumed, fixed, look)
+        if found is not None:
+            self._keep(pair, found)
+        return found
+
+    def _pursued(
+        self, pair: Pair, suspicions: Sequence[Suspicion], places: Mapping[str, int], deadline: float
+    ) -> Counterexample | None:
+        for number, suspicion in enumerate(suspicions):
+            now = time.monotonic()
+            limit = now + (deadline - now) / min(len(suspicions) - number, 2)
+            asking = Asking(suspicion.pair, self._solver, limit)
+            for model in Onward(asking, suspicion, self._bound, places).inputs():
+                found = replay_model(pair, model, self._bench)
+                if isinstance(found, Counterexample):
+                    return found
+                if time.monotonic() > limit:
+                    break
+        return None
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""

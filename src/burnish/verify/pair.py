@@ -66,6 +66,12 @@ class Callee:
     """True for a function of the C library, which does what the standard says."""
 
 
+BY_ADDRESS = Callee("a function by its address")
+"""What is called by an address of which nothing more is known."""
+ANY_FUNCTION = 0x3280_0000
+"""Where such a function is in tests: a callee that is stood for as others are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Declared:
     """What the debug information says of a function that is called by its address: the arguments that it takes, as in

@@ -133,7 +133,8 @@ class _Search:
             if isinstance(proof.verdict, Proved) or time.monotonic() > self.deadline:
                 break
         others = tuple(proof.model for proof in reversed(tried[:-1]) if proof.model is not None)
-        return replace(tried[-1], queries=self.queries, others=others)
+        suspicions = tuple(one for proof in reversed(tried) for one in proof.suspicions)
+        return replace(tried[-1], queries=self.queries, others=others, suspicions=suspicions)
 
     def _with(self, inline: _InLine, apart: tuple[str, str]) -> _InLine:
         """A call that the other side never makes is the one to execute; else both are."""
@@ -184,7 +185,9 @@ def prove(
     # The loops are those of a callee that only one side calls.
     other = prove_loops(pair, solver, search.deadline, starts, assumed, bound, objects)
     queries = proof.queries + other.queries
-    return replace(proof if isinstance(other.verdict, Unknown) else other, queries=queries)
+    if isinstance(other.verdict, Unknown):
+        return replace(proof, queries=queries, suspicions=(*proof.suspicions, *other.suspicions))
+    return replace(other, queries=queries)
 
 
 def prove_briefly(

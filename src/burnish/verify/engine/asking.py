@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from burnish.domains.smt.build import FALSE
+from burnish.domains.smt.build import FALSE, and_, not_, or_
 from burnish.domains.smt.rewrite import substitute
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.engine.axioms import axioms
@@ -67,6 +67,11 @@ class Asking:
         if time.monotonic() > self.deadline:
             raise NotProvedError("out of time")
 
+    def aim(self, here: Joint, wanted: Sequence[Term]) -> None:
+        """Notes what should hold of inputs that get here."""
+        for one in wanted:
+            self.preferred[or_(not_(and_(*here.conditions)), one)] = None
+
     def possible(self, here: Joint) -> bool:
         """False where no input gets here."""
         return not isinstance(self.ask(here.conditions), Unsat)
@@ -85,14 +90,14 @@ class Asking:
             and isinstance(answer, Sat)
             and (model := self._runnable((*assertions, *more))) is not None
         ):
-            raise NotProvedError(phrase, model)
+            raise NotProvedError(phrase, model, here, (*assertions, *more))
         if more:
             answer = self.ask((*assertions, *more))
         match answer:
             case Unsat():
                 return
             case Sat(model):
-                raise NotProvedError(phrase, model)
+                raise NotProvedError(phrase, model, here, (*assertions, *more))
             case Undecided(reason):
                 raise NotProvedError(f"{phrase}: {reason}")
 

@@ -23,6 +23,7 @@ from burnish.domains.smt.clock import OutOfTimeError, until
 from burnish.domains.smt.meaning import MeaninglessError
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.addresses import UndecidedAccessError
+from burnish.verify.engine.aims import aims
 from burnish.verify.engine.asking import Asking, Joint, parts
 from burnish.verify.engine.axioms import extents
 from burnish.verify.engine.compare import (
@@ -56,6 +57,7 @@ from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
 from burnish.verify.engine.strings import Repeated, after_repeated
+from burnish.verify.engine.suspicion import failed
 from burnish.verify.solve.query import Sat, Unsat
 
 __all__ = ["Joint", "NotProvedError", "Proof", "Prover", "Solves"]
@@ -81,7 +83,7 @@ class Prover(Asking):
     """True once the original was seen to come to an end that is compared."""
     callees: dict[str, None] = field(default_factory=dict[str, None])
     """Names of the functions that both were seen to call alike."""
-    _calls: int = 0
+    calls: int = 0
     _looked: tuple[tuple[object, ...], bool] | None = None
     """Where accesses were looked at last, and whether that left something open."""
     _lowest: tuple[int, int] = (0, 0)
@@ -128,7 +130,7 @@ class Prover(Asking):
             with until(self.deadline):
                 self.explore(start)
         except NotProvedError as error:
-            return Proof(Unknown(str(error)), error.model, self.queries, apart=error.apart)
+            return failed(self, error)
         except EscapeError as error:
             return Proof(
                 Unknown(str(error)), None, self.queries, escapes=error.places, locals=self.stacked.locals
@@ -303,6 +305,7 @@ class Prover(Asking):
         self._end(here)
 
     def _call(self, here: Joint, first: tuple[AtCall, State], second: tuple[AtCall, State]) -> list[Joint]:
+        self.aim(here, aims(*first, self.views[0], self.calls + 1))
         given = None if here.given is None else here.given | given_at_call(first, second, self.views)
         first, second = self._by_type(replace(here, given=given), first, second)
         try:
@@ -313,7 +316,7 @@ class Prover(Asking):
         if found:
             names = ", ".join(dict.fromkeys(one.where for one in found))
             self.require(here, or_(*(one.condition for one in found)), f"calls may differ ({names})")
-        call, other = first[0], second[0]
+        (call, _), (other, _) = first, second
         callee = call.callee
         if isinstance(callee, Repeated):
             return self._repeated(replace(here, given=given), callee, first, second)
@@ -322,10 +325,10 @@ class Prover(Asking):
         if not callee.returns:
             self._end(here)
             return []
-        self._calls += 1
-        results = result_terms(callee, first[1], self.views[0], self._calls)
+        self.calls += 1
+        results = result_terms(callee, first[1], self.views[0], self.calls)
         keeps = callee.pure or callee.reads_only
-        after = memory(f"memory after call {self._calls}")
+        after = memory(f"memory after call {self.calls}")
         if not keeps:
             self.before[after] = first[1].memory
         states = [
@@ -350,8 +353,8 @@ class Prover(Asking):
         nothing that a rewrite must keep, for what is copied may be looked at."""
         if first[1].memory is not second[1].memory and not self.specification.memory:
             raise UnmodelledError("a repeated string instruction where memory is not compared")
-        self._calls += 1
-        after = memory(f"memory after call {self._calls}")
+        self.calls += 1
+        after = memory(f"memory after call {self.calls}")
         self.before[after] = first[1].memory
         states = [after_repeated(callee, state, after) for _, state in (first, second)]
         assert first[0].resume is not None and second[0].resume is not None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from burnish.core.verdict import Bounded, Proved, Unknown
+from burnish.domains.smt.terms import Term
 from burnish.verify.pair import Local
 from burnish.verify.solve.query import Answer, Model, Query
+
+if TYPE_CHECKING:
+    from burnish.verify.engine.asking import Joint
+    from burnish.verify.engine.suspicion import Suspicion
 
 
 class Solves(Protocol):
@@ -43,12 +49,23 @@ class Proof:
     """What ended it: addresses in the frame that are given to a callee, as an ``EscapeError`` has them."""
     locals: tuple[Local, ...] | None = ()
     """Where there are ``escapes``, and in a proof: objects of the original as it was executed (``engine.stacked``)."""
+    suspicions: tuple[Suspicion, ...] = field(default=(), repr=False, compare=False)
+    """What came of this attempt and of earlier ones, with all that is known: the original goes on from there."""
 
 
 class NotProvedError(Exception):
-    """The attempt ends: a phrase, and perhaps a suspected counterexample."""
+    """The attempt ends: a phrase, and perhaps a suspected counterexample. Then ``here`` is where the two are, and all
+    of ``assertions`` holds."""
 
-    def __init__(self, reason: str, model: Model | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        model: Model | None = None,
+        here: Joint | None = None,
+        assertions: Sequence[Term] = (),
+    ) -> None:
         super().__init__(reason)
         self.model = model
+        self.here = here
+        self.assertions = assertions
         self.apart: tuple[str, str] = ("", "")

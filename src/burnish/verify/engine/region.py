@@ -52,7 +52,7 @@ from burnish.verify.engine.points import (
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.engine.strings import REPEATED, as_call
-from burnish.verify.pair import Callee, Side
+from burnish.verify.pair import BY_ADDRESS, Callee, Side
 
 _PATHS = 256
 """Paths of a region that is not joined, at most."""
@@ -311,7 +311,7 @@ class Executor:
             for callee in self.side.callees.values():
                 if callee.name == name:
                     return AtCall(callee, None, resume, address)
-        return AtCall(Callee("a function by its address"), called, resume, address)
+        return AtCall(BY_ADDRESS, called, resume, address)
 
     def _edges(
         self, walker: Walker[Term], block: Block, interpreter: Interpreter, callers: tuple[Point, ...]

@@ -35,11 +35,11 @@ from burnish.verify.solve.query import Answer, Model, Sat, Unsat
 _MOST_STEPS = 2000
 _QUESTION_S = 0.25
 """For one question to the solvers."""
-_HOPELESS = (UnmodelledError, UndecidedAccessError, MeaninglessError, EscapeError)
+HOPELESS = (UnmodelledError, UndecidedAccessError, MeaninglessError, EscapeError)
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class Walk:
     """A way into a function: where it is, and what holds if an input takes it. ``rounds`` has the loop heads that were
     passed, ``preferred`` where memory should lie, and ``natural`` how."""
 
@@ -83,7 +83,7 @@ class Walks:
         """Entry states, as models, in an order of chance. Ends when the time is up."""
         source = random.Random(self.seed)
         stack_bytes = self.asking.pair.specification.stack_bytes
-        waiting = [_Walk(entry_state("a", stack_bytes), self.executors[0].entry, self.assumed)]
+        waiting = [Walk(entry_state("a", stack_bytes), self.executors[0].entry, self.assumed)]
         try:
             for _ in range(_MOST_STEPS):
                 if not waiting:
@@ -99,9 +99,9 @@ class Walks:
         except OutOfTimeError:
             return
 
-    def _onward(self, walk: _Walk) -> list[_Walk | Model]:
+    def _onward(self, walk: Walk) -> list[Walk | Model]:
         """From one point to the next ones, or to ends."""
-        found: list[_Walk | Model] = []
+        found: list[Walk | Model] = []
         region = self._region(walk)
         if region is None:
             return found
@@ -121,22 +121,22 @@ class Walks:
                 continue
             further = replace(walk, conditions=(*walk.conditions, *parts(exit_.condition)), state=exit_.state)
             end = self._beyond(further, exit_)
-            if isinstance(end, _Walk) and len(region.exits) > 1 and not self._is_possible(end):
+            if isinstance(end, Walk) and len(region.exits) > 1 and not self._is_possible(end):
                 continue
             found += [] if end is None else [end]
         return found
 
-    def _region(self, walk: _Walk) -> Region | None:
+    def _region(self, walk: Walk) -> Region | None:
         for executor in self.executors:
             try:
                 return executor.run(walk.state, walk.at, self.cuts)
             except CyclicError:
                 return None
-            except _HOPELESS:
+            except HOPELESS:
                 continue
         return None
 
-    def _beyond(self, walk: _Walk, exit_: Exit) -> _Walk | Model | None:
+    def _beyond(self, walk: Walk, exit_: Exit) -> Walk | Model | None:
         match exit_.where:
             case AtReturn():
                 return self._end(walk)
@@ -149,7 +149,7 @@ class Walks:
             case _:
                 return None
 
-    def _behind(self, walk: _Walk, call: AtCall) -> _Walk | Model | None:
+    def _behind(self, walk: Walk, call: AtCall) -> Walk | Model | None:
         """Behind a call; callees leave memory alone where they are stood for."""
         if call.target is not None or not call.callee.returns:
             return self._end(walk)
@@ -157,16 +157,16 @@ class Walks:
         try:
             results = result_terms(call.callee, walk.state, OWN_VIEW, number)
             state = after_call(call, walk.state, self.executors[0].names, results, walk.state.memory)
-        except _HOPELESS:
+        except HOPELESS:
             return None
         if call.resume is None:
             return self._end(walk)
         return replace(walk, state=state, at=call.resume, calls=number)
 
-    def _is_possible(self, walk: _Walk) -> bool:
+    def _is_possible(self, walk: Walk) -> bool:
         return not isinstance(self._ask(walk.conditions), Unsat)
 
-    def _end(self, walk: _Walk) -> Model | None:
+    def _end(self, walk: Walk) -> Model | None:
         """An input that gets to the end of a path, where memory can be mapped; None if there is none."""
         needed = (*walk.conditions, *walk.facts)
         more = self.asking.axioms(needed)

@@ -12,7 +12,7 @@ from burnish.domains.walker import Walker
 from burnish.machine.registers import CALLER_SAVED, CELLS, INTEGER_ARGUMENTS
 from burnish.verify.loops.placed import Placed
 from burnish.verify.loops.surroundings import FilledMemory, Surroundings, names_of, word
-from burnish.verify.pair import Callee, Side
+from burnish.verify.pair import BY_ADDRESS, Callee, Side
 
 _LONGEST = 4096
 """Bytes that one callee goes through."""
@@ -124,7 +124,7 @@ class Calls:
         del domain
         callee = self.side.callees.get(target) or self._by_name.get(self._names.get(target, ""))
         mark = self._mark(callee, target, walker)
-        callee = callee or Callee("a function by its address")
+        callee = callee or BY_ADDRESS
         if not callee.pure and not callee.reads_only:
             self.ledger = mark
         if not callee.returns:

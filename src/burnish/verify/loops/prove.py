@@ -72,7 +72,8 @@ def prove_loops(
     total = proof.queries + unrolled.queries
     if isinstance(unrolled.verdict, Unknown):
         # A model counts as a suspicion only where it is one of the entry state.
-        return replace(proof, model=_of_entry(unrolled.model), queries=total)
+        model, suspicions = _of_entry(unrolled.model), unrolled.suspicions
+        return replace(proof, model=model, queries=total, suspicions=suspicions)
     assert isinstance(proof.verdict, Unknown)
     method = (
         unrolled.method

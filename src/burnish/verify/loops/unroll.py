@@ -15,6 +15,7 @@ from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.joint import Joint, NotProvedError, Proof, Prover, Solves
 from burnish.verify.engine.points import AtCut, Exit, Point, Where
 from burnish.verify.engine.sharing import common, granted, sharing
+from burnish.verify.engine.suspicion import failed
 from burnish.verify.loops.align import START
 from burnish.verify.loops.invariants import cuts_of
 from burnish.verify.loops.passed import passed_after
@@ -80,7 +81,7 @@ def prove_unrolled(
             return Proof(Unknown(shared), None, queries)
         return prove_unrolled(replace(pair, shared=shared), solver, deadline, bound, assumed)
     except NotProvedError as error:
-        return Proof(Unknown(str(error)), error.model, queries, apart=error.apart)
+        return failed(prover, error)
     except (UnmodelledError, UndecidedAccessError, MeaninglessError, OutOfTimeError) as error:
         return Proof(Unknown(str(error)), None, queries)
     if not prover.ended:

@@ -13,7 +13,7 @@ import numpy as np
 
 from burnish.core.image import Access
 from burnish.runtime.batch import Window
-from burnish.verify.pair import DataObject, Side
+from burnish.verify.pair import DataObject, Pair, Side
 
 PAGE = 4096
 CONSTANT_BASE = 0x1000_0000
@@ -22,6 +22,7 @@ WRITABLE_BASE = 0x2000_0000
 """Others lie from here on, likewise."""
 _SPAN = 0x1000_0000
 _VECTOR = 16
+_SPACE = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,20 @@ def _at_end_of_page(last: int, thing: DataObject) -> int:
     size = max(thing.size, 1)
     end = -(-(start + size) // PAGE) * PAGE
     return (end - size) & -_alignment(thing)
+
+
+def roomy_places(pair: Pair) -> Mapping[str, int]:
+    """Addresses for the objects of both sides, with much room behind each of the original's: of some it is not known
+    where they end."""
+    found: dict[str, int] = {}
+    ends = {False: WRITABLE_BASE, True: CONSTANT_BASE}
+    for thing in objects_of(pair.original):
+        constant = thing.data is not None
+        found[thing.name] = _at_end_of_page(ends[constant], thing)
+        ends[constant] = found[thing.name] + max(thing.size, 1) + _SPACE
+    return (
+        Arena()
+        .with_objects(objects_of(pair.original), found)
+        .with_objects(objects_of(pair.rewrite))
+        .addresses
+    )

@@ -7,6 +7,7 @@ if one of its calls counts, and memory that it leaves can only be there from the
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from burnish.verify.pair import Pair
@@ -14,6 +15,10 @@ from burnish.verify.solve.query import Model
 from burnish.verify.trials.calls import stubbed
 from burnish.verify.trials.stubs import RESULT_WORDS, RESULTS
 
+TURNS = 6
+"""Ways in which a callee may return several results."""
+_ORDERS = ((0, 1, 2, 3), (0, 0, 1, 1), (0, 1, 1, 2))
+"""Which of the results each word is that a callee returns: it picks one of them by chance."""
 _SOMEWHERE = 0x6200_0000_0000
 _AFTER = re.compile(r"memory after call (\d+)")
 _RESULT = re.compile(r"(.+) in (\w+), call (\d+)")
@@ -27,6 +32,13 @@ def returned_words(pair: Pair, model: Model, turn: int) -> dict[int, int]:
         match = _RESULT.fullmatch(name)
         if match is not None and match[2] in ("rax", "xmm0"):
             by_callee.setdefault(match[1], {})[int(match[3])] = value & (1 << 64) - 1
+    # Of those that depend on their arguments alone there is one result for each.
+    for name, values in model.functions.items():
+        callee, _, register = name.rpartition(" in ")
+        if register in ("rax", "xmm0"):
+            first = len(by_callee.get(callee, ()))
+            known = enumerate(sorted(set(values.values())), first)
+            by_callee.setdefault(callee, {}).update(known)
     octets: dict[int, int] = {}
     for number, callee in enumerate(stubbed(pair.original)):
         results = [value for _, value in sorted(by_callee.get(callee.name, {}).items())]
@@ -35,7 +47,7 @@ def returned_words(pair: Pair, model: Model, turn: int) -> dict[int, int]:
             place = RESULT_WORDS * number + k
             value = k if (k + turn) % 2 else _SOMEWHERE + (place << 20)
             if results:
-                value = results[(k + turn) % len(results)]
+                value = results[(_ORDERS[turn // 2 % len(_ORDERS)][k] + turn) % len(results)]
             word = value.to_bytes(8, "little")
             octets.update({RESULTS + 8 * place + at: byte for at, byte in enumerate(word)})
     return octets
@@ -43,13 +55,11 @@ def returned_words(pair: Pair, model: Model, turn: int) -> dict[int, int]:
 
 def most_results(model: Model) -> int:
     """How many results there are of one callee, at most."""
-    counts: dict[str, int] = {}
-    for name in model.variables:
-        match = _RESULT.fullmatch(name)
-        if match is not None:
-            key = f"{match[1]} {match[2]}"
-            counts[key] = counts.get(key, 0) + 1
-    return max(counts.values(), default=0)
+    counts = [len(set(values.values())) for values in model.functions.values()]
+    names = Counter(
+        f"{match[1]} {match[2]}" for name in model.variables if (match := _RESULT.fullmatch(name)) is not None
+    )
+    return max(*names.values(), *counts, 0, 0)
 
 
 def later_memory(model: Model) -> Mapping[int, int]:

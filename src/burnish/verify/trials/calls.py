@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from burnish.core.code import Function, TailCall
 from burnish.core.image import Access
+from burnish.core.pcode import OpCode, Space
 from burnish.runtime.batch import DEFAULT_RETURN_ADDRESS, Window
-from burnish.verify.pair import Callee, Side
+from burnish.verify.pair import ANY_FUNCTION, BY_ADDRESS, Callee, Side
 from burnish.verify.trials.native import bodies_by_name
 from burnish.verify.trials.stubs import (
     MOST_WATCHED,
@@ -21,6 +23,8 @@ from burnish.verify.trials.stubs import (
 )
 
 _DEPTH = 1 << 20
+_FAR_JUMP = b"\xff\x25\x00\x00\x00\x00"
+"""A jump to the address that follows it."""
 _MOST_BYTES = 1 << 14
 """Memory beyond that is not watched at calls, only at the end."""
 
@@ -69,11 +73,29 @@ class Calls:
         for number, (address, words) in enumerate(runs):
             table[1 + 2 * number : 3 + 2 * number] = address, words
         stubs = Window(self.base, np.frombuffer(self.code, np.uint8), Access.READ | Access.EXECUTE)
-        return [stubs, Window(WATCHED, table.view(np.uint8), Access.READ)] if self.base == STUBS else [stubs]
+        if self.base != STUBS:
+            return [stubs]
+        found = [stubs, Window(WATCHED, table.view(np.uint8), Access.READ)]
+        address = self.addresses.get(BY_ADDRESS.name)
+        if address is not None:
+            code = np.frombuffer(_FAR_JUMP + address.to_bytes(8, "little"), np.uint8)
+            found.append(Window(ANY_FUNCTION, code, Access.READ | Access.EXECUTE))
+        return found
 
 
 def stubbed(side: Side) -> list[Callee]:
     """The callees of a side of which the code is not known, in order of name."""
     bodies = bodies_by_name(side)
     found = {callee.name: callee for callee in side.callees.values() if callee.name not in bodies}
+    if any(map(_calls_by_address, (side.function, *side.bodies.values()))):
+        found[BY_ADDRESS.name] = BY_ADDRESS
     return [found[name] for name in sorted(found)]
+
+
+def _calls_by_address(function: Function) -> bool:
+    """True where it may call, or jump to, what an address leads to that is not known."""
+    return any(
+        (isinstance(block.terminator, TailCall) and block.terminator.target.space is not Space.RAM)
+        or any(operation.opcode is OpCode.CALLIND for operation in block.operations)
+        for block in function.blocks
+    )

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from burnish.core.state import DEFAULT_MXCSR
 from burnish.machine.registers import CELLS, FLAG_OFFSETS, INTEGER_ARGUMENTS
-from burnish.verify.pair import Pair
+from burnish.verify.pair import ANY_FUNCTION, DataObject, Pair
 from burnish.verify.solve.query import Model
 from burnish.verify.trials.arena import objects_of
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.called import later_memory, returned_words
 from burnish.verify.trials.conditions import FLAG_BITS
 from burnish.verify.trials.given import GivenInput
+from burnish.verify.trials.shape import PAGE
 from burnish.verify.trials.single import GivenTest
 from burnish.verify.trials.stubs import LEDGER, LITTER, STUBS_BEGIN, STUBS_END
 from burnish.verify.trials.tester import DEEPEST_STACK
@@ -34,6 +35,8 @@ _AROUND = 256
 _LOWEST, _HIGHEST = 1 << 16, (1 << 47) - (1 << 16)
 _NEAR = 8192
 """How far behind a null pointer an access may be."""
+_UNKNOWN = 1 << 14
+"""Bytes of an object of which no size is known."""
 _ROOM = 0x6100_0000_0000
 """Where memory is for pointers that are made up, each in a span of its own."""
 _SPAN = 1 << 24
@@ -59,7 +62,7 @@ def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float =
         wants = test.wants
         if wants is None or time.monotonic() > deadline:
             break
-        if _LOWEST <= wants < _HIGHEST:
+        if _LOWEST <= wants < _HIGHEST and not test.jumped:
             if _is_taken(test, wants):
                 break
             given = _with_memory(given, wants, test)
@@ -67,7 +70,8 @@ def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float =
             if test.wants == wants:
                 break
             continue
-        for pointed in _with_pointers(found, given, wants, _ROOM + turn * _SPAN):
+        room = ANY_FUNCTION if test.jumped else _ROOM + turn * _SPAN
+        for pointed in _with_pointers(found, given, wants, room):
             tries -= 1
             again = GivenTest.of(pair.original, pair.specification, pointed, bench)
             if again.wants != wants or tries <= 0 or time.monotonic() > deadline:
@@ -78,6 +82,31 @@ def complete_test(pair: Pair, found: ModelInput, bench: Bench, deadline: float =
             break
         given, test = pointed, again
     return test
+
+
+def bare_test(pair: Pair, test: GivenTest, bench: Bench) -> GivenTest | None:
+    """The same test without the pages that the original does not touch: a rewrite that does faults there. None where
+    there are no such."""
+    pages: dict[int, dict[int, int]] = {}
+    kept: dict[int, int] = {}
+    for address, byte in _octets(test.given).items():
+        stays = _is_taken(test, address) or _is_unbounded(test, address)
+        chosen = kept if stays else pages.setdefault(address & -PAGE, {})
+        chosen[address] = byte
+    # The return address lies in a page with what is on the stack at entry.
+    rsp = test.setting.rsp
+    for page in (rsp & -PAGE, rsp + 7 & -PAGE):
+        kept |= pages.pop(page, {})
+    while pages:
+        given = GivenInput.of_model(test.given.registers, kept, test.given.places)
+        found = GivenTest.of(pair.original, pair.specification, given, bench)
+        if found.wants is None:
+            return None if found.void else found
+        page = pages.pop(found.wants & -PAGE, None)
+        if page is None:
+            return None
+        kept |= page
+    return None
 
 
 def _with_memory(given: GivenInput, address: int, test: GivenTest) -> GivenInput:
@@ -95,7 +124,7 @@ def _with_pointers(found: ModelInput, given: GivenInput, fault: int, room: int) 
     if not 0 <= fault < _NEAR:
         return
     octets = _octets(given)
-    more = {room + k: 0 for k in range(_AROUND)}
+    more = {} if room == ANY_FUNCTION else {room + k: 0 for k in range(_AROUND)}
     for region in reversed(given.memory):
         if region.address in (LEDGER, LITTER) or region.end - region.address > _NEAR:
             continue
@@ -122,6 +151,20 @@ def _is_taken(test: GivenTest, address: int) -> bool:
     )
 
 
+def _is_unbounded(test: GivenTest, address: int) -> bool:
+    """True behind the beginning of a variable of which it is not known where it ends."""
+    arena = test.setting.arena
+    return any(
+        arena.addresses[thing.name] <= address < arena.addresses[thing.name] + _UNKNOWN
+        for thing in arena.writable
+        if _is_endless(thing)
+    )
+
+
+def _is_endless(thing: DataObject) -> bool:
+    return thing.data is None and thing.size <= 1
+
+
 def _octets(given: GivenInput) -> dict[int, int]:
     return {region.address + k: byte for region in given.memory for k, byte in enumerate(region.data)}
 
@@ -144,6 +187,8 @@ def input_of(pair: Pair, model: Model, honoured: bool, turn: int) -> ModelInput:
     # Locals lie in the frame, wherever each side has them.
     places = {name: value for name, value in named.items() if not name.endswith(_IN_FRAME)}
     rsp = registers["rsp"]
+    # What is below the stack pointer is nobody's, whatever locals hold there that are looked at as memory.
+    octets = {a: v for a, v in octets.items() if not rsp - DEEPEST_STACK <= a < rsp}
     for offset in range(8, 8 + pair.specification.stack_bytes, 8):
         word = values.get(f"{_STACK}{offset}", 0)
         octets.update({rsp + offset + k: word >> 8 * k & 0xFF for k in range(8)})
@@ -164,7 +209,9 @@ def _complete_objects(pair: Pair, octets: dict[int, int], places: Mapping[str, i
             start = places.get(thing.name)
             if start is None or thing.size > 1 << 20:
                 continue
-            for address in range(start, start + thing.size):
+            # Of what another file defines without a size it is not known where it ends.
+            size = _UNKNOWN if _is_endless(thing) else thing.size
+            for address in range(start, start + size):
                 if thing.data is None:
                     octets.setdefault(address, 0)
                 else:

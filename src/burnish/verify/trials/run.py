@@ -12,17 +12,16 @@ from burnish.core.verdict import Counterexample
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 from burnish.verify.trials.bench import Bench
-from burnish.verify.trials.called import most_results
+from burnish.verify.trials.called import TURNS, most_results
 from burnish.verify.trials.coverage import Reaches
 from burnish.verify.trials.given import GivenInput
 from burnish.verify.trials.minimise import minimised
-from burnish.verify.trials.models import complete_test, input_of
+from burnish.verify.trials.models import bare_test, complete_test, input_of
 from burnish.verify.trials.native import CannotRunError
 from burnish.verify.trials.prepared import PreparedOriginal, Trials
 from burnish.verify.trials.single import GivenTest
 from burnish.verify.trials.store import TestStore
 
-_TURNS = 2
 _REPLAY_S = 0.4
 """For what one input lacks."""
 
@@ -139,7 +138,7 @@ def run_model(
     deadline = time.monotonic() + seconds
     trials = Trials()
     named = False
-    turns = min(_TURNS, max(most_results(model), 1))
+    turns = TURNS if most_results(model) > 1 else 1
     for places, turn in product((True, False), range(turns)):
         try:
             given = input_of(pair, model, places, turn)
@@ -148,6 +147,8 @@ def run_model(
             named = named or bool(given.given.places)
             test = complete_test(pair, given, bench, deadline)
             found = test.test(pair.rewrite, bench, reaches)
+            if found is None and not test.void and (bare := bare_test(pair, test, bench)) is not None:
+                found = bare.test(pair.rewrite, bench)
         except (CannotRunError, ValueError, HostError) as error:
             reason = f"the input that a solver found cannot be run: {error}"
             trials = trials.and_then(Trials(reason=trials.reason or reason))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from signal import SIGSEGV
 
 import numpy as np
@@ -49,6 +49,7 @@ class GivenTest:
     expected: BatchResult
     void: str = ""
     wants: int | None = None
+    given: GivenInput = field(default_factory=GivenInput, repr=False)
 
     @classmethod
     def of(cls, side: Side, specification: Specification, given: GivenInput, bench: Bench) -> GivenTest:
@@ -99,7 +100,12 @@ class GivenTest:
             placement,
             given.source,
         )
-        return cls(setting, native, states, result, void, wants)
+        return cls(setting, native, states, result, void, wants, given)
+
+    @property
+    def jumped(self) -> bool:
+        """True where the original could not run what is at that address."""
+        return self.wants is not None and self.wants == int(self.expected.rip[0])
 
     def test(self, rewrite: Side, bench: Bench, reaches: Reaches | None = None) -> Counterexample | None:
         """Runs a rewrite; notes in ``reaches`` what the input reaches. Raises as ``of`` does."""

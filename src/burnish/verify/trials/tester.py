@@ -12,7 +12,7 @@ from burnish.core.specification import Specification
 from burnish.core.verdict import Counterexample
 from burnish.runtime.batch import BatchResult, Placement, StateBatch, Status, Window
 from burnish.runtime.isolation import RETURNING
-from burnish.verify.pair import Side
+from burnish.verify.pair import BY_ADDRESS, Side
 from burnish.verify.trials.arena import Arena, objects_of
 from burnish.verify.trials.bench import Bench
 from burnish.verify.trials.calls import Calls, stubbed
@@ -60,6 +60,10 @@ class Setting:
         dropped = [c.name for c in more if c.name not in REAL_NAMES and (c.pure or c.reads_only)]
         if dropped:
             raise CannotRunError(f"calls {dropped[0]}, which the original does not")
+        named = [c.name for c in more if c.name not in REAL_NAMES and c is not BY_ADDRESS]
+        if named and BY_ADDRESS.name in self.calls.addresses:
+            # What the original calls by an address, which a test makes up, may be just that.
+            raise CannotRunError(f"calls {named[0]}, which the original may call by its address")
         unread = [callee.name for callee in more if callee.name in _defined(rewrite)]
         if unread:
             raise CannotRunError(f"calls {unread[0]}, whose code cannot be read")
