@@ -52,7 +52,7 @@ from burnish.verify.engine.points import (
     does,
     typed,
 )
-from burnish.verify.engine.proof import NotProvedError, Proof, Solves
+from burnish.verify.engine.proof import APART, NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
@@ -66,7 +66,6 @@ _STEPS = 400
 """Joint steps, at most."""
 _MORE_STACK = 64 << 10
 """Bytes of stack that a rewrite may need beyond what the original needs: who uses the rest of it is not known."""
-_APART = "no objects overlap that the original copies with memcpy"
 
 
 @dataclass(slots=True)
@@ -173,13 +172,11 @@ class Prover(Asking):
             self._region(1, joint.rewrite, joint.at[1]),
         )
         joint = self._checked(joint, regions[0].log, regions[1].log)
-        following: list[Joint] = []
         alone = len(regions[0].exits) == 1 and len(regions[1].exits) == 1
         # Where the original faults the rewrite may do anything.
         mine = [one for one in regions[0].exits if not (isinstance(one.where, AtTrap) and one.where.certain)]
-        for first, second in self.together(joint, list(product(mine, regions[1].exits))):
-            following += self._pair(joint, first, second, alone)
-        return following
+        both = self.together(joint, list(product(mine, regions[1].exits)))
+        return [one for first, second in both for one in self._pair(joint, first, second, alone)]
 
     def _region(self, side: int, state: State, at: Point | Where) -> Region:
         if not isinstance(at, Point):
@@ -190,7 +187,7 @@ class Prover(Asking):
         """What holds within a step: faults and frames. The joint with what it then knows."""
         known = [not_(fault) for fault in (*original.faults, *original.overlaps) if fault is not FALSE]
         if original.overlaps:
-            self.provisos[_APART] = None
+            self.provisos[APART] = None
         more = replace(
             joint,
             conditions=(*joint.conditions, *dict.fromkeys(known)),

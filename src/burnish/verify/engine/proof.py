@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from burnish.verify.engine.suspicion import Suspicion
 
 
+APART = "no objects overlap that the original copies with memcpy"
+"""What is taken for granted where the original copies memory."""
+
+
 class Solves(Protocol):
     """What answers queries (``verify.solve``)."""
 
