@@ -59,15 +59,22 @@ def test_nothing_is_assumed_where_nothing_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mine", "theirs", "declared"),
     [
-        # What the format tells of; the format itself; a format that is not understood, or known; no format at all.
+        # What the format tells of; the format itself; a format that is not understood,
+        # or not known; no format at all.
         (SAID.format("%ld %ld", "b, a"), SAID.format("%ld %ld", "b, c"), LOG),
         (SAID.format("%ld", "b"), SAID.format("%lu", "b"), LOG),
         (SAID.format("%1$ld", "c, b"), SAID.format("%1$ld", "c"), LOG),
         (SAID.format("%.*s", "1, (char *) b"), SAID.format("%.*s", "2, (char *) b"), LOG),
         (SAID.format("%d", "1, b"), SAID.format("%d", "1"), "void log_it(int, const long *, ...);\n"),
         (
-            "void f(char *a, long b, long c) { log_it(1, a, b); }",
-            "void f(char *a, long b, long c) { log_it(1, a, b, c); }",
+            "void f(char *a, long b, long c) { log_it(1, a, c, b); }",
+            "void f(char *a, long b, long c) { log_it(1, a, c); }",
+            LOG,
+        ),
+        (SAID.format("/bin/true", "c, b"), SAID.format("/bin/true", "c"), LOG),
+        (
+            "extern char text[]; void f(long b, long c) { log_it(1, text, c, b); }",
+            "extern char text[]; void f(long b, long c) { log_it(1, text, c); }",
             LOG,
         ),
         (

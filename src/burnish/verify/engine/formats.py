@@ -1,8 +1,9 @@
 """Calls with a format, as of ``printf``: it tells which of the argument registers hold arguments.
 
 Nothing says of a function with variable arguments how many it takes, so each register that its caller did set may hold
-one. Where its last parameter with a name is a string, and a constant at the call, that is mostly a format, with one
-argument for each of its conversions. This is taken for granted only where the two sides differ else, and said then.
+one. Where its last parameter with a name is a string, and at the call a constant with conversions, that is a format,
+with one argument for each of them. A string without any may be anything, as it is for ``execl``. What a format tells of
+is taken for granted only where the two sides differ else, and said then.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def formatted(side: Side, callee: Callee, state: State) -> tuple[Callee, str] | 
     """A callee as one that takes what its format tells of, and a phrase that says so; None where there is no format
     that is understood."""
     text = _text(side, callee, state) if callee.format else None
-    counts = None if text is None else conversions(text)
+    counts = None if text is None or b"%" not in text else conversions(text)
     if counts is None:
         return None
     every, floating = counts
