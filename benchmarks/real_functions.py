@@ -89,8 +89,11 @@ class Corpus:
     skipped: tuple[str, ...]
 
 
-def corpus(names: Sequence[str], folder: Path, levels: Sequence[str] = LEVELS) -> Corpus | str:
-    """Compiles the projects of those names into ``folder``; or a sentence that says what is missing."""
+def corpus(
+    names: Sequence[str], folder: Path, levels: Sequence[str] = LEVELS, flags: Sequence[str] = ()
+) -> Corpus | str:
+    """Compiles the projects of those names into ``folder``, with more ``flags`` for both sides; or a sentence that says
+    what is missing."""
     if shutil.which("gcc") is None:
         return "gcc is missing: apt-get install gcc"
     chosen = [project for project in PROJECTS if project.name in names]
@@ -107,7 +110,7 @@ def corpus(names: Sequence[str], folder: Path, levels: Sequence[str] = LEVELS) -
         for path in sorted(p for pattern in project.files for p in source.glob(pattern)):
             if path.name in _NOT_ALONE:
                 continue
-            objects = [_compiled(project, source, path, level, folder) for level in levels]
+            objects = [_compiled(project, source, path, (level, *flags), folder) for level in levels]
             if None in objects:
                 skipped.append(f"{project.name}/{path.name}")
                 continue
@@ -119,10 +122,10 @@ def corpus(names: Sequence[str], folder: Path, levels: Sequence[str] = LEVELS) -
     return Corpus(tuple(pairs), clones, alone, tuple(skipped))
 
 
-def _compiled(project: Project, source: Path, path: Path, level: str, folder: Path) -> Path | None:
-    made = folder / project.name / f"{path.stem}{level}.o"
+def _compiled(project: Project, source: Path, path: Path, flags: Sequence[str], folder: Path) -> Path | None:
+    made = folder / project.name / f"{path.stem}{flags[0]}.o"
     made.parent.mkdir(parents=True, exist_ok=True)
-    words = ["gcc", level, *COMMON, "-I.", *project.flags, "-c", str(path), "-o", str(made)]
+    words = ["gcc", *COMMON, *flags, "-I.", *project.flags, "-c", str(path), "-o", str(made)]
     done = subprocess.run(words, cwd=source, capture_output=True, check=False)
     return made if done.returncode == 0 else None
 

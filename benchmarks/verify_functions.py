@@ -8,11 +8,13 @@ convention of their own (``.isra``, ``.constprop``, ``.part``) are left out and 
 have been read to the verdict, in a process whose solvers run.
 
     python benchmarks/verify_functions.py [--quick] [--seed N] [--limit N] [--only PROJECT …] [--jobs N]
-                                          [--first N] [--timeout SECONDS] [--keep FILE]
+                                          [--first N] [--timeout SECONDS] [--keep FILE] [--flags=FLAGS]
 
 ``--limit`` draws that many functions of each project by seed; without it all are in an order of chance, of which
 ``--first`` takes the beginning. Each verdict is a line of ``--keep`` as soon as it
-is known, and a run that finds that file goes on where the last one stopped.
+is known, and a run that finds that file goes on where the last one stopped. ``--flags`` are more of gcc's, for both
+levels, as ``--flags=-fno-strict-aliasing``: C's rule that objects of different types do not overlap, which -O2 makes use
+of, is not known to the verifier, and what was compiled under it differs.
 """
 
 from __future__ import annotations
@@ -196,11 +198,12 @@ def main() -> int:
     )
     verdict_options(options_of, timeout=20.0)
     options_of.add_argument("--keep", type=Path, default=_KEPT, help="file of verdicts, taken up again")
+    options_of.add_argument("--flags", default="", help="more flags of gcc, for both sides")
     options_of.add_argument("--list", action="store_true", help="compile, count, and judge nothing")
     arguments = options_of.parse_args()
     options = common(arguments)
     with TemporaryDirectory(prefix="burnish-") as folder:
-        made = corpus(arguments.only, Path(folder))
+        made = corpus(arguments.only, Path(folder), flags=arguments.flags.split())
         if isinstance(made, str):
             print(made, file=sys.stderr)
             return 2

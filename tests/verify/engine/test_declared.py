@@ -151,3 +151,43 @@ def test_types_are_followed_to_the_pointer(tmp_path: Path, what: str) -> None:
         mine, theirs, function="f", cflags=["-O1"], cache=False, tests=0, timeout_s=5.0
     )
     assert not holds(disagreeing.functions[0]), "the types of both sides have to agree"
+
+
+STACKED = """
+void seven(long, long, long, long, long, long, {kind});
+void f(long a, {kind} b) {{ seven(a, a, a, a, a, a, b); }}
+"""
+PUSHED = """.globl f
+f:
+    {}
+    push %rsi
+    mov %rdi, %rsi
+    mov %rdi, %rdx
+    mov %rdi, %rcx
+    mov %rdi, %r8
+    mov %rdi, %r9
+    call seven@PLT
+    add $8, %rsp
+    ret
+    .size f, .-f
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "same"),
+    [
+        ("int", "movslq %esi, %rsi", True),
+        ("int", "movl %esi, %esi", True),
+        ("int", "movswq %si, %rsi", False),
+        ("long", "movslq %esi, %rsi", False),
+        ("long", "nop", True),
+    ],
+)
+def test_of_a_stack_argument_only_its_own_bytes_count(
+    tmp_path: Path, kind: str, before: str, same: bool
+) -> None:
+    path, other = tmp_path / "f.c", tmp_path / "g.s"
+    path.write_text(STACKED.format(kind=kind))
+    other.write_text(PUSHED.format(before))
+    done = burnish.verify(path, other, function="f", cflags=["-O1", "-g"], cache=False, tests=0)
+    assert isinstance(done.verdict, Proved) == same, done.functions

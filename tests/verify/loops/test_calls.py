@@ -182,6 +182,23 @@ def test_callees_of_one_side_are_found(build: Build) -> None:
     assert len(set(addresses)) == len(addresses)
 
 
+CHAIN = """
+struct s { struct s *next; long value; };
+__attribute__((noinline)) static long inner(struct s *p) { long n = 0; for (; p; p = p->next) n += p->value; return n; }
+ATTRIBUTE static long middle(struct s *p) { return p->value ? inner(p) : inner(p->next) + 1; }
+long f(struct s *p) { long n = 0; for (; p; p = p->next) n += middle(p); return n; }
+"""
+
+
+def test_what_a_callee_in_line_calls_stays_a_call(build: Build, solver: Solver) -> None:
+    """The other side calls ``inner`` by itself, as ``middle`` does once it is in line."""
+    kept = CHAIN.replace("ATTRIBUTE", "__attribute__((noinline))")
+    pair = build(kept, CHAIN.replace("ATTRIBUTE", "__attribute__((always_inline)) inline"))
+    assert only_one_side(pair) == (frozenset({"middle"}), frozenset())
+    proof = prove_loops(pair, solver, time.monotonic() + PATIENCE_S, ())
+    assert isinstance(proof.verdict, Proved), proof.verdict
+
+
 ASTRAY = "f:\n call g\n mov eax, 1\n ret\n nop\n nop\n nop\n mov eax, 2\n ret\ng:\n {}\n ret\n"
 """``g`` returns somewhere else than to where it was called from, or does not."""
 
