@@ -14,6 +14,8 @@ from burnish.domains.smt.terms import Term
 from burnish.verify.engine.points import AtReturn, AtTrap, Ways
 from burnish.verify.solve.query import Answer, Model, Sat, Unsat
 
+_MOST = 64
+"""Questions."""
 _FEW = 2
 """Pairs that are asked for one by one."""
 
@@ -22,14 +24,17 @@ def together(
     pairs: Sequence[Ways],
     ask: Callable[[Term], Answer],
     note: Callable[[Term, Model], None] = lambda condition, model: None,
+    most: int = _MOST,
 ) -> Sequence[Ways]:
     """``pairs`` without those that cannot be taken, as far as that is soon seen: ``ask`` asks for a condition beside
-    what is known anyway. ``note`` is told of conditions of pairs that can be taken, each with a model."""
+    what is known anyway, ``most`` times. ``note`` is told of conditions of pairs that can be taken, each with a model."""
     met = [and_(first.condition, second.condition) for first, second in pairs]
     left = [number for number, pair in enumerate(pairs) if met[number] is not FALSE and _is_asked(pair)]
     if len(left) <= _FEW:
         return pairs
-    while left:
+    for _ in range(most):
+        if not left:
+            break
         answer = ask(or_(FALSE, *(met[number] for number in left)))
         if isinstance(answer, Unsat):
             gone = set(left)
@@ -47,5 +52,8 @@ def together(
 
 
 def _is_asked(pair: Ways) -> bool:
-    """True for ways of which it matters whether they can be taken while relations are looked for."""
-    return not all(isinstance(one.where, AtReturn | AtTrap) for one in pair)
+    """True for ways of which it matters whether they can be taken while relations are looked for, and that do not belong
+    together on their face."""
+    return pair[0].condition is not pair[1].condition and not all(
+        isinstance(one.where, AtReturn | AtTrap) for one in pair
+    )

@@ -36,6 +36,9 @@ _MOMENT_S = 0.25
 _PART_S = 0.4
 """Seconds for many conditions together, before they are looked at in parts."""
 _MOST_CHOICES = 3
+_MOST_VAIN = 2
+_ASKED = 3
+"""Questions on which ways are impossible, at each pair of points, while relations are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class RoundProver(Prover):
     _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
     _taken: dict[tuple[Term, ...], Model] = field(init=False, repr=False)
     """Conditions of ways in this round that can be gone, each with a model."""
+    _vain: int = field(default=0, init=False)
+    """Questions about many ways that were not answered soon."""
     _regions: dict[tuple[int, int, Point], tuple[State, Region]] = field(init=False, repr=False)
     """What was executed in this round, by its side, state and point. The states are kept, so that no other has the
     identity of one."""
@@ -146,12 +151,20 @@ class RoundProver(Prover):
         return found
 
     def together(self, joint: Joint, pairs: Sequence[Ways]) -> Sequence[Ways]:
-        """As ``Prover.together``; what can be is remembered for this round."""
+        """As ``Prover.together``; what can be is remembered for this round. While ``searching`` nobody asks any more
+        once answers take too long: what is looked for holds of impossible ways, too."""
+        if self.searching and self._vain >= _MOST_VAIN:
+            return pairs
+
+        def ask(more: Term) -> Answer:
+            answer = self.soon((*joint.conditions, more))
+            self._vain += isinstance(answer, Undecided)
+            return answer
 
         def note(met: Term, model: Model) -> None:
             self._taken[(*joint.conditions, *parts(met))] = model
 
-        return together(pairs, lambda more: self.soon((*joint.conditions, more)), note)
+        return together(pairs, ask, note, _ASKED if self.searching else len(pairs))
 
     def _region(self, side: int, state: State, at: Point | Where) -> Region:
         """As ``Prover._region``; what one side does from one state is the same whatever the other does."""
