@@ -13,8 +13,8 @@ have been read to the verdict, in a process whose solvers run.
 ``--limit`` draws that many functions of each project by seed; without it all are in an order of chance, of which
 ``--first`` takes the beginning. Each verdict is a line of ``--keep`` as soon as it
 is known, and a run that finds that file goes on where the last one stopped. ``--flags`` are more of gcc's, for both
-levels, as ``--flags=-fno-strict-aliasing``: C's rule that objects of different types do not overlap, which -O2 makes use
-of, is not known to the verifier, and what was compiled under it differs.
+levels, as ``--flags=-fno-strict-aliasing``: C's rule that objects of different types do not overlap, of which -O2 makes
+use, is not known to the verifier, and what was compiled under it differs.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def together(
     most: int = _MOST,
 ) -> Sequence[Ways]:
     """``pairs`` without those that cannot be taken, as far as that is soon seen: ``ask`` asks for a condition beside
-    what is known anyway, ``most`` times. ``note`` is told of conditions of pairs that can be taken, each with a model."""
+    what is known anyway, ``most`` times. ``note`` is told of what can be taken, each condition with a model."""
     met = [and_(first.condition, second.condition) for first, second in pairs]
     left = [number for number, pair in enumerate(pairs) if met[number] is not FALSE and _is_asked(pair)]
     if len(left) <= _FEW:
@@ -52,8 +52,7 @@ def together(
 
 
 def _is_asked(pair: Ways) -> bool:
-    """True for ways of which it matters whether they can be taken while relations are looked for, and that do not belong
-    together on their face."""
+    """True for ways that do not belong together on their face, and of which it matters whether they can be taken."""
     return pair[0].condition is not pair[1].condition and not all(
         isinstance(one.where, AtReturn | AtTrap) for one in pair
     )
