@@ -118,6 +118,8 @@ class Interpreter:
         self.condition = FALSE
         self.raw = b""
         self.view = view
+        self.below: int = RED_ZONE
+        """Bytes below the stack pointer that may be used: none of them by a callee that is executed in line."""
         self._above = 8 + stack_bytes
         """End of the frame: return address and arguments are the callee's own."""
 
@@ -306,8 +308,9 @@ class Interpreter:
     def _check_frame(self, offset: int) -> None:
         """Notes that bytes from this offset of the frame on are used."""
         top = depth(self.state)
-        if offset < top - RED_ZONE:
-            raise UndecidedAccessError("an access below the red zone, which a signal may overwrite")
+        if offset < top - self.below:
+            why = "the red zone, which a signal" if self.below else "the stack pointer, which a callee"
+            raise UndecidedAccessError(f"an access below {why} may overwrite")
         self.log.lowest = min(self.log.lowest, offset, top)
 
     def _check_aligned(self, offset: Term, size: int) -> None:
@@ -369,7 +372,7 @@ class Interpreter:
         """Before an access at an offset that is not constant: all known bytes go into the frame's memory, and the
         access is demanded to stay inside the part of the frame that is below the return address."""
         self._check_aligned(offset, size)
-        low = depth(self.state) - RED_ZONE
+        low = depth(self.state) - self.below
         if self.state.garbage_below is not None:
             low = max(low, self.state.garbage_below)
         inside = ule(add(offset, const(-low, 64)), const(-low - size, 64))

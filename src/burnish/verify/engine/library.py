@@ -72,9 +72,11 @@ def _executed(call: AtCall, interpreter: Interpreter) -> State | None:
     state = interpreter.state
     if not is_framed(call, state, interpreter.view):
         return None
-    before = interpreter.condition
+    before, below = interpreter.condition, interpreter.below
+    # Below the stack pointer are its return address and its own frame.
+    interpreter.below = 0
     found = _FUNCTIONS[call.callee.name](_Call(interpreter, call.callee))
-    interpreter.condition = before
+    interpreter.condition, interpreter.below = before, below
     if found is None:
         return None
     return after_call(call, state, interpreter.names, {"rax": found}, state.memory)
@@ -163,16 +165,20 @@ def _set(call: _Call) -> Term | None:
     return into
 
 
-def _compared(call: _Call) -> Term | None:
-    """``memcmp``: all bytes are read."""
+def _compared(call: _Call, *, ordered: bool) -> Term | None:
+    """``memcmp``, and ``bcmp``, which says no more than that bytes differ: all are read."""
     one, other, size = call.argument("rdi"), call.argument("rsi"), call.count("rdx")
     if size is None or size > _MOST_COMPARED:
         return None
     if not size:
         return const(0, 32)
     first, second = join_bytes(call.octets(one, size)), join_bytes(call.octets(other, size))
-    less = ult(concat(*_bytes(first)), concat(*_bytes(second)))
-    return _sign(call, eq(first, second), less, (one, other, first, second))
+    decisive = one, other, first, second
+    if ordered:
+        less = ult(concat(*_bytes(first)), concat(*_bytes(second)))
+    else:
+        less = apply(f"sign of {call.callee.name} of {size}", 1, *decisive)
+    return _sign(call, eq(first, second), less, decisive)
 
 
 def _bytes(value: Term) -> list[Term]:
@@ -254,8 +260,8 @@ _FUNCTIONS: dict[str, Callable[[_Call], Term | None]] = {
     "memcpy": lambda call: _copied(call, apart=True),
     "memmove": lambda call: _copied(call, apart=False),
     "memset": _set,
-    "memcmp": _compared,
-    "bcmp": _compared,
+    "memcmp": lambda call: _compared(call, ordered=True),
+    "bcmp": lambda call: _compared(call, ordered=False),
     "strcmp": _compared_text,
     "strncmp": _compared_some,
     "strlen": _length,
