@@ -78,6 +78,8 @@ class Log:
     faults: list[Term] = field(default_factory=list[Term])
     overlaps: list[Term] = field(default_factory=list[Term])
     """Under which callees are given objects that overlap, and must not."""
+    perhaps: list[tuple[int, Term]] = field(default_factory=list[tuple[int, Term]])
+    """The same, where one of them is in the shared local of that number and the other one is where others say."""
     demands: list[tuple[Term, str]] = field(default_factory=list[tuple[Term, str]])
     lowest: int = 0
 
@@ -120,7 +122,7 @@ class Interpreter:
         self.view = view
         self.below: int = RED_ZONE
         """Bytes below the stack pointer that may be used: none of them by a callee that is executed in line."""
-        self._above = 8 + stack_bytes
+        self.above: int = 8 + stack_bytes
         """End of the frame: return address and arguments are the callee's own."""
 
     def constant(self, value: int, size: int) -> Term:
@@ -297,11 +299,11 @@ class Interpreter:
         offset = where.offset
         if not isinstance(offset, int) or where.base is not ENTRY_RSP:
             return True
-        if offset >= self._above:
+        if offset >= self.above:
             if self.view.shared:
                 raise UndecidedAccessError("an access to its caller's frame, beside locals that are shared")
             return False
-        if offset + size > self._above:
+        if offset + size > self.above:
             raise UndecidedAccessError("an access to its own and its caller's frame at once")
         return True
 

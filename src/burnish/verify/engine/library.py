@@ -28,7 +28,16 @@ from burnish.domains.smt.build import (
     ult,
 )
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.addresses import Frame, Named, UndecidedAccessError, target
+from burnish.verify.engine.addresses import (
+    ENTRY_RSP,
+    LOCAL_BASES,
+    Frame,
+    Named,
+    Outer,
+    Target,
+    UndecidedAccessError,
+    target,
+)
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.compare import after_call
 from burnish.verify.engine.execute import Interpreter
@@ -115,21 +124,31 @@ class _Call:
     def apart(self, one: Term, other: Term, size: int) -> None:
         """Notes under which condition two objects of a size share bytes, that must not. Compilers copy objects to
         themselves with ``memcpy``, and libraries let them."""
-        if not size or self._surely_apart(one, other):
+        if not size:
             return
+        one, other = (self.interpreter.view.outward(place) for place in (one, other))
         near = or_(ult(sub(one, other), const(size, 64)), ult(sub(other, one), const(size, 64)))
         met = and_(self.interpreter.condition, ne(one, other), near)
-        if met is not FALSE:
-            self.interpreter.log.overlaps.append(met)
-
-    def _surely_apart(self, one: Term, other: Term) -> bool:
-        """True for the frame and what is outside of it, and for two objects."""
+        if met is FALSE:
+            return
         try:
-            first, second = (target(self.interpreter.view.outward(place)) for place in (one, other))
+            first, second = target(one), target(other)
         except UndecidedAccessError:
+            first = second = Outer()
+        if isinstance(first, Named) and isinstance(second, Named) and first.name != second.name:
+            return
+        log = self.interpreter.log
+        local = first if isinstance(first, Frame) else second
+        if isinstance(first, Frame) == isinstance(second, Frame) or self._is_callers(local):
+            log.overlaps.append(met)
+        elif isinstance(local, Frame) and local.base in LOCAL_BASES:
+            log.perhaps.append((LOCAL_BASES.index(local.base), met))
+
+    def _is_callers(self, where: Target) -> bool:
+        """True for what lies above the function's own frame."""
+        if not isinstance(where, Frame) or where.base is not ENTRY_RSP:
             return False
-        named = isinstance(first, Named) and isinstance(second, Named) and first.name != second.name
-        return named or isinstance(first, Frame) != isinstance(second, Frame)
+        return isinstance(where.offset, int) and where.offset >= self.interpreter.above
 
     def text(self, address: Term) -> bytes | None:
         """The string at an address in constant memory, with its end; None for any other."""
