@@ -161,3 +161,61 @@ def test_a_function_of_the_file_is_not_the_librarys(solver: Solver) -> None:
     )
     assert not proved(f"{SET_6}\n{own}", IS_SET_6, solver)
     assert proved(f"{SET_6}\n{own}", "lea rax, [rdi + 1]\nret", solver)
+
+
+def test_bcmp_says_no_more_than_that_bytes_differ(solver: Solver) -> None:
+    same = SAME_8.replace("memcmp", "bcmp")
+    assert proved(same, IS_SAME_8, solver)
+    assert proved(IS_SAME_8, same, solver)
+    assert not proved(BEFORE_4.replace("memcmp", "bcmp"), IS_BEFORE_4, solver)
+
+
+BELOW = {
+    "read": (
+        "mov [rsp - 16], rsi\nlea rsi, [rsp - 16]\nsub rsp, 8\nmov edx, 8\ncall memcpy\nadd rsp, 8\nret",
+        "mov [rdi], rsi\nmov rax, rdi\nret",
+    ),
+    "read by what is jumped to": (
+        "mov [rsp - 16], rsi\nlea rsi, [rsp - 16]\nmov edx, 8\njmp memcpy",
+        "mov [rdi], rsi\nmov rax, rdi\nret",
+    ),
+    "its return address": (
+        "sub rsp, 8\nlea rdi, [rsp - 8]\nxor esi, esi\nmov edx, 8\ncall memset\nadd rsp, 8\nmov eax, 1\nret",
+        "mov eax, 1\nret",
+    ),
+    "compared": (
+        "mov [rsp - 16], rsi\nlea rsi, [rsp - 16]\nsub rsp, 8\nmov edx, 8\ncall memcmp\nadd rsp, 8\n"
+        "test eax, eax\nsete al\nmovzx eax, al\nret",
+        "xor eax, eax\ncmp [rdi], rsi\nsete al\nret",
+    ),
+    "at an index": (
+        "and edx, 8\nmov [rsp - 24], rsi\nmov [rsp - 16], rsi\nlea rsi, [rsp + rdx - 24]\nsub rsp, 8\n"
+        "mov edx, 8\ncall memcpy\nadd rsp, 8\nret",
+        "mov [rdi], rsi\nmov rax, rdi\nret",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BELOW)
+def test_what_lies_below_the_stack_pointer_is_the_callees(what: str, solver: Solver) -> None:
+    """Its return address and its own frame."""
+    one, other = BELOW[what]
+    assert not proved(one, other, solver)
+    assert not proved(other, one, solver)
+
+
+GIVEN = (
+    "push rbx\nsub rsp, 16\nmov rdi, rsp\ncall sink\ncall got\nmov rsi, rax\nmov rdi, rsp\nmov edx, 16\ncall {}\n"
+    "mov rdi, rsp\ncall sink\nmovsx eax, byte ptr [rsp + 3]\nadd rsp, 16\npop rbx\nret"
+)
+NOT_GIVEN = (
+    "push rbx\nsub rsp, 16\nmov rsi, rdi\nmov rdi, rsp\nmov edx, 16\ncall {}\nmov rdi, rsp\ncall sink\n"
+    "movsx eax, byte ptr [rsp + 3]\nadd rsp, 16\npop rbx\nret"
+)
+
+
+def test_locals_that_others_know_may_be_what_they_point_to(solver: Solver) -> None:
+    for one, other in (("memmove", "memcpy"), ("memcpy", "memmove")):
+        assert proved(NOT_GIVEN.format(one), NOT_GIVEN.format(other), solver, "eax")
+    assert proved(GIVEN.format("memcpy"), GIVEN.format("memmove"), solver, "eax")
+    assert not proved(GIVEN.format("memmove"), GIVEN.format("memcpy"), solver, "eax")

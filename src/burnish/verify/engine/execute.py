@@ -78,6 +78,8 @@ class Log:
     faults: list[Term] = field(default_factory=list[Term])
     overlaps: list[Term] = field(default_factory=list[Term])
     """Under which callees are given objects that overlap, and must not."""
+    perhaps: list[tuple[int, Term]] = field(default_factory=list[tuple[int, Term]])
+    """The same, where one of them is in the shared local of that number and the other one is where others say."""
     demands: list[tuple[Term, str]] = field(default_factory=list[tuple[Term, str]])
     lowest: int = 0
 
@@ -118,7 +120,9 @@ class Interpreter:
         self.condition = FALSE
         self.raw = b""
         self.view = view
-        self._above = 8 + stack_bytes
+        self.below: int = RED_ZONE
+        """Bytes below the stack pointer that may be used: none of them by a callee that is executed in line."""
+        self.above: int = 8 + stack_bytes
         """End of the frame: return address and arguments are the callee's own."""
 
     def constant(self, value: int, size: int) -> Term:
@@ -295,19 +299,20 @@ class Interpreter:
         offset = where.offset
         if not isinstance(offset, int) or where.base is not ENTRY_RSP:
             return True
-        if offset >= self._above:
+        if offset >= self.above:
             if self.view.shared:
                 raise UndecidedAccessError("an access to its caller's frame, beside locals that are shared")
             return False
-        if offset + size > self._above:
+        if offset + size > self.above:
             raise UndecidedAccessError("an access to its own and its caller's frame at once")
         return True
 
     def _check_frame(self, offset: int) -> None:
         """Notes that bytes from this offset of the frame on are used."""
         top = depth(self.state)
-        if offset < top - RED_ZONE:
-            raise UndecidedAccessError("an access below the red zone, which a signal may overwrite")
+        if offset < top - self.below:
+            why = "the red zone, which a signal" if self.below else "the stack pointer, which a callee"
+            raise UndecidedAccessError(f"an access below {why} may overwrite")
         self.log.lowest = min(self.log.lowest, offset, top)
 
     def _check_aligned(self, offset: Term, size: int) -> None:
@@ -369,7 +374,7 @@ class Interpreter:
         """Before an access at an offset that is not constant: all known bytes go into the frame's memory, and the
         access is demanded to stay inside the part of the frame that is below the return address."""
         self._check_aligned(offset, size)
-        low = depth(self.state) - RED_ZONE
+        low = depth(self.state) - self.below
         if self.state.garbage_below is not None:
             low = max(low, self.state.garbage_below)
         inside = ule(add(offset, const(-low, 64)), const(-low - size, 64))

@@ -8,6 +8,7 @@ is taken for granted only where the two sides differ else, and said then.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -17,9 +18,12 @@ from burnish.verify.engine.state import State
 from burnish.verify.pair import Callee, Side
 
 _CONVERSION = re.compile(
-    rb"%[-+ #0',!]*(?P<width>\*|\d*)(?:\.(?P<precision>\*|\d*))?(?:hh|h|ll|l|q|j|z|t|L)?(?P<letter>[A-Za-z%])"
+    rb"%[-+ #0',!]*(?P<width>\*|\d*)(?:\.(?P<precision>\*|\d*))?(?:hh|h|ll|l|q|j|z|t|L)?"
+    rb"(?P<letter>[aAbBcCdeEfFgGimnopsSuxX%])"
 )
 _FLOATING = b"aAeEfFgG"
+_SHOWN = 32
+"""Characters of a format that are said."""
 
 
 def formatted(side: Side, callee: Callee, state: State) -> tuple[Callee, str] | None:
@@ -32,7 +36,7 @@ def formatted(side: Side, callee: Callee, state: State) -> tuple[Callee, str] | 
     every, floating = counts
     taken = INTEGER_ARGUMENTS.index(callee.format) + 1 + every
     beyond = frozenset((*INTEGER_ARGUMENTS[taken:], *VECTOR_ARGUMENTS[floating:]))
-    phrase = f"{callee.name} takes the arguments that its format tells of"
+    phrase = f"{callee.name} takes the arguments that the format {_shown(text or b'')} tells of"
     return replace(callee, beyond=beyond), phrase
 
 
@@ -48,6 +52,12 @@ def conversions(text: bytes) -> tuple[int, int]:
         floating += found["letter"] in _FLOATING
         at = found.end()
     return every, floating
+
+
+def _shown(text: bytes) -> str:
+    """A format in quotes, its beginning where it is long: what was taken for one may be none."""
+    whole = text.decode("latin-1")
+    return json.dumps(whole if len(whole) <= _SHOWN else f"{whole[:_SHOWN]}…", ensure_ascii=False)
 
 
 def _text(side: Side, callee: Callee, state: State) -> bytes | None:

@@ -28,7 +28,16 @@ from burnish.domains.smt.build import (
     ult,
 )
 from burnish.domains.smt.terms import Term
-from burnish.verify.engine.addresses import Frame, Named, UndecidedAccessError, target
+from burnish.verify.engine.addresses import (
+    ENTRY_RSP,
+    LOCAL_BASES,
+    Frame,
+    Named,
+    Outer,
+    Target,
+    UndecidedAccessError,
+    target,
+)
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.compare import after_call
 from burnish.verify.engine.execute import Interpreter
@@ -72,9 +81,11 @@ def _executed(call: AtCall, interpreter: Interpreter) -> State | None:
     state = interpreter.state
     if not is_framed(call, state, interpreter.view):
         return None
-    before = interpreter.condition
+    before, below = interpreter.condition, interpreter.below
+    # Below the stack pointer are its return address and its own frame.
+    interpreter.below = 0
     found = _FUNCTIONS[call.callee.name](_Call(interpreter, call.callee))
-    interpreter.condition = before
+    interpreter.condition, interpreter.below = before, below
     if found is None:
         return None
     return after_call(call, state, interpreter.names, {"rax": found}, state.memory)
@@ -113,21 +124,31 @@ class _Call:
     def apart(self, one: Term, other: Term, size: int) -> None:
         """Notes under which condition two objects of a size share bytes, that must not. Compilers copy objects to
         themselves with ``memcpy``, and libraries let them."""
-        if not size or self._surely_apart(one, other):
+        if not size:
             return
+        one, other = (self.interpreter.view.outward(place) for place in (one, other))
         near = or_(ult(sub(one, other), const(size, 64)), ult(sub(other, one), const(size, 64)))
         met = and_(self.interpreter.condition, ne(one, other), near)
-        if met is not FALSE:
-            self.interpreter.log.overlaps.append(met)
-
-    def _surely_apart(self, one: Term, other: Term) -> bool:
-        """True for the frame and what is outside of it, and for two objects."""
+        if met is FALSE:
+            return
         try:
-            first, second = (target(self.interpreter.view.outward(place)) for place in (one, other))
+            first, second = target(one), target(other)
         except UndecidedAccessError:
+            first = second = Outer()
+        if isinstance(first, Named) and isinstance(second, Named) and first.name != second.name:
+            return
+        log = self.interpreter.log
+        local = first if isinstance(first, Frame) else second
+        if isinstance(first, Frame) == isinstance(second, Frame) or self._is_callers(local):
+            log.overlaps.append(met)
+        elif isinstance(local, Frame) and local.base in LOCAL_BASES:
+            log.perhaps.append((LOCAL_BASES.index(local.base), met))
+
+    def _is_callers(self, where: Target) -> bool:
+        """True for what lies above the function's own frame."""
+        if not isinstance(where, Frame) or where.base is not ENTRY_RSP:
             return False
-        named = isinstance(first, Named) and isinstance(second, Named) and first.name != second.name
-        return named or isinstance(first, Frame) != isinstance(second, Frame)
+        return isinstance(where.offset, int) and where.offset >= self.interpreter.above
 
     def text(self, address: Term) -> bytes | None:
         """The string at an address in constant memory, with its end; None for any other."""
@@ -163,16 +184,20 @@ def _set(call: _Call) -> Term | None:
     return into
 
 
-def _compared(call: _Call) -> Term | None:
-    """``memcmp``: all bytes are read."""
+def _compared(call: _Call, *, ordered: bool) -> Term | None:
+    """``memcmp``, and ``bcmp``, which says no more than that bytes differ: all are read."""
     one, other, size = call.argument("rdi"), call.argument("rsi"), call.count("rdx")
     if size is None or size > _MOST_COMPARED:
         return None
     if not size:
         return const(0, 32)
     first, second = join_bytes(call.octets(one, size)), join_bytes(call.octets(other, size))
-    less = ult(concat(*_bytes(first)), concat(*_bytes(second)))
-    return _sign(call, eq(first, second), less, (one, other, first, second))
+    decisive = one, other, first, second
+    if ordered:
+        less = ult(concat(*_bytes(first)), concat(*_bytes(second)))
+    else:
+        less = apply(f"sign of {call.callee.name} of {size}", 1, *decisive)
+    return _sign(call, eq(first, second), less, decisive)
 
 
 def _bytes(value: Term) -> list[Term]:
@@ -254,8 +279,8 @@ _FUNCTIONS: dict[str, Callable[[_Call], Term | None]] = {
     "memcpy": lambda call: _copied(call, apart=True),
     "memmove": lambda call: _copied(call, apart=False),
     "memset": _set,
-    "memcmp": _compared,
-    "bcmp": _compared,
+    "memcmp": lambda call: _compared(call, ordered=True),
+    "bcmp": lambda call: _compared(call, ordered=False),
     "strcmp": _compared_text,
     "strncmp": _compared_some,
     "strlen": _length,

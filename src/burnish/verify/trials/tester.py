@@ -171,12 +171,25 @@ class Tester:
             if not sentence:
                 continue
             alike = not self._unread or calls_alike(view, expected, result, row, self._unread)
+            alike = alike and not self._runs_object(result, row)
             if alike and self._settles(states, expected, row):
                 given = GivenInput.of_row(batch, row, self._arena.addresses, self._setting.source)
                 side = self._setting.side
                 return given.counterexample(side.name, side.function.address, (sentence,), self._setting.seed)
             self.unsettled += 1
         return None
+
+    def _runs_object(self, result: BatchResult, row: int) -> bool:
+        """True where the rewrite calls what lies at the address of an object that may be a function: no code is
+        there."""
+        rip = int(result.rip[row])
+        if result.status[row] != Status.FAULTED or int(result.address[row]) != rip:
+            return False
+        return any(
+            self._arena.addresses[thing.name] == rip
+            and (thing.name.startswith("function ") or thing.size <= 1)
+            for thing in (*self._arena.writable, *self._arena.constant)
+        )
 
     def _settles(self, states: StateBatch, expected: BatchResult, row: int) -> bool:
         """False where what the original does on a state depends on what was left in registers and on the stack."""
