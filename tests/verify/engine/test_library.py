@@ -219,3 +219,13 @@ def test_locals_that_others_know_may_be_what_they_point_to(solver: Solver) -> No
         assert proved(NOT_GIVEN.format(one), NOT_GIVEN.format(other), solver, "eax")
     assert proved(GIVEN.format("memcpy"), GIVEN.format("memmove"), solver, "eax")
     assert not proved(GIVEN.format("memmove"), GIVEN.format("memcpy"), solver, "eax")
+
+
+def test_a_copy_in_the_rewrite_that_may_overlap_refutes_nothing() -> None:
+    """Nobody says what the library does then: mostly what the code in line does."""
+    in_line = "movups xmm0, [rsi]\nmovups [rdi], xmm0\nmov rax, rdi\nret"
+    near = f"lea rdi, [rsi + 8]\n{in_line}", f"lea rdi, [rsi + 8]\n{calls('memcpy', 'mov edx, 16')}"
+    with StandardEngines(tests=256) as engines:
+        assert isinstance(decide(pair_of_texts(*near), engines, 4.0).verdict, Unknown)
+        wrong = near[1].replace("[rsi + 8]", "[rsi + 32]")
+        assert isinstance(decide(pair_of_texts(near[0], wrong), engines, 4.0).verdict, Refuted)

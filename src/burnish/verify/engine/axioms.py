@@ -8,7 +8,7 @@ from itertools import combinations
 from burnish.domains.smt.build import add, const, eq, extract, or_, select, ule, ult
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.addresses import ENTRY_RSP, LOCAL_BASES, OBJECT, object_address
-from burnish.verify.engine.execute import constant_memory
+from burnish.verify.engine.state import constant_memory
 from burnish.verify.pair import Pair
 
 _LARGEST_CONSTANT = 4096

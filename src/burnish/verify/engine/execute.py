@@ -14,7 +14,6 @@ from burnish.domains.smt.build import (
     const,
     extract,
     ite,
-    memory,
     ne,
     not_,
     or_,
@@ -42,7 +41,7 @@ from burnish.verify.engine.apart import read, write
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.repeat import LARGEST, fixed_count
-from burnish.verify.engine.state import State, depth, entry_value, join_states
+from burnish.verify.engine.state import State, constant_memory, depth, entry_value, join_states, unwritten
 from burnish.verify.pair import Side
 
 RED_ZONE = 128
@@ -389,16 +388,6 @@ class Interpreter:
         for at, value in sorted(self.state.cells.items(), key=lambda item: item[0]):
             for k in range(value.width // 8):
                 self.state.frame = store(self.state.frame, const(at + k, 64), extract(value, 8 * k, 8))
-
-
-def unwritten(side: str) -> Term:
-    """What the frame of a side, ``a`` or ``b``, holds at first, where locals are shared: it is each side's own."""
-    return memory(f"{side}.unwritten")
-
-
-def constant_memory(name: str) -> Term:
-    """The memory that stands for the bytes of a constant object, by offset."""
-    return memory(f"constant {name}")
 
 
 def _read(array: Term, address: Term, size: int) -> Term:

@@ -40,6 +40,7 @@ from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import Log, Names, UnmodelledError
 from burnish.verify.engine.frames import View
 from burnish.verify.engine.kept import Kept
+from burnish.verify.engine.library import overlaps_in
 from burnish.verify.engine.points import (
     AtCall,
     AtReturn,
@@ -185,7 +186,7 @@ class Prover(Asking):
 
     def _checked(self, joint: Joint, original: Log, rewrite: Log) -> Joint:
         """What holds within a step: faults and frames. The joint with what it then knows."""
-        overlaps, theirs = _overlaps(original, joint.given), _overlaps(rewrite, joint.given)
+        overlaps, theirs = overlaps_in(original, joint.given), overlaps_in(rewrite, joint.given)
         known = [not_(fault) for fault in (*original.faults, *overlaps) if fault is not FALSE]
         if overlaps:
             self.provisos[APART] = None
@@ -204,10 +205,8 @@ class Prover(Asking):
         for log in (original, rewrite):
             for demand, phrase in log.demands:
                 self.require(more, not_(demand), phrase)
-        own = set(original.faults)
-        wrong = [fault for fault in dict.fromkeys(rewrite.faults) if fault not in own]
-        if wrong:
-            self.require(more, or_(*wrong), "the rewrite may fault where the original does not")
+        wrong = [fault for fault in dict.fromkeys(rewrite.faults) if fault not in original.faults]
+        self.require(more, or_(FALSE, *wrong), "the rewrite may fault where the original does not")
         wrong = [overlap for overlap in dict.fromkeys(theirs) if overlap not in overlaps]
         self.require(more, or_(FALSE, *wrong), "the rewrite may copy objects that overlap")
         return more
@@ -399,8 +398,3 @@ class Prover(Asking):
         """Notes that the original ends here, if an input is known that gets here: a proof about no input is worth
         nothing."""
         self.ended = self.ended or isinstance(self.ask(here.conditions), Sat)
-
-
-def _overlaps(log: Log, given: frozenset[int] | None) -> list[Term]:
-    """Under which objects overlap that must not; ``given`` are the shared locals that others may know of."""
-    return log.overlaps + [met for local, met in log.perhaps if given is None or local in given]

@@ -40,7 +40,7 @@ from burnish.verify.engine.addresses import (
 )
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.compare import after_call
-from burnish.verify.engine.execute import Interpreter
+from burnish.verify.engine.execute import Interpreter, Log
 from burnish.verify.engine.points import AtCall
 from burnish.verify.engine.pure import computed, is_computation, is_framed
 from burnish.verify.engine.repeat import fixed_count
@@ -297,3 +297,9 @@ def _pieces(size: int) -> list[tuple[int, int]]:
             found.append((at, piece))
             at += piece
     return found
+
+
+def overlaps_in(log: Log, given: frozenset[int] | None) -> list[Term]:
+    """Under which objects overlap that must not; ``given`` are the shared locals that others may know of, None for
+    any."""
+    return log.overlaps + [met for local, met in log.perhaps if given is None or local in given]

@@ -231,3 +231,13 @@ def _join_cells(joined: State, states: Sequence[State], choose: Choose) -> None:
         if joined.cells.get(offset, width // 8) is None:
             values = [state.frame_value(offset, width // 8) for state in states]
             joined.cells.put(offset, choose(values))
+
+
+def unwritten(side: str) -> Term:
+    """What the frame of a side, ``a`` or ``b``, holds at first, where locals are shared: it is each side's own."""
+    return memory(f"{side}.unwritten")
+
+
+def constant_memory(name: str) -> Term:
+    """The memory that stands for the bytes of a constant object, by offset."""
+    return memory(f"constant {name}")

@@ -33,9 +33,8 @@ from burnish.verify.engine.apart import read
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
 from burnish.verify.engine.escape import leaving
-from burnish.verify.engine.execute import unwritten
 from burnish.verify.engine.frames import View
-from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value
+from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value, unwritten
 from burnish.verify.loops.relations import (
     Affine,
     Comparison,
