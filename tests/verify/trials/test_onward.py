@@ -7,13 +7,14 @@ import pytest
 import burnish
 from burnish.core.verdict import Proved, Refuted, Verdict
 
-LOOPING = """
-f:
+STORE_AND_LOAD = """f:
     pushq %rbx
     movq %rdi, %rbx
     movl $1, (%rsi)
     movl (%rbx), %eax
-    movl %eax, 32(%rbx)
+"""
+LOOPING = f"""
+{STORE_AND_LOAD}    movl %eax, 32(%rbx)
     call g@PLT
 1:  cmpl $5, 8(%rbx)
     jne 1b
@@ -22,13 +23,8 @@ f:
     ret
 """
 """Returns only where memory holds a number of which the difference says nothing."""
-BRANCHING = """
-f:
-    pushq %rbx
-    movq %rdi, %rbx
-    movl $1, (%rsi)
-    movl (%rbx), %eax
-    movl %eax, 32(%rbx)
+BRANCHING = f"""
+{STORE_AND_LOAD}    movl %eax, 32(%rbx)
     call g@PLT
     movl 16(%rbx), %ecx
     imull $0x1234567, %ecx, %ecx
@@ -41,13 +37,8 @@ f:
     ret
 """
 """Faults by division on most inputs."""
-BY_ADDRESS = """
-f:
-    pushq %rbx
-    movq %rdi, %rbx
-    movl $1, (%rsi)
-    movl (%rbx), %eax
-    movl %eax, 16(%rbx)
+BY_ADDRESS = f"""
+{STORE_AND_LOAD}    movl %eax, 16(%rbx)
     call *24(%rbx)
     xorl %eax, %eax
     popq %rbx

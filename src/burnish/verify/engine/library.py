@@ -213,26 +213,16 @@ def _sign(call: _Call, same: Term, less: Term, decisive: Sequence[Term]) -> Term
     return ite(same, const(0, 32), ite(less, concat(const(1, 1), size), above))
 
 
-def _compared_text(call: _Call) -> Term | None:
-    """``strcmp`` with a constant: each byte of the other is read where those before it are the same."""
+def _compared_text(call: _Call, *, limited: bool) -> Term | None:
+    """``strcmp`` with a constant: each byte of the other is read where those before it are the same; of ``strncmp`` no
+    more than so many."""
     one, other = call.argument("rdi"), call.argument("rsi")
-    texts = call.text(one), call.text(other)
-    text = texts[1] if texts[1] is not None else texts[0]
-    if text is None or len(text) > _MOST_COMPARED:
-        return None
-    constant_first = texts[1] is None
-    return _compared_until(call, other if constant_first else one, text, (one, other), constant_first)
-
-
-def _compared_some(call: _Call) -> Term | None:
-    """``strncmp``, the same for no more than so many bytes."""
-    size = call.count("rdx")
-    one, other = call.argument("rdi"), call.argument("rsi")
-    texts = call.text(one), call.text(other)
-    text = texts[1] if texts[1] is not None else texts[0]
+    text, constant_first = call.text(other), False
+    if text is None:
+        text, constant_first = call.text(one), True
+    size = call.count("rdx") if limited else _MOST
     if text is None or size is None or min(size, len(text)) > _MOST_COMPARED:
         return None
-    constant_first = texts[1] is None
     return _compared_until(call, other if constant_first else one, text[:size], (one, other), constant_first)
 
 
@@ -281,8 +271,8 @@ _FUNCTIONS: dict[str, Callable[[_Call], Term | None]] = {
     "memset": _set,
     "memcmp": lambda call: _compared(call, ordered=True),
     "bcmp": lambda call: _compared(call, ordered=False),
-    "strcmp": _compared_text,
-    "strncmp": _compared_some,
+    "strcmp": lambda call: _compared_text(call, limited=False),
+    "strncmp": lambda call: _compared_text(call, limited=True),
     "strlen": _length,
     "strcpy": _copied_text,
 }
