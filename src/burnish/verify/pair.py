@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -86,12 +86,35 @@ class Declared:
         return (self.arguments, self.stack_bytes) == (other.arguments, other.stack_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Which stores of the original its loads are taken not to read, by the addresses of the instructions: a load is of
+    a class, and a store is not seen by some classes. What a load of such a class reads was last stored by another one,
+    or before the function began."""
+
+    loads: Mapping[int, int] = field(default_factory=dict[int, int])
+    stores: Mapping[int, frozenset[int]] = field(default_factory=dict[int, "frozenset[int]"])
+    aligned: Mapping[int, int] = field(default_factory=dict[int, int])
+    """Of what number of bytes the addresses are multiples that an instruction accesses."""
+
+    @property
+    def classes(self) -> frozenset[int]:
+        """All classes of loads."""
+        return frozenset(self.loads.values())
+
+
+ALL_SEEN = Unseen()
+
 Site = tuple[Label, int]
 """A call: its block, and the index of its operation there; the number of operations for a jump at the end."""
 
 
 def _undeclared(_: Site) -> Declared | None:
     return None
+
+
+def _untyped(_: Iterable[int]) -> Unseen:
+    return ALL_SEEN
 
 
 def _all_set(_: Site) -> frozenset[str]:
@@ -180,6 +203,9 @@ class Side:
     declared: Callable[[Site], Declared | None] = field(default=_undeclared, repr=False)
     """What is called by its address, as far as the pointer's type says what it is (``subject.pointers``): the code may
     use it as one of another type."""
+    unseen: Callable[[Iterable[int]], Unseen] = field(default=_untyped, repr=False)
+    """What the loads among the instructions at those addresses do not read of what the stores among them wrote, where
+    C's rule on types is taken for granted. For the original only."""
 
     def is_replaceable(self, address: int) -> bool:
         """True where another file's function may be what is called at an image address."""

@@ -344,7 +344,7 @@ def after_call(
     Those that ``perhaps`` are kept as well are no garbage, for another callee may be given them."""
     after = state.copy()
     after.temporaries = {}
-    after.memory = memory
+    after.leave(memory)
     for name in CALLER_SAVED:
         cell = CELLS[name]
         if name in ("cf", "pf", "af", "zf", "sf", "of"):

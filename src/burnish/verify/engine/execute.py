@@ -42,7 +42,7 @@ from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.repeat import LARGEST, fixed_count
 from burnish.verify.engine.state import State, constant_memory, depth, entry_value, join_states, unwritten
-from burnish.verify.pair import Side
+from burnish.verify.pair import ALL_SEEN, Side
 
 RED_ZONE = 128
 """Bytes below the stack pointer that nobody else touches (System V ABI, AMD64, section 3.2.2)."""
@@ -79,6 +79,8 @@ class Log:
     """Under which callees are given objects that overlap, and must not."""
     perhaps: list[tuple[int, Term]] = field(default_factory=list[tuple[int, Term]])
     """The same, where one of them is in the shared local of that number and the other one is where others say."""
+    unlike: list[Term] = field(default_factory=list[Term])
+    """Under which loads read what they are taken not to see (``pair.Unseen``)."""
     demands: list[tuple[Term, str]] = field(default_factory=list[tuple[Term, str]])
     lowest: int = 0
 
@@ -107,8 +109,8 @@ def is_alignment_free(raw: bytes) -> bool:
 
 
 class Interpreter:
-    """The domain of terms for one side: give it to a ``Walker``. ``state``, ``condition`` and ``raw`` (the bytes of
-    the instruction at hand) are set by whoever drives it."""
+    """The domain of terms for one side: give it to a ``Walker``. ``state``, ``condition``, and ``at`` and ``raw`` (the
+    address and the bytes of the instruction at hand) are set by whoever drives it."""
 
     def __init__(self, side: Side, names: Names, log: Log, stack_bytes: int, view: View = OWN_VIEW) -> None:
         self.side = side
@@ -118,7 +120,9 @@ class Interpreter:
         self.state: State = State(FALSE)
         self.condition = FALSE
         self.raw = b""
+        self.at = 0
         self.view = view
+        self.unseen = ALL_SEEN
         self.below: int = RED_ZONE
         """Bytes below the stack pointer that may be used: none of them by a callee that is executed in line."""
         self.above: int = 8 + stack_bytes
@@ -218,7 +222,15 @@ class Interpreter:
                 return self._outer(address, size)
 
     def _outer(self, address: Term, size: int) -> Term:
-        return (read if self.view.shared else _read)(self.state.memory, address, size)
+        reading = read if self.view.shared else _read
+        value = reading(self.state.memory, address, size)
+        kind = self.unseen.loads.get(self.at)
+        if kind is None or kind not in self.state.seen:
+            return value
+        seen = reading(self.state.seen[kind], address, size)
+        if seen is not value:
+            self.log.unlike.append(and_(self.condition, ne(seen, value)))
+        return seen
 
     def _fixed(self, address: int, size: int) -> Term | tuple[Term] | None:
         """A load from an image address: the value, or ``(address as a term,)``."""
@@ -246,6 +258,7 @@ class Interpreter:
         self.condition, self.state = before, state
         _, joined = join_states(ways)
         state.frame, state.memory, state.cells = joined.frame, joined.memory, joined.cells
+        state.seen = joined.seen
 
     def _store(self, address: Term, value: Term, size: int) -> None:
         if address.is_const and address.value in self.side.places:
@@ -260,12 +273,15 @@ class Interpreter:
 
     def _store_memory(self, address: Term, value: Term, size: int) -> None:
         value = self.view.outward(value)
-        if self.view.shared:
-            self.state.memory = write(self.state.memory, address, value, size)
-            return
-        for k in range(size):
-            byte = extract(value, 8 * k, 8)
-            self.state.memory = store(self.state.memory, add(address, const(k, 64)), byte)
+        writing = write if self.view.shared else write_bytes
+        hidden = self.unseen.stores.get(self.at, frozenset())
+        before, seen = self.state.memory, self.state.seen
+        self.state.memory = writing(before, address, value, size)
+        for kind, memory in seen.items():
+            if kind not in hidden:
+                seen[kind] = writing(memory, address, value, size)
+        for kind in hidden:
+            seen.setdefault(kind, before)
 
     def _where(self, address: Term) -> Frame | Named | Outer:
         try:
@@ -281,6 +297,12 @@ class Interpreter:
     def _access(self, address: Term, size: int, *, write: bool, constant: bool = False) -> None:
         aligned = size == 16 and not is_alignment_free(self.raw)
         self.log.accesses.append(Access(self.condition, address, size, write, aligned, constant))
+        multiple = self.unseen.aligned.get(self.at)
+        if multiple is not None:
+            bits = multiple.bit_length() - 1
+            odd = and_(self.condition, ne(extract(address, 0, bits), const(0, bits)))
+            if odd is not FALSE:
+                self.log.unlike.append(odd)
 
     def _constant(self, name: str, offset: int | Term, size: int) -> Term | None:
         """The value of constant memory at a known offset; of an unknown one a memory of the object's own."""
@@ -388,6 +410,13 @@ class Interpreter:
         for at, value in sorted(self.state.cells.items(), key=lambda item: item[0]):
             for k in range(value.width // 8):
                 self.state.frame = store(self.state.frame, const(at + k, 64), extract(value, 8 * k, 8))
+
+
+def write_bytes(memory: Term, address: Term, value: Term, size: int) -> Term:
+    """A memory with ``size`` bytes at an address changed."""
+    for k in range(size):
+        memory = store(memory, add(address, const(k, 64)), extract(value, 8 * k, 8))
+    return memory
 
 
 def _read(array: Term, address: Term, size: int) -> Term:

@@ -53,7 +53,7 @@ from burnish.verify.engine.points import (
     does,
     typed,
 )
-from burnish.verify.engine.proof import APART, NotProvedError, Proof, Solves
+from burnish.verify.engine.proof import APART, TYPES, NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
@@ -190,10 +190,13 @@ class Prover(Asking):
         known = [not_(fault) for fault in (*original.faults, *overlaps) if fault is not FALSE]
         if overlaps:
             self.provisos[APART] = None
+        typed = dict.fromkeys(map(not_, original.unlike))
+        if typed:
+            self.provisos[TYPES] = None
         more = replace(
             joint,
             conditions=(*joint.conditions, *dict.fromkeys(known)),
-            facts=(*joint.facts, *facts(original.accesses, extents(self.pair))),
+            facts=(*joint.facts, *facts(original.accesses, extents(self.pair)), *typed),
             accesses=(*joint.accesses, *original.accesses),
             pending=(*joint.pending, *rewrite.accesses),
         )

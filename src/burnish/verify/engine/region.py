@@ -52,7 +52,7 @@ from burnish.verify.engine.points import (
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.engine.strings import REPEATED, as_call
-from burnish.verify.pair import BY_ADDRESS, Callee, Side
+from burnish.verify.pair import BY_ADDRESS, Callee, Side, Unseen
 
 _PATHS = 256
 """Paths of a region that is not joined, at most."""
@@ -83,6 +83,7 @@ class Executor:
     on_time: Callable[[], None] = lambda: None
     """Raises an error of its own when the time is up; asked now and then."""
     stacked: Stacked = field(init=False, repr=False)
+    unseen: Unseen = field(init=False, repr=False)
     _blocks: dict[Label, Block] = field(init=False, repr=False)
     _raw: dict[int, bytes] = field(init=False, repr=False)
 
@@ -90,11 +91,9 @@ class Executor:
         functions = (*(self.side.bodies.values() if self.inline else ()), self.side.function)
         self.stacked = Stacked(self.side, functions)
         self._blocks = {block.label: block for function in functions for block in function.blocks}
-        self._raw = {
-            one.address: self.side.image.read(one.address, one.size) or b""
-            for function in functions
-            for one in function.instructions
-        }
+        instructions = {one.address: one for function in functions for one in function.instructions}
+        self._raw = {at: self.side.image.read(at, one.size) or b"" for at, one in instructions.items()}
+        self.unseen = self.side.unseen(self._raw)
 
     @property
     def entry(self) -> Point:
@@ -108,6 +107,7 @@ class Executor:
         """
         log = Log()
         interpreter = Interpreter(self.side, self.names, log, self.stack_bytes, self.view)
+        interpreter.unseen = self.unseen
         exits: list[Exit] = []
         if self.joining:
             self._joined(interpreter, state, start, cuts, exits)
@@ -230,7 +230,7 @@ class Executor:
                 continue
             if index % _OFTEN == 0:
                 self.on_time()
-            interpreter.raw = self._raw.get(address, b"")
+            interpreter.raw, interpreter.at = self._raw.get(address, b""), address
             if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
                 where = self._call(walker, operation, point._replace(operation=index + 1), address)
                 if isinstance(where, AtCall):

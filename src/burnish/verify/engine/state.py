@@ -57,6 +57,9 @@ class State:
     temporaries: dict[int, tuple[int, Term]] = field(default_factory=dict[int, tuple[int, Term]])
     cells: Cells = field(default_factory=Cells)
     garbage_below: int | None = None
+    seen: dict[int, Term] = field(default_factory=dict[int, Term])
+    """What the memory is for each class of loads that does not see all stores (``pair.Unseen``); for others, as it is.
+    """
 
     def copy(self) -> State:
         """An independent copy."""
@@ -67,7 +70,17 @@ class State:
             dict(self.temporaries),
             self.cells.copy(),
             self.garbage_below,
+            dict(self.seen),
         )
+
+    def leave(self, memory: Term) -> None:
+        """Another memory, in which anybody may have stored anything."""
+        if memory is not self.memory:
+            self.memory, self.seen = memory, {}
+
+    def seen_by(self, kind: int | None) -> Term:
+        """The memory as a class of loads sees it; as it is for None."""
+        return self.memory if kind is None else self.seen.get(kind, self.memory)
 
     def register(self, name: str, size: int | None = None) -> Term:
         """The low bytes of a register, by the name of its cell; all of it without ``size``."""
@@ -195,6 +208,8 @@ def join_states(incoming: Sequence[tuple[Term, State]]) -> tuple[Term, State]:
     joined = State(choose([s.frame for s in states]), choose([s.memory for s in states]))
     marks = [s.garbage_below for s in states if s.garbage_below is not None]
     joined.garbage_below = max(marks, default=None)
+    for kind in {kind for state in states for kind in state.seen}:
+        joined.seen[kind] = choose([state.seen_by(kind) for state in states])
     _join_registers(joined, states, choose)
     _join_cells(joined, states, choose)
     for offset, (size, _) in states[0].temporaries.items():

@@ -50,7 +50,7 @@ def as_call(operation: Operation, walker: Walker[Term], view: View) -> Repeated 
 def after_repeated(instruction: Repeated, state: State, memory: Term) -> State:
     """The state behind it; ``memory`` is what it left."""
     after = state.copy()
-    after.memory = memory
+    after.leave(memory)
     total = mul(state.register("rcx"), const(instruction.size, 64))
     for name in ("rdi", "rsi") if instruction.moves else ("rdi",):
         after.set_register(name, add(state.register(name), total))

@@ -207,7 +207,13 @@ def _narrow(
     """That upper parts of registers are 0, of those that are not ``defined`` by others."""
     found: list[Affine] = []
     for value in values:
-        if value.side == "e" or value.size != 8 or value.cell == FRAME or _place(value) in defined:
+        if (
+            value.side == "e"
+            or value.size != 8
+            or value.cell == FRAME
+            or value.word
+            or _place(value) in defined
+        ):
             continue
         most = max((sample[value] or 0 for sample in samples), default=0)
         # A count that stays small in short runs does not in long ones.
@@ -224,7 +230,9 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
     convention preserves, and vectors."""
     known = _known(equal)
     wanted = [
-        v for v in values if v.size <= 8 and not v.is_object and not (v.side == "e" and v.cell in PRESERVED)
+        v
+        for v in values
+        if v.size <= 8 and not v.is_object and not v.word and not (v.side == "e" and v.cell in PRESERVED)
     ]
     found: list[Order] = []
     for width in (64, 32):
@@ -256,7 +264,7 @@ def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[
     """What of both sides is never 0 where it was sampled, but for what one of ``equal`` says to be the same as
     another."""
     known = _known(equal)
-    wanted = [v for v in values if v.size in (4, 8) and v.side != "e" and v.cell != "rsp"]
+    wanted = [v for v in values if v.size in (4, 8) and v.side != "e" and v.cell != "rsp" and not v.word]
     return [
         Order(value, Comparison.DIFFERENT, 0)
         for width, size in ((64, 8), (32, 4))

@@ -28,6 +28,7 @@ from burnish.verify.loops.surroundings import Start
 from burnish.verify.loops.traces import Trace, both_traces, object_names
 from burnish.verify.loops.values import Side as SideName
 from burnish.verify.loops.values import Value
+from burnish.verify.loops.words import words_of
 from burnish.verify.pair import Pair, Side
 
 _RUNS_SHARES = 0.12, 0.35
@@ -93,9 +94,11 @@ class _Spoken:
             *object_values(base.name.removeprefix(OBJECT) for base in LOCAL_BASES[: len(pair.shared)]),
             *entry_values((live[0] | live[1]) & ~cells_mask(PRESERVED), written),
         )
+        words = words_of(functions[0], sides[0].unseen(one.address for one in functions[0].instructions))
+        own = _values("a", sides[0], [a for a, _ in runs])
         return cls(
             entry,
-            _values("a", sides[0], [a for a, _ in runs]),
+            {label: (*values, *words.get(label, ())) for label, values in own.items()},
             _values("b", sides[1], [b for _, b in runs]),
             (functions[0].blocks[0].label, functions[1].blocks[0].label),
         )
@@ -106,8 +109,14 @@ class _Spoken:
 
 
 def unchanged(pair: Pair) -> tuple[Computed, ...]:
-    """That what no code of a side changes is as at entry."""
-    return untouched("a", _written(pair.original.function)) + untouched("b", _written(pair.rewrite.function))
+    """That what no code of a side changes is as at entry; of arguments, what no code does before a call."""
+    return _unchanged("a", pair.original) + _unchanged("b", pair.rewrite)
+
+
+def _unchanged(name: SideName, side: Side) -> tuple[Computed, ...]:
+    written = _written(side.function)
+    arguments = cells_mask(INTEGER_ARGUMENTS) & ~_written(side.function, cells_mask(INTEGER_RETURNS))
+    return untouched(name, written & ~arguments)
 
 
 def _light(side: Side) -> Function:

@@ -6,14 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
+from burnish.domains.smt.build import extract, select, var
+from burnish.domains.smt.rewrite import rebuild
 from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.machine.registers import CELLS
 from burnish.verify.engine.compare import Views
+from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.loops.align import START, Node
 from burnish.verify.loops.candidates import ADDRESS_BITS
 from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.product import Arrival
 from burnish.verify.loops.ranges import split
-from burnish.verify.loops.relations import Computed, Held, Order, Relation, holds
+from burnish.verify.loops.relations import Computed, Derived, Held, Order, Relation, holds
 from burnish.verify.loops.symbolic import memory_term, value_term
 from burnish.verify.loops.term_text import is_of_entry
 from burnish.verify.loops.values import FRAME, Sample, Value
@@ -84,6 +88,29 @@ class Proposals:
         self._guarded[node] = self._guarded.get(node, 0) + len(found)
         return found
 
+    def derived(self, arrival: Arrival) -> list[Derived]:
+        """What the rewrite has loaded already the original may load next: as a term of what that holds now."""
+        node, memory_now = arrival.target, arrival.a.memory
+        known: dict[Term, Term] = {}
+        for value in self._values(node):
+            if value.side == "a" and value.size == 8 and value.cell in CELLS and value.cell != "rsp":
+                term, whole = self._term(value, arrival), var(value.cell, 64)
+                for size in _SIZES:
+                    part = extract(term, 0, 8 * size)
+                    if not part.is_const:
+                        known.setdefault(part, extract(whole, 0, 8 * size))
+        found: list[Derived] = []
+        for value in self._values(node):
+            if value.side != "b" or value.size > 8 or (value.cell, value.word) == ("rsp", None):
+                continue
+            term = self._term(value, arrival)
+            if term in known or not any(part.op is Op.SELECT for part in subterms(term)):
+                continue
+            expressed = _expressed(term, known, memory_now)
+            if expressed is not None and is_of_entry(expressed):
+                found.append(Derived(value, expressed))
+        return [relation for relation in found if self._is_new(node, relation)]
+
     def held(self, arrival: Arrival) -> list[Held]:
         """What was loaded, or stored, before the loops may be in memory still: one side keeps it in a register where
         the other loads it each time."""
@@ -98,7 +125,7 @@ class Proposals:
                 known.setdefault(term, []).append(value)
         bases: dict[Term, list[tuple[Value, int]]] = {}
         for value in values:
-            if value.size == 8 and value.cell not in (FRAME, "rsp"):
+            if value.size == 8 and value.cell not in (FRAME, "rsp") and not value.word:
                 base, constant = split(self._term(value, arrival))
                 bases.setdefault(base, []).append((value, constant))
         found: list[Held] = []
@@ -129,10 +156,32 @@ class Proposals:
         return all(holds(relation, sample) for sample in self._samples[node])
 
 
+def _expressed(root: Term, known: Mapping[Term, Term], memory_now: Term) -> Term | None:
+    """A term with all that it is made of replaced by what is ``known``; None where something is not."""
+    done: dict[Term, Term | None] = {}
+    for term in subterms(root):
+        if term in known:
+            done[term] = known[term]
+        elif term.op is Op.CONST:
+            done[term] = term
+        elif term is memory_now:
+            done[term] = ENTRY_MEMORY
+        elif term.op is Op.SELECT and select(memory_now, term.args[1]) is term:
+            address = done[term.args[1]]
+            done[term] = None if address is None else select(ENTRY_MEMORY, address)
+        elif not term.args:
+            done[term] = None
+        else:
+            args = [done[arg] for arg in term.args]
+            complete = [arg for arg in args if arg is not None]
+            done[term] = rebuild(term, complete) if len(complete) == len(args) else None
+    return done[root]
+
+
 def _parts(values: Sequence[Value]) -> Iterator[Value]:
     """The parts of values of both sides that may be words of memory."""
     for value in values:
-        if value.side != "e" and value.size <= 8:
+        if value.side != "e" and value.size <= 8 and not value.word:
             yield from (Value(value.side, value.cell, value.offset, s) for s in _SIZES if s <= value.size)
 
 

@@ -8,6 +8,7 @@ data-driven equivalence checking (Sharma, Schkufza, Churchill and Aiken, OOPSLA 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from burnish.domains.smt.build import TRUE, eq, not_, select
 from burnish.domains.smt.evaluate import evaluate
@@ -24,7 +25,15 @@ from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.made_up import known_slots, made_up
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.proposals import Proposals
-from burnish.verify.loops.relations import Affine, Computed, Held, Order, OuterKept, Relation
+from burnish.verify.loops.relations import (
+    Affine,
+    Computed,
+    Derived,
+    Held,
+    Order,
+    OuterKept,
+    Relation,
+)
 from burnish.verify.loops.symbolic import hiding, relation_term, value_term
 from burnish.verify.loops.values import FRAME, Sample, Side, Value, Visit
 from burnish.verify.solve.query import Model, Sat, Undecided, Unsat
@@ -82,7 +91,12 @@ class Search:
         """All that holds on the samples of a node."""
         samples, values = self._samples[node], self._values(node)
         equal = equalities(samples, values)
-        return [*kept(samples), *self._untouched, *equal, *self._order(node, equal)]
+        return [
+            *kept(samples),
+            *self._untouched,
+            *equal,
+            *self._order(node, equal),
+        ]
 
     def _order(self, node: Node, equal: Sequence[Affine]) -> list[Order]:
         """How values compare on the samples of a node, beside what is ``equal``."""
@@ -194,8 +208,8 @@ class Search:
                 near = [found]
         self._samples[node] = rows or ([] if found is None else [self._sample(arrival, found)])
         # Nothing is known of memory but what the rounds will show.
-        first = [r for r in self._first(node) if r != OuterKept()] if self._samples[node] else self._untouched
-        self._relations[node] = [OuterKept(), *first]
+        first = self._first(node) if self._samples[node] else self._untouched
+        self._relations[node] = list(dict.fromkeys([OuterKept(), *first]))
         self._changed[node] = None
 
     def _shown(self, arrival: Arrival) -> tuple[list[Value], list[Term]]:
@@ -248,11 +262,12 @@ class Search:
         node, known = arrival.target, self._relations[arrival.target]
         first = [relation for relation in self._proposals.computed(arrival) if relation not in known]
         held = [relation for relation in self._proposals.held(arrival) if relation not in known]
-        known[:0] = [*first, *held]
+        derived = [relation for relation in self._proposals.derived(arrival) if relation not in known]
+        known[:0] = [*first, *held, *derived]
         seen = {(node, relation) for relation in known} | self._refuted
         compared = self._proposals.compared(arrival, self._began_with, seen)
         known += compared
-        if compared or held:
+        if compared or held or derived:
             self._changed.update(self._sources[node])
 
     def _near(self, arrival: Arrival) -> list[Model]:
@@ -313,10 +328,13 @@ class Search:
         self._settled = False
         self._refuted.update((node, relation) for relation in refuted)
         left = [relation for relation in self._relations[node] if relation not in refuted]
+        left[:0] = seen = self._seen(node, refuted)
+        if seen:
+            self._changed.update(self._sources[node])
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
             new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
-            first = [r for r in left if isinstance(r, Computed | Held | OuterKept)]
+            first = [r for r in left if isinstance(r, Computed | Derived | Held | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
             # What was the same as something else may have a lower limit of its own.
             last += [r for r in self._order(node, new) if r not in last and (node, r) not in self._refuted]
@@ -324,6 +342,13 @@ class Search:
                 self._stale.add(node)
             left = [*first, *new, *last]
         self._relations[node] = left
+
+    def _seen(self, node: Node, refuted: set[Relation]) -> list[Held]:
+        """Of what memory does not hold any more: that some class of loads sees it there."""
+        held = [relation for relation in refuted if isinstance(relation, Held) and relation.kind is None]
+        classes = sorted(self._prover.executors[0].unseen.classes) if held else ()
+        found = [replace(relation, kind=kind) for relation in held for kind in classes]
+        return [relation for relation in found if (node, relation) not in self._refuted]
 
     def _sample(self, arrival: Arrival, model: Model) -> Sample:
         """A solver's model as a sample of the arrival's states."""
@@ -344,7 +369,8 @@ class Search:
     def _visit(self, side: Side, arrival: Arrival, model: Model) -> Visit:
         values = [value for value in self._values(arrival.target) if value.side == side]
         state = arrival.a if side == "a" else arrival.b
-        wholes = {v.cell: Value(side, v.cell, 0, CELLS[v.cell].size) for v in values if v.cell != FRAME}
+        names = {value.cell: value.word for value in values if value.cell != FRAME}
+        wholes = {n: Value(side, n, 0, 8 if is_word else CELLS[n].size) for n, is_word in names.items()}
         cells = {cell: self._number(self._term(whole, arrival), model) for cell, whole in wholes.items()}
         frame: dict[int, int] = {}
         for value in values:

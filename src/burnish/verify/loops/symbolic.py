@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import assert_never
 
 from burnish.domains.smt.build import (
@@ -29,16 +29,18 @@ from burnish.domains.smt.rewrite import substitute, variables
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CELLS, FLAG_CELLS, GPR_CELLS, VECTOR_CELLS
 from burnish.verify.engine.addresses import UndecidedAccessError, made_of_frame, mentions_frame
-from burnish.verify.engine.apart import read
+from burnish.verify.engine.apart import read, write
 from burnish.verify.engine.cells import join_bytes
 from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
 from burnish.verify.engine.escape import leaving
+from burnish.verify.engine.execute import write_bytes
 from burnish.verify.engine.frames import View
 from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value, unwritten
 from burnish.verify.loops.relations import (
     Affine,
     Comparison,
     Computed,
+    Derived,
     Held,
     Order,
     OuterKept,
@@ -66,7 +68,10 @@ def value_term(value: Value, a: State, b: State, views: Views = OWN_VIEWS) -> Te
         raw = _entry(value)
     else:
         state, view = (a, views[0]) if value.side == "a" else (b, views[1])
-        if value.cell == FRAME:
+        if (word := value.word) is not None:
+            address = add(view.outward(state.register(word.base)), const(word.offset + value.offset, 64))
+            raw = memory_term(state.seen_by(word.kind), address, value.size, views)
+        elif value.cell == FRAME:
             raw = _frame(state, value.side, value.offset, value.size, view)
         elif value.cell == "rsp":
             raw = extract(state.register(value.cell), 8 * value.offset, 8 * value.size)
@@ -121,12 +126,25 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
             return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
         case Computed(value, term):
             return eq(value_term(value, a, b, views), term)
-        case Held(value):
+        case Derived(value, term):
+            return eq(value_term(value, a, b, views), _derived(term, a, views[0]))
+        case Held(value, kind=None):
             # Both memories: whatever was shown of them, this is believed of what either side loads next.
             held = value_term(value, a, b, views)
             return and_(*(eq(held, _held(relation, state.memory, a, b, views)) for state in (a, b)))
+        case Held(value, kind=kind):
+            return eq(value_term(value, a, b, views), _held(relation, a.seen_by(kind), a, b, views))
         case _:
             assert_never(relation)
+
+
+def _derived(term: Term, a: State, view: View) -> Term:
+    now = {
+        part: a.memory if part.op is Op.MEMORY else view.outward(a.register(part.name))
+        for part in variables([term])
+        if part.op is Op.MEMORY or part.name in CELLS
+    }
+    return substitute([term], now)[0]
 
 
 def _held(relation: Held, memory: Term, a: State, b: State, views: Views) -> Term:
@@ -166,7 +184,7 @@ def values_of(relation: Relation) -> tuple[Value, ...]:
             found: Sequence[Value | int] = [value for _, value in terms]
         case Order(left, _, right):
             found = (left, right)
-        case Computed(value):
+        case Computed(value) | Derived(value):
             found = (value,)
         case Held(value, base):
             found = (value, base)
@@ -191,6 +209,7 @@ def related_states(
     outer = ENTRY_MEMORY if any(isinstance(r, OuterKept) for r in relations) else memory("memory at the cut")
     a, b = _free_state("a", slots[0], outer), _free_state("b", slots[1], outer)
     own = {term for state in (a, b) for term in _variables(state)}
+    own.update(_look(relations, a, b, views))
     solved = _Solved(own)
     for relation in relations:
         if isinstance(relation, Computed):
@@ -199,8 +218,12 @@ def related_states(
             )
     for relation in relations:
         if isinstance(relation, Held):
-            held = _held(relation, outer, a, b, views)
+            held = _held(relation, a.seen_by(relation.kind), a, b, views)
             solved.define(value_term(relation.value, a, b, views), held, extended=False)
+    for relation in relations:
+        if isinstance(relation, Derived):
+            value = _derived(relation.term, a, views[0])
+            solved.define(value_term(relation.value, a, b, views), value, relation.value.extended != "")
     for relation in relations:
         if isinstance(relation, Affine) and relation.defines and relation.lead.side != "e":
             lead = value_term(relation.lead, a, b, views)
@@ -215,6 +238,25 @@ def related_states(
         _substitute(state, solved.mapping)
     assumed = dict.fromkeys(relation_term(relation, a, b, views) for relation in relations)
     return a, b, tuple(term for term in assumed if term is not TRUE)
+
+
+def _look(relations: Sequence[Relation], a: State, b: State, views: Views) -> Iterator[Term]:
+    """Makes what the original's loads of each class see memory as it is, but for the words of which a relation speaks:
+    those are unknown. Where a load sees what was stored as something else, ``pair.Unseen`` does not hold, whenever that
+    began to be watched."""
+    found: dict[tuple[int, Value, int, int], None] = {}
+    for relation in relations:
+        if isinstance(relation, Held) and relation.kind is not None:
+            found[relation.kind, relation.base, relation.offset, relation.value.size] = None
+        for value in values_of(relation):
+            if (word := value.word) is not None:
+                found[word.kind, Value("a", word.base), word.offset + value.offset, value.size] = None
+    writing = write if views[0].shared else write_bytes
+    for kind, base, offset, size in found:
+        unknown = var(f"a:word {kind} at {base}{offset:+d}", 8 * size)
+        address = add(value_term(base, a, b, views), const(offset, 64))
+        a.seen[kind] = writing(a.seen_by(kind), address, unknown, size)
+        yield unknown
 
 
 def _definition(relation: Affine, a: State, b: State, views: Views) -> Term:
@@ -303,3 +345,4 @@ def _substitute(state: State, mapping: dict[Term, Term]) -> None:
         ]
     for offset, value in list(state.cells.items()):
         state.cells.put(offset, substitute([value], mapping)[0])
+    state.seen = {kind: substitute([seen], mapping)[0] for kind, seen in state.seen.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from burnish.core.code import Label
 from burnish.machine.registers import CELLS
@@ -24,6 +24,8 @@ class Value:
     """``size`` bytes at ``offset`` of a register cell, or of the frame, as they are at a cut (or at entry); or the
     address of an object, with ``&`` and its name for ``cell``.
 
+    In the place of a register's name may be a word of memory, of the original (``word``).
+
     ``extended`` is ``zext`` or ``sext`` for those bytes extended to 8, else empty. ``width`` is in bits.
     """
 
@@ -38,6 +40,12 @@ class Value:
         return self.cell.startswith(OBJECT)
 
     @property
+    def word(self) -> Word | None:
+        """The word of memory that the value is, or is part of."""
+        found = _WORD.fullmatch(self.cell)
+        return None if found is None else Word(found[1], int(found[2]), int(found[3]))
+
+    @property
     def width(self) -> int:
         return 64 if self.extended else 8 * self.size
 
@@ -46,13 +54,36 @@ class Value:
             name = f"[entry{self.offset:+d}].{self.size}"
         else:
             name = self.cell if not self.offset else f"{self.cell}[{self.offset}]"
-            if not self.is_object and (self.size != CELLS[self.cell].size or self.offset):
+            if not self.is_object and (self.size != whole_size(self.cell) or self.offset):
                 name += f".{self.size}"
         text = f"{self.side}:{name}"
         return f"{self.extended}({text})" if self.extended else text
 
 
-_SHAPE = re.compile(r"(?:(zext|sext)\()?([abe]):(?:\[entry([+-]\d+)\]|(\w+?)(?:\[(\d+)\])?)(?:\.(\d+))?\)?")
+class Word(NamedTuple):
+    """Memory ``offset`` bytes from where a register leads, as the loads of a class see it (``pair.Unseen``)."""
+
+    base: str
+    offset: int
+    kind: int
+
+
+_WORD = re.compile(r"m(\w+)([+-]\d+)as(\d+)")
+
+
+def word(base: str, offset: int, kind: int, size: int) -> Value:
+    """A word of the original's memory (``Word``) as a value."""
+    return Value("a", f"m{base}{offset:+d}as{kind}", 0, size)
+
+
+def whole_size(cell: str) -> int:
+    """Bytes of a register, or of the longest word."""
+    return CELLS[cell].size if cell in CELLS else 8
+
+
+_SHAPE = re.compile(
+    r"(?:(zext|sext)\()?([abe]):(?:\[entry([+-]\d+)\]|(\w+?(?:[+-]\d+as\d+)?)(?:\[(\d+)\])?)(?:\.(\d+))?\)?"
+)
 
 
 def value_from_text(text: str) -> Value:
@@ -60,13 +91,13 @@ def value_from_text(text: str) -> Value:
     if text.startswith(f"e:{OBJECT}"):
         return Value("e", text.removeprefix("e:"))
     found = _SHAPE.fullmatch(text)
-    if found is None or (found[4] is not None and found[4] not in CELLS):
+    if found is None or (found[4] is not None and not _is_cell(found[2], found[4])):
         raise ValueError(f"{text!r} names no value of a function")
     extended, side, frame, cell, offset, size = found.groups()
     if frame is not None:
         value = Value(side, FRAME, int(frame), int(size or 8), extended or "")  # type: ignore[arg-type]
     else:
-        value = Value(side, cell, int(offset or 0), int(size or CELLS[cell].size), extended or "")  # type: ignore[arg-type]
+        value = Value(side, cell, int(offset or 0), int(size or whole_size(cell)), extended or "")  # type: ignore[arg-type]
     if str(value) != text or not _exists(value):
         raise ValueError(f"{text!r} names no value of a function")
     return value
@@ -76,7 +107,13 @@ def _exists(value: Value) -> bool:
     """False for what is longer than its register, or no size of a value."""
     if value.size not in (1, 2, 4, 8, 16) or (value.extended and value.size > 4):
         return False
-    return value.cell == FRAME or value.offset + value.size <= CELLS[value.cell].size
+    return value.cell == FRAME or value.offset + value.size <= whole_size(value.cell)
+
+
+def _is_cell(side: str, name: str) -> bool:
+    """True for the name of a register, and that of a word of the original from one."""
+    found = _WORD.fullmatch(name)
+    return name in CELLS if found is None else side == "a" and found[1] in CELLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +144,8 @@ class Sample:
     """For what is no run, but a solver's idea of one: all that is known of the entry state."""
 
     def __getitem__(self, value: Value) -> int | None:
-        """The value as an unsigned integer; None where the run did not touch that part of the frame."""
+        """The value as an unsigned integer; None where the run did not touch that part of the frame, and for words of
+        memory, which are known of no run."""
         visit = self.a if value.side == "a" else self.b if value.side == "b" else self.entry
         if value.cell == FRAME:
             raw = 0
@@ -117,7 +155,10 @@ class Sample:
                     return None
                 raw |= byte << 8 * k
         else:
-            raw = visit.cells[value.cell] >> 8 * value.offset & (1 << 8 * value.size) - 1
+            whole = visit.cells.get(value.cell) if value.word else visit.cells[value.cell]
+            if whole is None:
+                return None
+            raw = whole >> 8 * value.offset & (1 << 8 * value.size) - 1
         if value.extended == "sext" and raw >> (8 * value.size - 1):
             raw |= (1 << 64) - (1 << 8 * value.size)
         return raw

@@ -75,6 +75,17 @@ class DebugFunctions:
         """The variables and parameters of a function that are placed relative to its frame."""
         return self._unit(entry.cu).in_frame(entry)
 
+    def variables_of(self, entry: Any) -> Iterator[Any]:
+        """The variables and parameters of a function, those of functions in line among them."""
+        return self._unit(entry.cu).variables_of(entry)
+
+    def base_of(self, bounds: FunctionBounds) -> int:
+        """What the addresses in the entry of a function are counted from."""
+        if self._by_place:
+            return 0
+        home = next((s for s in self._image.sections if s.address <= bounds.address < s.end), None)
+        return 0 if home is None else home.address
+
     def variable(self, entry: Any, name: str) -> Any:
         """The entry of a variable outside of all functions, in the unit of an entry; None where there is none."""
         return self._unit(entry.cu).variable(name)
@@ -183,6 +194,16 @@ class _Unit:
                     # After the length, which takes a byte where there is no more than an offset.
                     if found and found[0] == _EXPRLOC and self._data[found[1] + 1] == _FBREG:
                         yield self._read(at)
+
+    def variables_of(self, entry: Any) -> Iterator[Any]:
+        """The variables and parameters of a function, those of functions in line among them."""
+        waiting = [entry.offset]
+        while waiting:
+            for at, shape, _ in self._entries.children(waiting.pop()):
+                if shape.tag in (_LEXICAL_BLOCK, _INLINED):
+                    waiting.append(at)
+                elif shape.tag in (_VARIABLE, _FORMAL_PARAMETER) and _LOCATION in shape.has:
+                    yield self._read(at)
 
     def _read(self, at: int) -> Any:
         return self._unit.get_DIE_from_refaddr(at)

@@ -33,30 +33,37 @@ class Pointee:
     offset: int
     entry: Any = field(repr=False, compare=False)
     name: str = field(default="", compare=False)
+    exact: bool = True
 
     def moved(self, distance: int) -> Pointee:
         """As many bytes further on."""
-        return Pointee(self.at, self.offset + distance, self.entry, self.name)
+        return Pointee(self.at, self.offset + distance, self.entry, self.name, self.exact)
+
+    def somewhere(self) -> Pointee:
+        """At an index that is not known."""
+        return Pointee(self.at, 0, self.entry, self.name, False)
 
 
 def led_to(kind: Any, name: str) -> Pointee | None:
     """What a value of a type leads to that ``name`` holds; None where it is no pointer, or one to ``void``."""
-    kind = _plain(kind)
+    kind = plain(kind)
     if kind is None or kind.tag != "DW_TAG_pointer_type":
         return None
-    return object_of(_named_type(kind), name)
+    return object_of(named_type(kind), name)
 
 
 def object_of(kind: Any, name: str) -> Pointee | None:
     """The beginning of an object of a type."""
-    plain = _plain(kind)
-    return None if plain is None else Pointee(plain.offset, 0, plain, name)
+    found = plain(kind)
+    return None if found is None else Pointee(found.offset, 0, found, name)
 
 
 def loaded(pointee: Pointee) -> Pointee | None:
     """What the pointer leads to that lies where another leads; None where the debug information has none there, or
     where there may be something else as well."""
     kind, offset, name = pointee.entry, pointee.offset, pointee.name
+    if not pointee.exact and kind is not None and kind.tag != "DW_TAG_pointer_type":
+        return None
     for _ in range(_DEPTH):
         if kind is None or offset < 0:
             return None
@@ -64,15 +71,15 @@ def loaded(pointee: Pointee) -> Pointee | None:
             case "DW_TAG_pointer_type":
                 return led_to(kind, name) if offset == 0 else None
             case "DW_TAG_structure_type" | "DW_TAG_class_type":
-                size = _size_of(kind)
+                size = size_of(kind)
                 member = _member(kind, offset) if size is not None and offset < size else None
                 if member is None:
                     return None
                 entry, start = member
-                kind, offset, name = _plain(_named_type(entry)), offset - start, name_of(entry)
+                kind, offset, name = plain(named_type(entry)), offset - start, name_of(entry)
             case "DW_TAG_array_type":
-                kind = _plain(_named_type(kind))
-                size = None if kind is None else _size_of(kind)
+                kind = plain(named_type(kind))
+                size = None if kind is None else size_of(kind)
                 if not size:
                     return None
                 offset %= size
@@ -87,7 +94,7 @@ def _loaded_from_union(kind: Any, offset: int) -> Pointee | None:
     """The same where one of several things lies: a function if only one of them leads to one."""
     found: dict[int, Pointee] = {}
     for child in kind.iter_children():
-        inside = object_of(_named_type(child), name_of(child)) if child.tag == "DW_TAG_member" else None
+        inside = object_of(named_type(child), name_of(child)) if child.tag == "DW_TAG_member" else None
         pointee = None if inside is None else loaded(inside.moved(offset))
         if pointee is not None:
             found.setdefault(pointee.at, pointee)
@@ -116,20 +123,20 @@ def _member(kind: Any, offset: int) -> tuple[Any, int] | None:
     return found
 
 
-def _plain(kind: Any) -> Any:
+def plain(kind: Any) -> Any:
     """A type without its other names and qualifiers; None where it is ``void``."""
     for _ in range(_DEPTH):
         if kind is None or kind.tag not in _SAME:
             return kind
-        kind = _named_type(kind)
+        kind = named_type(kind)
     return None
 
 
-def _named_type(entry: Any) -> Any:
+def named_type(entry: Any) -> Any:
     return entry.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in entry.attributes else None
 
 
-def _size_of(kind: Any) -> int | None:
+def size_of(kind: Any) -> int | None:
     if kind.tag == "DW_TAG_pointer_type":
         return _POINTER_SIZE
     size = kind.attributes.get("DW_AT_byte_size")

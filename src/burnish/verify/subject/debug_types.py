@@ -15,6 +15,7 @@ from typing import Any
 from burnish.core.image import FunctionBounds, Image
 from burnish.verify.pair import Local
 from burnish.verify.subject.debug_functions import DebugFunctions, origin
+from burnish.verify.subject.debug_held import Held, held
 from burnish.verify.subject.debug_pointers import Pointee, is_function, led_to, name_of, object_of
 from burnish.verify.subject.types import Class, FunctionType, Layout, Part, UnreadableTypeError, scalar
 
@@ -134,6 +135,14 @@ class DebugTypes:
             return {place: value for place, value in found.items() if value is not None}
         except Exception:  # pyelftools raises anything at all for damaged tables
             return {}
+
+    def held(self, bounds: FunctionBounds) -> tuple[Held, ...]:
+        """Where the function's own variables are that are pointers."""
+        try:
+            entry = self._functions.of(bounds)
+            return () if entry is None else tuple(held(self._functions, bounds, entry))
+        except Exception:  # pyelftools raises anything at all for damaged tables
+            return ()
 
     def variable(self, bounds: FunctionBounds, name: str) -> Pointee | None:
         """A variable outside of all functions, in the unit of a function."""

@@ -53,7 +53,7 @@ def _in_function(home: Home, bounds: FunctionBounds, function: Function) -> dict
     except UnreadableTypeError:
         at_entry = {}
     found: dict[Site, Declared] = {}
-    for site, pointee in called_through(function, at_entry, _known(home, bounds)):
+    for site, pointee in called_through(function, at_entry, known_of(home, bounds)):
         try:
             kind = types.called(pointee)
             if kind is not None:
@@ -63,7 +63,7 @@ def _in_function(home: Home, bounds: FunctionBounds, function: Function) -> dict
     return found
 
 
-def _known(home: Home, bounds: FunctionBounds) -> Known:
+def known_of(home: Home, bounds: FunctionBounds) -> Known:
     """What the unit of a function says of variables, and the file of the results of functions."""
     alone = home.source.image.kind is ImageKind.OBJECT
 

@@ -23,6 +23,7 @@ from burnish.verify.subject.naming import Home, Naming, called
 from burnish.verify.subject.places import CodeAddress, Finder, Imported, UnclearError
 from burnish.verify.subject.same import SameCode
 from burnish.verify.subject.specify import Overrides, prototype, specify
+from burnish.verify.subject.typed import TypedAccesses
 from burnish.verify.subject.types import UnreadableTypeError
 from burnish.verify.subject.unset import UnsetAtCalls
 
@@ -181,6 +182,7 @@ def _side(naming: Naming) -> Side:
         own[1],
         {address: frame[1] for address, frame in frames.items() if frame[1] is not None},
         declared=DeclaredCalls(home),
+        **({"unseen": TypedAccesses(home)} if __import__("os").environ.get("BTYPES") else {}),
     )
 
 

@@ -9,13 +9,14 @@ whoever uses it says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from burnish.core.code import Block, Function, Label, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
 from burnish.machine.registers import CALLEE_SAVED, CELLS, Cell, cell_of
 from burnish.verify.pair import Site
+from burnish.verify.subject.debug_held import Held
 from burnish.verify.subject.debug_pointers import Pointee, loaded
 
 _CALLS = frozenset((OpCode.CALL, OpCode.CALLIND))
@@ -43,7 +44,32 @@ class _Flow:
 
     registers: _Registers
     known: Known
+    indexing: bool = False
     temporaries: dict[Varnode, Pointee] = field(default_factory=dict[Varnode, Pointee])
+    words: dict[tuple[Cell, int], Pointee] = field(default_factory=dict[tuple[Cell, int], Pointee])
+    """What words in memory lead to, by a register and the distance from where that leads."""
+    sums: dict[Varnode, tuple[Cell, int]] = field(default_factory=dict[Varnode, tuple[Cell, int]])
+    """The temporaries of an instruction that are such addresses."""
+    claims: dict[Cell, tuple[Pointee, ...]] = field(default_factory=dict[Cell, tuple[Pointee, ...]])
+    """What a register leads to that is used as several things."""
+
+    def meet(self, here: Sequence[Held]) -> None:
+        """What variables say of registers, and of words in memory, before an instruction."""
+        self.words = {(one.register, one.offset): one.pointee for one in here if one.in_memory}
+        self.sums, self.claims = {}, {}
+        said: dict[Cell, dict[int, Pointee]] = {}
+        for one in here:
+            if not one.in_memory and not one.offset:
+                said.setdefault(one.register, {})[one.pointee.at] = one.pointee
+        for cell, pointees in said.items():
+            known = self.registers.get(cell)
+            pointee = next(iter(pointees.values()))
+            if len(pointees) > 1 or (known is not None and known.at != pointee.at):
+                own = () if known is None else (known,)
+                self.claims[cell] = tuple({one.at: one for one in (*own, *pointees.values())}.values())
+                self.registers.pop(cell, None)
+            elif known is None or not known.exact:
+                self.registers[cell] = pointee
 
     def step(self, operation: Operation) -> None:
         """Past an operation."""
@@ -60,6 +86,17 @@ class _Flow:
                 self.registers.pop(CELLS[name], None)
         elif operation.output is not None:
             self._write(operation.output, self._result(operation))
+            self._note(operation)
+
+    def _note(self, operation: Operation) -> None:
+        """Notes a sum of a register and a number."""
+        output = operation.output
+        assert output is not None
+        if self.indexing and operation.opcode is OpCode.INT_ADD and output.space is Space.UNIQUE:
+            base, distance = operation.inputs
+            cell = self._sum(base)
+            if cell is not None and distance.space is Space.CONST:
+                self.sums[output] = cell[0], cell[1] + (distance.offset + (1 << 63) & _MASK) - (1 << 63)
 
     def at(self, node: Varnode) -> Pointee | None:
         """What a value leads to."""
@@ -81,15 +118,44 @@ class _Flow:
                 place = (
                     self.known.variable(address.offset) if address.space is Space.CONST else self.at(address)
                 )
-                return None if place is None else loaded(place)
+                found = None if place is None else loaded(place)
+                word = self._sum(address)
+                return found if found is not None or word is None else self.words.get(word)
             case OpCode.INT_ADD, (one, other):
-                return self._moved(one, other) or self._moved(other, one)
+                return self._moved(one, other) or self._moved(other, one) or self._indexed(one, other)
             case _:
                 return None
+
+    def places(self, node: Varnode) -> tuple[Pointee, ...]:
+        """All that an address may lead to, as far as it is known."""
+        one, place = self.at(node), self._sum(node)
+        if one is not None or place is None:
+            return () if one is None else (one,)
+        return tuple(claim.moved(place[1]) for claim in self.claims.get(place[0], ()))
+
+    def _sum(self, address: Varnode) -> tuple[Cell, int] | None:
+        """An address as a register and a distance."""
+        if (
+            address.space is Space.REGISTER
+            and address.size == _POINTER_SIZE
+            and (cell := cell_of(address)) is not None
+        ):
+            return cell, 0
+        return self.sums.get(address)
 
     def _moved(self, base: Varnode, distance: Varnode) -> Pointee | None:
         place = self.at(base) if distance.space is Space.CONST else None
         return None if place is None else place.moved((distance.offset + (1 << 63) & _MASK) - (1 << 63))
+
+    def _indexed(self, one: Varnode, other: Varnode) -> Pointee | None:
+        """An element of an array, where one of the two leads to something and the other does not."""
+        if not self.indexing or Space.CONST in (one.space, other.space):
+            return None
+        first, second = self.at(one), self.at(other)
+        if (first is None) == (second is None):
+            return None
+        found = first if first is not None else second
+        return None if found is None else found.somewhere()
 
     def _write(self, node: Varnode, value: Pointee | None) -> None:
         if node.space is Space.UNIQUE:
@@ -101,6 +167,7 @@ class _Flow:
             return
         cell = cell_of(node) if node.space is Space.REGISTER else None
         if cell is not None:
+            self.claims.pop(cell, None)
             self.registers.pop(cell, None)
             if value is not None and cell.size == _POINTER_SIZE:
                 self.registers[cell] = value
@@ -114,6 +181,51 @@ def called_through(
     for block in function.blocks:
         if block.label in before:
             yield from _called(block, _Flow(before[block.label], known))
+
+
+def held_at(function: Function, held: Sequence[Held]) -> dict[int, list[Held]]:
+    """Where variables are before each instruction."""
+    found: dict[int, list[Held]] = {}
+    for at in (instruction.address for instruction in function.instructions):
+        here = [one for one in held if one.first <= at < one.end]
+        if here:
+            found[at] = here
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Accessed:
+    """An access by the instruction at an address: of how many bytes, and to one of several things, if it is known."""
+
+    at: int
+    places: tuple[Pointee, ...]
+    size: int
+    write: bool
+
+
+def accessed(
+    function: Function, at_entry: Mapping[str, Pointee], known: Known, held: Mapping[int, Sequence[Held]]
+) -> Iterator[Accessed]:
+    """Each access in the code that control gets to."""
+    before = _reaching(function, {CELLS[name]: value for name, value in at_entry.items()}, known, held)
+    for block in function.blocks:
+        if block.label not in before:
+            continue
+        flow = _Flow(before[block.label], known, True)
+        marks = {index: address for address, index in block.marks}
+        address = block.label.address
+        for index, operation in enumerate(block.operations):
+            if index in marks:
+                address = marks[index]
+                flow.meet(held.get(address, ()))
+            if operation.opcode in (OpCode.LOAD, OpCode.STORE):
+                node = operation.inputs[0]
+                variable = known.variable(node.offset) if node.space is Space.CONST else None
+                places = flow.places(node) if variable is None else (variable,)
+                write = operation.output is None
+                size = operation.inputs[1].size if operation.output is None else operation.output.size
+                yield Accessed(address, places, size, write)
+            flow.step(operation)
 
 
 def calls_by_address(function: Function) -> bool:
@@ -134,24 +246,41 @@ def _called(block: Block, flow: _Flow) -> Iterator[tuple[Site, Pointee]]:
         yield (block.label, len(block.operations)), found
 
 
-def _reaching(function: Function, at_entry: _Registers, known: Known) -> Mapping[Label, _Registers]:
+def _reaching(
+    function: Function, at_entry: _Registers, known: Known, held: Mapping[int, Sequence[Held]] | None = None
+) -> Mapping[Label, _Registers]:
     """What registers lead to on all paths to the beginning of each block that control gets to."""
     blocks = {block.label: block for block in function.blocks}
     found: dict[Label, _Registers] = {function.blocks[0].label: at_entry}
     waiting = [function.blocks[0].label]
     while waiting:
         label = waiting.pop()
-        flow = _Flow(dict(found[label]), known)
-        for operation in blocks[label].operations:
+        flow = _Flow(dict(found[label]), known, held is not None)
+        marks = {index: address for address, index in blocks[label].marks}
+        for index, operation in enumerate(blocks[label].operations):
+            if held is not None and index in marks:
+                flow.meet(held.get(marks[index], ()))
             flow.step(operation)
         for following in successors(blocks[label].terminator):
             earlier = found.get(following)
-            both = flow.registers if earlier is None else _common(earlier, flow.registers)
+            both = (
+                flow.registers
+                if earlier is None
+                else _common(earlier, flow.registers, widening=flow.indexing)
+            )
             if both != earlier and following in blocks:
                 found[following] = dict(both)
                 waiting.append(following)
     return found
 
 
-def _common(one: _Registers, other: _Registers) -> _Registers:
-    return {cell: value for cell, value in one.items() if other.get(cell) == value}
+def _common(one: _Registers, other: _Registers, *, widening: bool) -> _Registers:
+    """What is the same on two paths; ``widening``, of one that leads to several places of an object, that it does."""
+    found: _Registers = {}
+    for cell, value in one.items():
+        second = other.get(cell)
+        if second == value:
+            found[cell] = value
+        elif widening and second is not None and second.at == value.at:
+            found[cell] = value.somewhere()
+    return found
