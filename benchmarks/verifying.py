@@ -126,6 +126,7 @@ class _Session:
     def judge(self, task: Task) -> Judged:
         """One verdict."""
         from burnish.verify.decide import decide
+        from burnish.verify.keeping import Keeping
         from burnish.verify.subject import Overrides, choose_functions, read_pair
 
         options = task.options
@@ -138,12 +139,15 @@ class _Session:
             tuple(options.get("assume", ())),
             options.get("prototype"),
             options.get("same_callees", False),
+            options.get("types", False),
         )
         began = time.perf_counter()
         reading = read_pair(*inputs, functions, overrides)
         if isinstance(reading, Unknown):
             return Judged("unknown", reading.reason, time.perf_counter() - began)
         engines = _ProofAlone(self._engines) if options.get("proof_alone") else self._engines
+        if overrides.types:
+            engines = Keeping(engines)
         decision = decide(reading.pair, engines, options.get("timeout_s", _TIMEOUT_S))
         seconds = time.perf_counter() - began
         effort = plain(decision.effort)

@@ -81,6 +81,13 @@ SameCalleesOption = Annotated[
         "--assume-same-callees", help="Take functions of one name that both files call for one, unseen."
     ),
 ]
+TypesOption = Annotated[
+    bool,
+    typer.Option(
+        "--assume-types",
+        help="Take ORIGINAL to access objects as what its debug information says they are, as C's rule on types asks.",
+    ),
+]
 BoundOption = Annotated[
     int,
     typer.Option("--bound", metavar="N", min=1, help="Unroll loops for which no invariant is found N times."),
@@ -203,6 +210,7 @@ def run(
     assume: AssumeOption = None,
     prototype: PrototypeOption = None,
     assume_same_callees: SameCalleesOption = False,
+    assume_types: TypesOption = False,
     bound: BoundOption = 8,
     timeout: TimeoutOption = 60.0,
     solver: SolverOption = SolverChoice.FIRST,
@@ -228,7 +236,7 @@ def run(
     alone is checked again, from the programs in it. Exits 0 for PROVED (or what --accept allows), 1 for REFUTED, 3 for
     anything weaker.
     """
-    asked = _Asked(live_out, no_memory, assume, prototype, assume_same_callees)
+    asked = _Asked(live_out, no_memory, assume, prototype, assume_same_callees, assume_types)
     return _answer(
         original,
         rewrite,
@@ -262,6 +270,7 @@ class _Asked(NamedTuple):
     assume: list[str] | None
     prototype: str | None
     same_callees: bool
+    types: bool
 
 
 def _answer(original: str, rewrite: str | None, asked: _Asked, json: bool, **options: Any) -> int:
@@ -283,6 +292,7 @@ def _answer(original: str, rewrite: str | None, asked: _Asked, json: bool, **opt
             assume=tuple(asked.assume or ()),
             prototype=asked.prototype,
             same_callees=asked.same_callees,
+            types=asked.types,
         ),
         "solver": Choice(options["solver"]),
         "accept": Accept(options["accept"]),

@@ -30,7 +30,8 @@ class Specification:
     are the callee's own. ``source`` says where the live-outs come from: ``dwarf``, ``prototype``, ``default`` or
     ``option``. ``preconditions`` are conditions in the same language that the ABI promises for the function's type (a
     ``bool`` argument is 0 or 1): they hold, and nobody has to be told. ``same_callees`` is True where the user says
-    that functions of one name in both files do the same, though their code differs.
+    that functions of one name in both files do the same, though their code differs; ``types`` where the user says that
+    the original accesses objects as what they are (C's rule on types).
     """
 
     live_outs: tuple[LiveOut, ...] = ALL_LIVE_OUTS
@@ -40,6 +41,7 @@ class Specification:
     source: str = "default"
     preconditions: tuple[str, ...] = ()
     same_callees: bool = False
+    types: bool = False
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -59,6 +61,8 @@ class Specification:
             found.append("assuming " + " and ".join(self.assumptions))
         if self.same_callees:
             found.append("assuming that callees of one name do the same")
+        if self.types:
+            found.append("assuming that the original accesses objects as what they are")
         return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +75,7 @@ class Specification:
             "source": self.source,
             "preconditions": list(self.preconditions),
             "same_callees": self.same_callees,
+            "types": self.types,
         }
 
     @classmethod
@@ -85,6 +90,7 @@ class Specification:
             str(data["source"]),
             tuple(map(str, data["preconditions"])),
             bool(data["same_callees"]),
+            bool(data.get("types", False)),
         )
 
 

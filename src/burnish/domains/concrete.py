@@ -98,6 +98,8 @@ class ConcreteDomain:
         if state.mxcsr & _ROUNDING_AND_ZEROING:
             raise ValueError("only rounding to nearest, with denormals kept, has a meaning here")
         self.memory = Memory(state.memory)
+        self.at = 0
+        """The address of the instruction that is being executed, as far as the code says it."""
         self._state = state
         self._cells: dict[str, int] = dict(zip(GPR_NAMES, state.gpr, strict=True))
         self._cells |= {f"xmm{k}": state.xmm[k] for k in range(VECTOR_COUNT)}
@@ -241,7 +243,8 @@ class _Machine:
         """Where control goes: a label, or out of the function by a return (None) or a trap."""
         starts = {index: address for address, index in block.marks}
         for index, operation in enumerate(block.operations):
-            self.address = starts.get(index, self.address)
+            if index in starts:
+                self.address = self.domain.at = starts[index]
             self._step(operation)
         match block.terminator:
             case Jump(target):

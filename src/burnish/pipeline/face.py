@@ -96,6 +96,7 @@ def verify(
     assume: Iterable[str] = (),
     prototype: str | None = None,
     same_callees: bool = False,
+    types: bool = False,
     say: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> Verification:
@@ -107,7 +108,7 @@ def verify(
     ``burnish.pipeline.verify.verify`` does, and ``TypeError`` for an unknown option.
     """
     overrides = Overrides(
-        None if live_out is None else tuple(live_out), memory, tuple(assume), prototype, same_callees
+        None if live_out is None else tuple(live_out), memory, tuple(assume), prototype, same_callees, types
     )
     chosen = VerifyOptions(function, against, overrides, **options)
     return verify_files(original, rewrite, chosen, say)

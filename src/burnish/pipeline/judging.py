@@ -10,6 +10,7 @@ from burnish.core.verdict import Counterexample, Proved, Refuted, Unknown, stren
 from burnish.pipeline.verifying import FunctionVerdict
 from burnish.verify.callees import discharged, held_apart
 from burnish.verify.decide import Engines, Hint, decide
+from burnish.verify.keeping import Keeping
 from burnish.verify.pair import Pair
 from burnish.verify.subject import Input, Overrides, Reading, read_pair
 
@@ -44,6 +45,8 @@ def judge(
     if isinstance(reading, Unknown):
         return replace(blank, verdict=reading, reason=reading.reason)
     blank = replace(blank, specification=reading.pair.specification, notes=reading.notes)
+    if overrides.types:
+        engines = Keeping(engines)
     if task.replay is not None:
         row = _replayed(blank, reading.pair, task.replay, engines)
         return _believed(row, reading.pair, reading, engines)

@@ -71,6 +71,8 @@ class VerifyOptions:
             words += ["--prototype", overrides.prototype]
         if overrides.same_callees:
             words.append("--assume-same-callees")
+        if overrides.types:
+            words.append("--assume-types")
         if self.cflags != usual.cflags:
             words.append(f"--cflags={shlex.join(self.cflags)}")
         if self.rewrite_cflags is not None:

@@ -53,7 +53,7 @@ from burnish.verify.engine.points import (
     does,
     typed,
 )
-from burnish.verify.engine.proof import APART, TYPES, NotProvedError, Proof, Solves
+from burnish.verify.engine.proof import APART, NotProvedError, Proof, Solves
 from burnish.verify.engine.region import CyclicError, Executor
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, entry_state
@@ -191,8 +191,6 @@ class Prover(Asking):
         if overlaps:
             self.provisos[APART] = None
         typed = dict.fromkeys(map(not_, original.unlike))
-        if typed:
-            self.provisos[TYPES] = None
         more = replace(
             joint,
             conditions=(*joint.conditions, *dict.fromkeys(known)),

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 APART = "no objects overlap that the original copies with memcpy"
 """What is taken for granted where the original copies memory."""
-TYPES = "the original reads no object that it last wrote as one of another type"
-"""What is taken for granted of loads that do not see all stores (``pair.Unseen``)."""
 
 
 class Solves(Protocol):

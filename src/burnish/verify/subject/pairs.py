@@ -128,6 +128,8 @@ def read_pair(
         sides = _unified([_side(naming) for naming in namings])
         known = _arguments(homes[0], first, overrides)
         sides[0] = replace(sides[0], unset=UnsetAtCalls(sides[0], known))
+        if overrides.types:
+            sides[0] = replace(sides[0], unseen=TypedAccesses(homes[0]))
     except UnreadableTypeError as error:
         return Unknown(str(error))
     except UnclearError as error:
@@ -182,7 +184,6 @@ def _side(naming: Naming) -> Side:
         own[1],
         {address: frame[1] for address, frame in frames.items() if frame[1] is not None},
         declared=DeclaredCalls(home),
-        **({"unseen": TypedAccesses(home)} if __import__("os").environ.get("BTYPES") else {}),
     )
 
 

@@ -31,6 +31,8 @@ class Overrides:
     assume: tuple[str, ...] = ()
     prototype: str | None = None
     same_callees: bool = False
+    types: bool = False
+    """True where objects are taken to be accessed as what they are (``subject.typed``)."""
 
 
 def specify(
@@ -48,6 +50,7 @@ def specify(
         memory=overrides.memory,
         assumptions=overrides.assume,
         same_callees=overrides.same_callees,
+        types=overrides.types,
     )
 
 
