@@ -1,5 +1,5 @@
-"""Whether the original keeps to C's rule on types on an input: run in the concrete domain, with a look at what each load
-reads was last stored by. Where the rule is taken for granted, only such an input refutes."""
+"""Whether the original keeps to C's rule on types on an input: run in the concrete domain, with a look at what stored
+last what each load reads. Where the rule is taken for granted, only such an input refutes."""
 
 from __future__ import annotations
 

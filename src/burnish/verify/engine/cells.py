@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from burnish.domains.smt.build import concat, extract
+from burnish.domains.smt.build import add, concat, const, extract, select, store
 from burnish.domains.smt.terms import Term
 
 
@@ -77,3 +77,15 @@ class Cells:
 def join_bytes(parts: Iterable[Term]) -> Term:
     """The little-endian value of bytes (or longer parts), lowest address first."""
     return concat(*reversed(list(parts)))
+
+
+def read_bytes(memory: Term, address: Term, size: int) -> Term:
+    """What ``size`` bytes of a memory hold."""
+    return join_bytes(select(memory, add(address, const(k, 64))) for k in range(size))
+
+
+def write_bytes(memory: Term, address: Term, value: Term, size: int) -> Term:
+    """A memory with ``size`` bytes changed."""
+    for k in range(size):
+        memory = store(memory, add(address, const(k, 64)), extract(value, 8 * k, 8))
+    return memory

@@ -12,12 +12,12 @@ from burnish.domains.smt.build import (
     add,
     and_,
     const,
+    eq,
     extract,
     ite,
     ne,
     not_,
     or_,
-    select,
     store,
     ule,
     var,
@@ -38,7 +38,7 @@ from burnish.verify.engine.addresses import (
     target,
 )
 from burnish.verify.engine.apart import read, write
-from burnish.verify.engine.cells import join_bytes
+from burnish.verify.engine.cells import join_bytes, read_bytes, write_bytes
 from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.repeat import LARGEST, fixed_count
 from burnish.verify.engine.state import State, constant_memory, depth, entry_value, join_states, unwritten
@@ -79,8 +79,8 @@ class Log:
     """Under which callees are given objects that overlap, and must not."""
     perhaps: list[tuple[int, Term]] = field(default_factory=list[tuple[int, Term]])
     """The same, where one of them is in the shared local of that number and the other one is where others say."""
-    unlike: list[Term] = field(default_factory=list[Term])
-    """Under which loads read what they are taken not to see (``pair.Unseen``)."""
+    typed: list[Term] = field(default_factory=list[Term])
+    """What holds where loads read nothing that they are taken not to see (``pair.Unseen``)."""
     demands: list[tuple[Term, str]] = field(default_factory=list[tuple[Term, str]])
     lowest: int = 0
 
@@ -222,14 +222,12 @@ class Interpreter:
                 return self._outer(address, size)
 
     def _outer(self, address: Term, size: int) -> Term:
-        reading = read if self.view.shared else _read
+        reading = read if self.view.shared else read_bytes
         value = reading(self.state.memory, address, size)
         kind = self.unseen.loads.get(self.at)
-        if kind is None or kind not in self.state.seen:
-            return value
-        seen = reading(self.state.seen[kind], address, size)
+        seen = value if kind is None else reading(self.state.seen_by(kind), address, size)
         if seen is not value:
-            self.log.unlike.append(and_(self.condition, ne(seen, value)))
+            self.log.typed.append(or_(not_(self.condition), eq(seen, value)))
         return seen
 
     def _fixed(self, address: int, size: int) -> Term | tuple[Term] | None:
@@ -275,13 +273,7 @@ class Interpreter:
         value = self.view.outward(value)
         writing = write if self.view.shared else write_bytes
         hidden = self.unseen.stores.get(self.at, frozenset())
-        before, seen = self.state.memory, self.state.seen
-        self.state.memory = writing(before, address, value, size)
-        for kind, memory in seen.items():
-            if kind not in hidden:
-                seen[kind] = writing(memory, address, value, size)
-        for kind in hidden:
-            seen.setdefault(kind, before)
+        self.state.change(lambda memory: writing(memory, address, value, size), hidden)
 
     def _where(self, address: Term) -> Frame | Named | Outer:
         try:
@@ -297,12 +289,9 @@ class Interpreter:
     def _access(self, address: Term, size: int, *, write: bool, constant: bool = False) -> None:
         aligned = size == 16 and not is_alignment_free(self.raw)
         self.log.accesses.append(Access(self.condition, address, size, write, aligned, constant))
-        multiple = self.unseen.aligned.get(self.at)
-        if multiple is not None:
-            bits = multiple.bit_length() - 1
-            odd = and_(self.condition, ne(extract(address, 0, bits), const(0, bits)))
-            if odd is not FALSE:
-                self.log.unlike.append(odd)
+        bits = self.unseen.aligned.get(self.at, 1).bit_length() - 1
+        if bits:
+            self.log.typed.append(or_(not_(self.condition), eq(extract(address, 0, bits), const(0, bits))))
 
     def _constant(self, name: str, offset: int | Term, size: int) -> Term | None:
         """The value of constant memory at a known offset; of an unknown one a memory of the object's own."""
@@ -313,7 +302,7 @@ class Interpreter:
             if offset < 0 or offset + size > len(data):
                 raise UndecidedAccessError("an access outside a constant object")
             return const(int.from_bytes(data[offset : offset + size], "little"), 8 * size)
-        return _read(constant_memory(name), offset, size)
+        return read_bytes(constant_memory(name), offset, size)
 
     def _in_frame(self, where: Frame, size: int) -> bool:
         """True for the callee's own part of the stack; what lies above is the caller's memory."""
@@ -352,7 +341,7 @@ class Interpreter:
             self._meet_garbage(offset, size)
             return self.state.frame_value(offset, size)
         self._spill(offset, size)
-        return _read(self.state.frame, offset, size)
+        return read_bytes(self.state.frame, offset, size)
 
     def _is_local(self, where: Frame, size: int) -> bool:
         """True for an access to a local that is shared, which lies in memory. That one at an offset that is not
@@ -410,14 +399,3 @@ class Interpreter:
         for at, value in sorted(self.state.cells.items(), key=lambda item: item[0]):
             for k in range(value.width // 8):
                 self.state.frame = store(self.state.frame, const(at + k, 64), extract(value, 8 * k, 8))
-
-
-def write_bytes(memory: Term, address: Term, value: Term, size: int) -> Term:
-    """A memory with ``size`` bytes at an address changed."""
-    for k in range(size):
-        memory = store(memory, add(address, const(k, 64)), extract(value, 8 * k, 8))
-    return memory
-
-
-def _read(array: Term, address: Term, size: int) -> Term:
-    return join_bytes(select(array, add(address, const(k, 64))) for k in range(size))

@@ -190,11 +190,14 @@ class Prover(Asking):
         known = [not_(fault) for fault in (*original.faults, *overlaps) if fault is not FALSE]
         if overlaps:
             self.provisos[APART] = None
-        typed = dict.fromkeys(map(not_, original.unlike))
         more = replace(
             joint,
             conditions=(*joint.conditions, *dict.fromkeys(known)),
-            facts=(*joint.facts, *facts(original.accesses, extents(self.pair)), *typed),
+            facts=(
+                *joint.facts,
+                *facts(original.accesses, extents(self.pair)),
+                *dict.fromkeys(original.typed),
+            ),
             accesses=(*joint.accesses, *original.accesses),
             pending=(*joint.pending, *rewrite.accesses),
         )

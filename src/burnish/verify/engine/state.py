@@ -78,6 +78,13 @@ class State:
         if memory is not self.memory:
             self.memory, self.seen = memory, {}
 
+    def change(self, how: Callable[[Term], Term], hidden: frozenset[int] = frozenset()) -> None:
+        """A store, which the classes ``hidden`` from it do not see."""
+        for kind in hidden:
+            self.seen.setdefault(kind, self.memory)
+        self.memory = how(self.memory)
+        self.seen = {kind: one if kind in hidden else how(one) for kind, one in self.seen.items()}
+
     def seen_by(self, kind: int | None) -> Term:
         """The memory as a class of loads sees it; as it is for None."""
         return self.memory if kind is None else self.seen.get(kind, self.memory)

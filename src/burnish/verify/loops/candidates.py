@@ -274,6 +274,19 @@ def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[
     ]
 
 
+def truths(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
+    """What of both sides is 0 or 1 wherever it was sampled, and both somewhere, but for what one of ``equal`` says to
+    be the same as another."""
+    known = _known(equal)
+    wanted = [v for v in values if v.size in (1, 4, 8) and v.side != "e" and not v.word]
+    return [
+        Order(value, Comparison.NOT_ABOVE, 1)
+        for width in WIDTHS
+        for value, numbers in columns(samples, [v for v in wanted if 8 * v.size == width], width).items()
+        if _place(value) not in known and not value.extended and set(numbers.tolist()) == {0, 1}
+    ]
+
+
 def _known(equal: Iterable[Affine]) -> set[tuple[Side, str, int]]:
     """What is said to be a number, or the same as another value."""
     return {

@@ -4,20 +4,18 @@ written there. They are guesses as all others."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 
-from burnish.domains.smt.build import extract, select, var
-from burnish.domains.smt.rewrite import rebuild
+from burnish.domains.smt.build import add, const, ite
 from burnish.domains.smt.terms import Op, Term, subterms
-from burnish.machine.registers import CELLS
+from burnish.verify.engine.addresses import alternatives
 from burnish.verify.engine.compare import Views
-from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.loops.align import START, Node
 from burnish.verify.loops.candidates import ADDRESS_BITS
 from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.product import Arrival
 from burnish.verify.loops.ranges import split
-from burnish.verify.loops.relations import Computed, Derived, Held, Order, Relation, holds
+from burnish.verify.loops.relations import Computed, Held, Order, Relation, holds
 from burnish.verify.loops.symbolic import memory_term, value_term
 from burnish.verify.loops.term_text import is_of_entry
 from burnish.verify.loops.values import FRAME, Sample, Value
@@ -88,29 +86,6 @@ class Proposals:
         self._guarded[node] = self._guarded.get(node, 0) + len(found)
         return found
 
-    def derived(self, arrival: Arrival) -> list[Derived]:
-        """What the rewrite has loaded already the original may load next: as a term of what that holds now."""
-        node, memory_now = arrival.target, arrival.a.memory
-        known: dict[Term, Term] = {}
-        for value in self._values(node):
-            if value.side == "a" and value.size == 8 and value.cell in CELLS and value.cell != "rsp":
-                term, whole = self._term(value, arrival), var(value.cell, 64)
-                for size in _SIZES:
-                    part = extract(term, 0, 8 * size)
-                    if not part.is_const:
-                        known.setdefault(part, extract(whole, 0, 8 * size))
-        found: list[Derived] = []
-        for value in self._values(node):
-            if value.side != "b" or value.size > 8 or (value.cell, value.word) == ("rsp", None):
-                continue
-            term = self._term(value, arrival)
-            if term in known or not any(part.op is Op.SELECT for part in subterms(term)):
-                continue
-            expressed = _expressed(term, known, memory_now)
-            if expressed is not None and is_of_entry(expressed):
-                found.append(Derived(value, expressed))
-        return [relation for relation in found if self._is_new(node, relation)]
-
     def held(self, arrival: Arrival) -> list[Held]:
         """What was loaded, or stored, before the loops may be in memory still: one side keeps it in a register where
         the other loads it each time."""
@@ -129,11 +104,14 @@ class Proposals:
                 base, constant = split(self._term(value, arrival))
                 bases.setdefault(base, []).append((value, constant))
         found: list[Held] = []
-        for address in list(dict.fromkeys(_addresses(arrival, known)))[:_MOST_ADDRESSES]:
+        addresses = list(dict.fromkeys(_addresses(arrival, known)))[:_MOST_ADDRESSES]
+        distances = dict.fromkeys(constant for _, constant in map(split, addresses))
+        chosen = (add(base, const(d, 64)) for base in bases if base.op is Op.ITE for d in distances)
+        for address in [*addresses, *islice(chosen, _MOST_ADDRESSES)]:
             base, constant = split(address)
             whole: set[tuple[str, str, int]] = set()
             for size in _SIZES if base in bases else ():
-                word = memory_term(arrival.a.memory, address, size, self._views())
+                word = self._word(arrival, address, size)
                 for value in known.get(word, ()):
                     place = value.side, value.cell, value.offset
                     if place not in whole:
@@ -142,6 +120,14 @@ class Proposals:
                         found += (Held(value, other, constant - distance) for other, distance in near)
         found = [relation for relation in dict.fromkeys(found) if self._is_new(node, relation)]
         self._held[node] = self._held.get(node, 0) + len(found)
+        return found
+
+    def _word(self, arrival: Arrival, address: Term, size: int) -> Term:
+        """What a load finds, which looks at each place by itself that it may be from."""
+        *others, (_, last) = alternatives(address)
+        found = memory_term(arrival.a.memory, last, size, self._views())
+        for choice, place in reversed(others):
+            found = ite(choice, memory_term(arrival.a.memory, place, size, self._views()), found)
         return found
 
     def _term(self, value: Value, arrival: Arrival) -> Term:
@@ -154,28 +140,6 @@ class Proposals:
 
     def _may_hold(self, node: Node, relation: Relation) -> bool:
         return all(holds(relation, sample) for sample in self._samples[node])
-
-
-def _expressed(root: Term, known: Mapping[Term, Term], memory_now: Term) -> Term | None:
-    """A term with all that it is made of replaced by what is ``known``; None where something is not."""
-    done: dict[Term, Term | None] = {}
-    for term in subterms(root):
-        if term in known:
-            done[term] = known[term]
-        elif term.op is Op.CONST:
-            done[term] = term
-        elif term is memory_now:
-            done[term] = ENTRY_MEMORY
-        elif term.op is Op.SELECT and select(memory_now, term.args[1]) is term:
-            address = done[term.args[1]]
-            done[term] = None if address is None else select(ENTRY_MEMORY, address)
-        elif not term.args:
-            done[term] = None
-        else:
-            args = [done[arg] for arg in term.args]
-            complete = [arg for arg in args if arg is not None]
-            done[term] = rebuild(term, complete) if len(complete) == len(args) else None
-    return done[root]
 
 
 def _parts(values: Sequence[Value]) -> Iterator[Value]:

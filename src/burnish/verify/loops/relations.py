@@ -101,18 +101,6 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
-    """``value`` is what ``term`` makes of the original's registers and of memory as they are now: one side has loaded
-    already what the other will. Names as in ``Computed``."""
-
-    value: Value
-    term: Term
-
-    def __str__(self) -> str:
-        return f"{self.value} == {term_to_text(self.term)} of the original now"
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     """``value`` is what memory outside the frames holds now, ``offset`` bytes from the address that is ``base``; with a
     ``kind``, what the original's loads of that class find there (``pair.Unseen``)."""
@@ -127,7 +115,7 @@ class Held:
         return f"{self.value} == [{self.base}{self.offset:+d}]{seen}"
 
 
-Relation = Affine | Order | OuterKept | Computed | Derived | Held
+Relation = Affine | Order | OuterKept | Computed | Held
 """That outer memory is equal on both sides is not among them: it is asked for at every pair of cuts."""
 
 
@@ -150,7 +138,7 @@ def holds(relation: Relation, sample: Sample) -> bool:
         case Computed(value, term):
             number = sample[value]
             return number is not None and _may_be(term, number, sample)
-        case Derived() | Held():
+        case Held():
             return True  # what memory holds is not sampled
         case _:
             assert_never(relation)
@@ -221,8 +209,6 @@ def relation_to_json(relation: Relation) -> dict[str, Any]:
             return data | {"kind": "memory-kept"}
         case Computed(value, term):
             return data | {"kind": "computed", "value": str(value), "term": term_to_text(term)}
-        case Derived(value, term):
-            return data | {"kind": "derived", "value": str(value), "term": term_to_text(term)}
         case Held(value, base, offset, kind):
             held = {"kind": "held", "value": str(value), "base": str(base), "offset": str(offset)}
             return data | held | ({} if kind is None else {"class": kind})
@@ -248,11 +234,11 @@ def relation_from_json(data: dict[str, Any]) -> Relation:
                 return Order(left, Comparison(data["comparison"]), other)
             case "memory-kept":
                 return OuterKept()
-            case "computed" | "derived" as kind:
+            case "computed":
                 value, term = value_from_text(data["value"]), term_from_text(data["term"])
                 if term.width != value.width:
                     raise ValueError("a value and its term differ in width")
-                return Computed(value, term) if kind == "computed" else Derived(value, term)
+                return Computed(value, term)
             case "held":
                 value, base = value_from_text(data["value"]), value_from_text(data["base"])
                 if value.extended or base.width != 64:

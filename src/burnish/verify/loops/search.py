@@ -19,7 +19,7 @@ from burnish.verify.engine.compare import PROBE, escaping
 from burnish.verify.engine.joint import NotProvedError
 from burnish.verify.engine.state import ENTRY_MEMORY
 from burnish.verify.loops.align import START, Alignment, Node
-from burnish.verify.loops.candidates import equalities, kept, nonzero, orders
+from burnish.verify.loops.candidates import equalities, kept, nonzero, orders, truths
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
 from burnish.verify.loops.made_up import known_slots, made_up
@@ -28,7 +28,6 @@ from burnish.verify.loops.proposals import Proposals
 from burnish.verify.loops.relations import (
     Affine,
     Computed,
-    Derived,
     Held,
     Order,
     OuterKept,
@@ -101,7 +100,7 @@ class Search:
     def _order(self, node: Node, equal: Sequence[Affine]) -> list[Order]:
         """How values compare on the samples of a node, beside what is ``equal``."""
         samples, values = self._samples[node], self._values(node)
-        found = nonzero(samples, values, equal)
+        found = nonzero(samples, values, equal) + truths(samples, values, equal)
         return found + orders(samples, values, equal) if self._ordered else found
 
     def run(self) -> Invariants:
@@ -262,12 +261,11 @@ class Search:
         node, known = arrival.target, self._relations[arrival.target]
         first = [relation for relation in self._proposals.computed(arrival) if relation not in known]
         held = [relation for relation in self._proposals.held(arrival) if relation not in known]
-        derived = [relation for relation in self._proposals.derived(arrival) if relation not in known]
-        known[:0] = [*first, *held, *derived]
+        known[:0] = [*first, *held]
         seen = {(node, relation) for relation in known} | self._refuted
         compared = self._proposals.compared(arrival, self._began_with, seen)
         known += compared
-        if compared or held or derived:
+        if compared or held:
             self._changed.update(self._sources[node])
 
     def _near(self, arrival: Arrival) -> list[Model]:
@@ -334,7 +332,7 @@ class Search:
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
             new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
-            first = [r for r in left if isinstance(r, Computed | Derived | Held | OuterKept)]
+            first = [r for r in left if isinstance(r, Computed | Held | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
             # What was the same as something else may have a lower limit of its own.
             last += [r for r in self._order(node, new) if r not in last and (node, r) not in self._refuted]

@@ -30,17 +30,15 @@ from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CELLS, FLAG_CELLS, GPR_CELLS, VECTOR_CELLS
 from burnish.verify.engine.addresses import UndecidedAccessError, made_of_frame, mentions_frame
 from burnish.verify.engine.apart import read, write
-from burnish.verify.engine.cells import join_bytes
+from burnish.verify.engine.cells import read_bytes, write_bytes
 from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
 from burnish.verify.engine.escape import leaving
-from burnish.verify.engine.execute import write_bytes
 from burnish.verify.engine.frames import View
 from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value, unwritten
 from burnish.verify.loops.relations import (
     Affine,
     Comparison,
     Computed,
-    Derived,
     Held,
     Order,
     OuterKept,
@@ -126,8 +124,6 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
             return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
         case Computed(value, term):
             return eq(value_term(value, a, b, views), term)
-        case Derived(value, term):
-            return eq(value_term(value, a, b, views), _derived(term, a, views[0]))
         case Held(value, kind=None):
             # Both memories: whatever was shown of them, this is believed of what either side loads next.
             held = value_term(value, a, b, views)
@@ -136,15 +132,6 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
             return eq(value_term(value, a, b, views), _held(relation, a.seen_by(kind), a, b, views))
         case _:
             assert_never(relation)
-
-
-def _derived(term: Term, a: State, view: View) -> Term:
-    now = {
-        part: a.memory if part.op is Op.MEMORY else view.outward(a.register(part.name))
-        for part in variables([term])
-        if part.op is Op.MEMORY or part.name in CELLS
-    }
-    return substitute([term], now)[0]
 
 
 def _held(relation: Held, memory: Term, a: State, b: State, views: Views) -> Term:
@@ -156,7 +143,7 @@ def memory_term(memory: Term, address: Term, size: int, views: Views) -> Term:
     """What a load outside the frames makes of a memory."""
     if views[0].shared:
         return read(memory, address, size)
-    return join_bytes(select(memory, add(address, const(k, 64))) for k in range(size))
+    return read_bytes(memory, address, size)
 
 
 def hiding(
@@ -184,7 +171,7 @@ def values_of(relation: Relation) -> tuple[Value, ...]:
             found: Sequence[Value | int] = [value for _, value in terms]
         case Order(left, _, right):
             found = (left, right)
-        case Computed(value) | Derived(value):
+        case Computed(value):
             found = (value,)
         case Held(value, base):
             found = (value, base)
@@ -220,10 +207,6 @@ def related_states(
         if isinstance(relation, Held):
             held = _held(relation, a.seen_by(relation.kind), a, b, views)
             solved.define(value_term(relation.value, a, b, views), held, extended=False)
-    for relation in relations:
-        if isinstance(relation, Derived):
-            value = _derived(relation.term, a, views[0])
-            solved.define(value_term(relation.value, a, b, views), value, relation.value.extended != "")
     for relation in relations:
         if isinstance(relation, Affine) and relation.defines and relation.lead.side != "e":
             lead = value_term(relation.lead, a, b, views)

@@ -11,7 +11,7 @@ from burnish.domains.smt.terms import Op, Term, make, subterms
 from burnish.machine.registers import CELLS, FLAG_OFFSETS
 from burnish.verify.engine.addresses import OBJECT
 
-LARGEST = 160
+LARGEST = 80
 """Parts of a term that is worth keeping, each counted as often as it is written."""
 _ENTRY = {name: 8 * cell.size for name, cell in CELLS.items() if name not in FLAG_OFFSETS}
 _MEMORY = "memory"

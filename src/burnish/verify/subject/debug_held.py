@@ -1,5 +1,5 @@
-"""Where the pointers among a function's variables are at each place of its code, as the debug information tells (DWARF 5,
-section 2.6)."""
+"""Where the pointers among a function's variables are at each place of its code, as the debug information tells
+(DWARF 5, section 2.6)."""
 
 # pyelftools has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -12,35 +12,18 @@ from typing import Any
 from burnish.core.image import FunctionBounds
 from burnish.machine.registers import CELLS, Cell
 from burnish.verify.subject.debug_functions import DebugFunctions, origin
-from burnish.verify.subject.debug_pointers import Pointee, led_to, name_of
+from burnish.verify.subject.debug_pointers import Pointee, led_to, name_of, named_type
 
-_REGISTERS = [
-    "rax",
-    "rdx",
-    "rcx",
-    "rbx",
-    "rsi",
-    "rdi",
-    "rbp",
-    "rsp",
-    "r8",
-    "r9",
-    "r10",
-    "r11",
-    "r12",
-    "r13",
-    "r14",
-    "r15",
-]
+_REGISTERS = "rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15".split()  # noqa: SIM905
 """By their numbers in DWARF (System V ABI, AMD64, figure 3.36)."""
-_REG0, _BREG0, _STACK_VALUE = 0x50, 0x70, 0x9F
+_REG0, _BREG0 = 0x50, 0x70
 _LISTS = ("DW_FORM_sec_offset", "DW_FORM_loclistx", "DW_FORM_data4")
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """From the address ``first`` on, up to ``end``, a variable leads to ``pointee``: what ``register`` holds, ``offset``
-    bytes further on; or, ``in_memory``, what lies ``offset`` bytes from where that register leads."""
+    """From the address ``first`` on, up to ``end``, a variable leads to ``pointee``: it is what ``register`` holds and
+    ``offset`` more; or, ``in_memory``, what lies ``offset`` bytes from where that register leads."""
 
     first: int
     end: int
@@ -55,27 +38,22 @@ def held(functions: DebugFunctions, bounds: FunctionBounds, entry: Any) -> Itera
     base = functions.base_of(bounds)
     top = entry.cu.get_top_DIE().attributes.get("DW_AT_low_pc")
     lists = entry.cu.dwarfinfo.location_lists()
-    low = 0 if top is None else top.value
-    for child in functions.variables_of(entry):
-        location = child.attributes["DW_AT_location"]
-        kind = origin(child)
-        pointee = (
-            led_to(kind.get_DIE_from_attribute("DW_AT_type"), name_of(kind))
-            if "DW_AT_type" in kind.attributes
-            else None
-        )
+    for variable in functions.variables_of(entry):
+        location, kind = variable.attributes["DW_AT_location"], origin(variable)
+        pointee = led_to(named_type(kind), name_of(kind))
         if location.form not in _LISTS or pointee is None:
             continue
-        start = low
-        for one in lists.get_location_list_at_offset(location.value, child):
+        start = 0 if top is None else top.value
+        for one in lists.get_location_list_at_offset(location.value, variable):
             if not hasattr(one, "loc_expr"):
                 start = getattr(one, "base_address", start)
                 continue
             place = _place(one.loc_expr)
             if place is not None:
+                number, offset, in_memory = place
                 shift = base if one.is_absolute else base + start
                 first, end = shift + one.begin_offset, shift + one.end_offset
-                yield Held(first, end, CELLS[_REGISTERS[place[0]]], place[1], place[2], pointee)
+                yield Held(first, end, CELLS[_REGISTERS[number]], offset, in_memory, pointee)
 
 
 def _place(expression: Sequence[int]) -> tuple[int, int, bool] | None:
@@ -89,7 +67,7 @@ def _place(expression: Sequence[int]) -> tuple[int, int, bool] | None:
     match list(expression[1 + size :]):
         case []:
             return code - _BREG0, offset, True
-        case [0x9F]:
+        case [0x9F]:  # DW_OP_stack_value
             return code - _BREG0, offset, False
         case _:
             return None

@@ -7,19 +7,21 @@ pointers can be followed through the code (``subject.pointers``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from burnish.core.code import Function
 from burnish.verify.pair import Unseen
 from burnish.verify.subject.declared import arguments_of, known_of
-from burnish.verify.subject.effective import Effective, effective, is_inside
+from burnish.verify.subject.effective import Effective, Layouts, is_inside
 from burnish.verify.subject.naming import Home
 from burnish.verify.subject.pointers import Accessed, accessed, held_at
 from burnish.verify.subject.types import UnreadableTypeError
 
 Kinds = tuple[Effective, ...]
 """What an access may be one of; empty where that is not known."""
+Access = tuple[Kinds, Kinds]
+"""What an instruction loads, and what it stores."""
 _MOST_CLASSES = 8
 """Classes of loads that are told apart: each has a memory of its own."""
 
@@ -29,67 +31,78 @@ class TypedAccesses:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._layouts = Layouts()
 
     def __call__(self, addresses: Iterable[int]) -> Unseen:
-        """What is not seen among the instructions at these addresses."""
+        """What is not seen among the instructions at these addresses: two loads are of one class where they do not see
+        the same stores. Of many classes only those of most loads count."""
         wanted = set(addresses)
-        kinds = {at: kind for at, kind in self._kinds.items() if at in wanted}
-        stores = {at: kind for at, (_, kind) in kinds.items() if kind}
-        by_class: dict[frozenset[int], list[int]] = {}
-        for at, (kind, _) in kinds.items():
-            if kind:
-                hidden = frozenset(s for s, other in stores.items() if not _may_overlap(kind, other))
-                if hidden:
-                    by_class.setdefault(hidden, []).append(at)
-        likely = sorted(by_class.items(), key=lambda item: (-len(item[1]), min(item[1])))[:_MOST_CLASSES]
-        loads = {at: number for number, (_, members) in enumerate(likely) for at in members}
+        accesses = {at: access for at, access in self.kinds.items() if at in wanted}
+        stores = {at: kinds for at, (_, kinds) in accesses.items() if kinds}
+        by_hidden: dict[frozenset[int], list[int]] = {}
+        for at, (kinds, _) in accesses.items():
+            hidden = frozenset(s for s, others in stores.items() if kinds and not _may_overlap(kinds, others))
+            if hidden:
+                by_hidden.setdefault(hidden, []).append(at)
+        classes = sorted(by_hidden.items(), key=lambda item: (-len(item[1]), min(item[1])))[:_MOST_CLASSES]
         hides: dict[int, set[int]] = {}
-        for number, (hidden, _) in enumerate(likely):
+        for number, (hidden, _) in enumerate(classes):
             for at in hidden:
                 hides.setdefault(at, set()).add(number)
-        aligned = {
-            at: next(iter(sizes))
-            for at, both in kinds.items()
-            if len(sizes := {kind.size if kind.whole else 1 for kinds in both for kind in kinds}) == 1
-            and sizes <= {2, 4, 8}
-        }
-        return Unseen(loads, {at: frozenset(numbers) for at, numbers in hides.items()}, aligned)
+        return Unseen(
+            {at: number for number, (_, members) in enumerate(classes) for at in members},
+            {at: frozenset(numbers) for at, numbers in hides.items()},
+            dict(_aligned(accesses)),
+        )
 
     @cached_property
-    def _kinds(self) -> dict[int, tuple[Kinds, Kinds]]:
-        """What each instruction loads and stores, where it is one thing."""
+    def kinds(self) -> Mapping[int, Access]:
+        """What each instruction accesses, as far as it is one thing."""
         home = self._home
-        found: dict[int, tuple[Kinds, Kinds]] = {}
+        found: dict[int, Access] = {}
         for function in (*home.bodies.values(), home.function):
-            for at, accesses in _by_instruction(_in_function(home, function)):
-                kinds = [{_kinds_of(one) for one in accesses if one.write is w} for w in (False, True)]
-                load, store = (next(iter(kind)) if len(kind) == 1 else () for kind in kinds)
-                found[at] = load, store
+            try:
+                for at, accesses in _by_instruction(_in_function(home, function)).items():
+                    both = [
+                        {self._kinds_of(one) for one in accesses if one.write is write}
+                        for write in (False, True)
+                    ]
+                    load, store = (next(iter(kinds)) if len(kinds) == 1 else () for kinds in both)
+                    found[at] = load, store
+            except Exception:  # pyelftools raises anything at all for damaged tables
+                continue
         return found
 
-
-def _kinds_of(access: Accessed) -> Kinds:
-    """Of what kinds an access may be; none where it is not known."""
-    claims = [place for place in access.places if is_inside(place, access.size)]
-    kinds = [effective(place, access.size) for place in claims]
-    return () if None in kinds else tuple(kind for kind in kinds if kind is not None)
+    def _kinds_of(self, access: Accessed) -> Kinds:
+        """Of what kinds an access may be; none where it is not known."""
+        claims = [place for place in access.places if is_inside(place, access.size)]
+        kinds = [self._layouts.effective(place, access.size) for place in claims]
+        return () if None in kinds else tuple(kind for kind in kinds if kind is not None)
 
 
 def _may_overlap(one: Kinds, other: Kinds) -> bool:
     return any(first.may_overlap(second) for first in one for second in other)
 
 
-def _by_instruction(accesses: Iterable[Accessed]) -> Iterator[tuple[int, list[Accessed]]]:
+def _aligned(accesses: Mapping[int, Access]) -> Iterator[tuple[int, int]]:
+    """The instructions that access one whole scalar, with its size."""
+    for at, both in accesses.items():
+        sizes = {kind.size if kind.whole else 1 for kinds in both for kind in kinds}
+        if len(sizes) == 1 and sizes <= {2, 4, 8}:
+            yield at, sizes.pop()
+
+
+def _by_instruction(accesses: Iterable[Accessed]) -> dict[int, list[Accessed]]:
     found: dict[int, list[Accessed]] = {}
     for one in accesses:
         found.setdefault(one.at, []).append(one)
-    return iter(found.items())
+    return found
 
 
-def _in_function(home: Home, function: Function) -> Iterator[Accessed]:
+def _in_function(home: Home, function: Function) -> Iterable[Accessed]:
     bounds = home.source.image.bounds_at(function.address)
     if bounds is None:
-        return iter(())
+        return ()
     types = home.source.types
     try:
         known = arguments_of(home, bounds)
