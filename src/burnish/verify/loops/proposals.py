@@ -13,7 +13,7 @@ from burnish.verify.loops.candidates import ADDRESS_BITS
 from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.product import Arrival
 from burnish.verify.loops.ranges import split
-from burnish.verify.loops.relations import Computed, Held, Order, Relation, holds
+from burnish.verify.loops.relations import Comparison, Computed, Held, Order, Relation, holds
 from burnish.verify.loops.symbolic import memory_term, value_term
 from burnish.verify.loops.term_text import is_of_entry
 from burnish.verify.loops.values import FRAME, Sample, Value
@@ -84,6 +84,19 @@ class Proposals:
         self._guarded[node] = self._guarded.get(node, 0) + len(found)
         return found
 
+    def pointers(self, arrival: Arrival) -> list[Order]:
+        """What the original has looked behind is no null pointer, and may stay none."""
+        node = arrival.target
+        bases = {base: None for address in _looked_at(arrival.here.facts) for base in split(address)[:1]}
+        found: dict[Term, Order] = {}
+        for value in self._values(node) if bases else ():
+            if value.size == 8 and value.side != "e" and value.cell != "rsp":
+                term = self._term(value, arrival)
+                if term in bases and not term.is_const:
+                    found.setdefault(term, Order(value, Comparison.DIFFERENT, 0))
+        orders = [order for order in found.values() if self._is_new(node, order)]
+        return [order for order in orders if self._may_hold(node, order)]
+
     def held(self, arrival: Arrival) -> list[Held]:
         """What was loaded, or stored, before the loops may be in memory still: one side keeps it in a register where
         the other loads it each time."""
@@ -127,6 +140,13 @@ class Proposals:
 
     def _may_hold(self, node: Node, relation: Relation) -> bool:
         return all(holds(relation, sample) for sample in self._samples[node])
+
+
+def _looked_at(facts: Sequence[Term]) -> Iterator[Term]:
+    """The addresses that facts are about, and others."""
+    for part in subterms(*facts):
+        if part.op is Op.ULT:
+            yield from (address for address in part.args if address.width == 64 and not address.is_const)
 
 
 def _parts(values: Sequence[Value]) -> Iterator[Value]:

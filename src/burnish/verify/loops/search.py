@@ -251,6 +251,7 @@ class Search:
         known[:0] = [*first, *held]
         seen = {(node, relation) for relation in known} | self._refuted
         compared = self._proposals.compared(arrival, self._began_with, seen)
+        compared += [order for order in self._proposals.pointers(arrival) if (node, order) not in seen]
         known += compared
         if compared or held:
             self._changed.update(self._sources[node])

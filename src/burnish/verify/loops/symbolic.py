@@ -243,6 +243,9 @@ class _Solved:
             (value,) = substitute([value], self.mapping)
         if lead in self._own and lead not in variables([value]):
             self._set(lead, value)
+        elif value.op is Op.SEXT and value.args[0] is extract(lead, 0, low := value.args[0].width):
+            # Of what extends its own lower part the upper is known.
+            self.define(extract(lead, low, lead.width - low), extract(value, low, lead.width - low), False)
 
     def _split(self, part: Term) -> Term:
         """A new variable for a part of one, which becomes the parts beside each other."""
