@@ -35,6 +35,7 @@ from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
 from burnish.verify.engine.escape import leaving
 from burnish.verify.engine.frames import View
 from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value, unwritten
+from burnish.verify.loops.current import at, values_in
 from burnish.verify.loops.relations import (
     Affine,
     Comparison,
@@ -120,13 +121,19 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
                 return TRUE
             return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
         case Computed(value, term):
-            return eq(value_term(value, a, b, views), term)
+            held = value_term(value, a, b, views)
+            return and_(*(eq(held, _computed(term, state.memory, a, b, views)) for state in (a, b)))
         case Held(value):
             # Both memories: whatever was shown of them, this is believed of what either side loads next.
             held = value_term(value, a, b, views)
             return and_(*(eq(held, _held(relation, state.memory, a, b, views)) for state in (a, b)))
         case _:
             assert_never(relation)
+
+
+def _computed(term: Term, now: Term, a: State, b: State, views: Views) -> Term:
+    values = {value: value_term(value, a, b, views) for value in values_in(term)}
+    return at(term, values, now)
 
 
 def _held(relation: Held, memory: Term, a: State, b: State, views: Views) -> Term:
@@ -166,8 +173,8 @@ def values_of(relation: Relation) -> tuple[Value, ...]:
             found: Sequence[Value | int] = [value for _, value in terms]
         case Order(left, _, right):
             found = (left, right)
-        case Computed(value):
-            found = (value,)
+        case Computed(value, term):
+            found = (value, *values_in(term))
         case Held(value, base):
             found = (value, base)
         case OuterKept():
@@ -194,9 +201,8 @@ def related_states(
     solved = _Solved(own)
     for relation in relations:
         if isinstance(relation, Computed):
-            solved.define(
-                value_term(relation.value, a, b, views), relation.term, relation.value.extended != ""
-            )
+            value = _computed(relation.term, outer, a, b, views)
+            solved.define(value_term(relation.value, a, b, views), value, relation.value.extended != "")
     for relation in relations:
         if isinstance(relation, Held):
             held = _held(relation, outer, a, b, views)
