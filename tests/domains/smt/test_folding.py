@@ -92,6 +92,9 @@ class Maker:
         if rng.random() < 0.5:
             memory = make(Op.STORE, 0, (rng.choice(self.memories), address, self.some(8)))
             self.memories.append(memory)
+        if rng.random() < 0.3:
+            either = (self.some(1), rng.choice(self.memories), rng.choice(self.memories))
+            self.memories.append(make(Op.ITE, 0, either))
         return make(Op.SELECT, 8, (self.memories[-1], address))
 
 
@@ -224,3 +227,30 @@ def test_a_product_divided_back_is_the_factor_unless_it_wraps(width: int) -> Non
                 over = evaluate([divisor], model)[0]
                 quotient = dividend // over if over else (1 << width) - 1
                 assert evaluate([folded], model) == [int(quotient == evaluate([factor], model)[0])]
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_choice_of_memories_holds_what_the_chosen_one_does(seed: int) -> None:
+    """Also where the two addresses that it was written at are the same, or overlap."""
+    rng = random.Random(seed)
+    places = [t.add(base, t.const(k, 64)) for base in (t.var("a", 64), t.var("b", 64)) for k in range(3)]
+    octets = [t.var(f"v{k}", 8) for k in range(4)]
+    for _ in range(30):
+        memory = t.memory("m")
+        for _ in range(rng.randrange(3)):
+            memory = t.store(memory, rng.choice(places), rng.choice(octets))
+        first = second = memory
+        same = [rng.choice(places) for _ in range(4)]
+        for k in range(rng.randrange(5)):
+            alike = rng.random() < 0.7
+            first = t.store(first, same[k % 4], rng.choice(octets))
+            second = t.store(second, same[k % 4] if alike else rng.choice(places), rng.choice(octets))
+        plain = make(Op.ITE, 0, (t.var("c", 1), first, second))
+        folded = t.ite(t.var("c", 1), first, second)
+        values = {**{f"v{k}": rng.randrange(256) for k in range(4)}, "c": rng.randrange(2)}
+        model = Model({"a": rng.randrange(4), "b": rng.randrange(4), **values}, memories={"m": _Noise()})
+        want, got = (
+            evaluate([make(Op.SELECT, 8, (one, t.const(k, 64))) for k in range(8)], model)
+            for one in (plain, folded)
+        )
+        assert want == got, (first, second)

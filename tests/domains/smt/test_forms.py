@@ -143,6 +143,22 @@ MEMORY = {
         t.store_word(t.store_word(M, A, Y), t.add(A, n(8, 64)), X),
     ),
     "what is there": (t.store_word(M, A, t.load(M, A, 8)), M),
+    "one place or another": (
+        t.ite(C, t.store_word(M, A, X), t.store_word(M, t.add(A, n(4, 64)), Y)),
+        t.store_word(
+            t.store_word(M, A, t.ite(C, X, t.load(M, A, 4))),
+            t.add(A, n(4, 64)),
+            t.ite(C, t.load(M, t.add(A, n(4, 64)), 4), Y),
+        ),
+    ),
+    "written on one way": (
+        t.load(t.ite(C, t.store_word(M, A, t.mul(X, Y)), M), A, 4),
+        t.ite(C, t.mul(X, Y), t.load(M, A, 4)),
+    ),
+    "written on both ways": (
+        t.ite(C, t.store(t.store(M, A, P), B, Q), t.store(t.store(M, A, Q), B, Q)),
+        t.store(t.store(M, A, t.ite(C, P, Q)), B, Q),
+    ),
 }  # fmt: skip
 FORMS = {**SUMS, **BITS, **TRUTHS, **CHOICES, **MEMORY}
 
@@ -158,6 +174,9 @@ def test_what_may_be_the_same_address_is_not_skipped() -> None:
     assert byte.op is Op.SELECT and byte.args[0].op is Op.STORE
     written = t.store(t.store(t.store(M, A, P), B, Q), A, Q)
     assert len([term for term in subterms(written) if term.op is Op.STORE]) == 3
+    assert t.ite(C, t.store(M, A, P), t.store(M, B, P)).op is Op.ITE
+    twice = [t.store(t.store(t.store(M, A, one), B, one), A, n(3, 8)) for one in (P, Q)]
+    assert t.ite(C, *twice).op is Op.ITE, "the last is written over the second, if that is there"
 
 
 @pytest.mark.parametrize(

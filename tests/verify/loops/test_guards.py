@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from burnish.domains.smt.build import and_, const, eq, extract, not_, or_, slt, ult, var
+from burnish.domains.smt.build import and_, const, eq, extract, not_, or_, sext, slt, ult, var, zext
 from burnish.domains.smt.evaluate import evaluate
 from burnish.verify.engine.state import State, entry_state
 from burnish.verify.loops.guards import compared, guards
@@ -86,3 +86,11 @@ def test_comparisons_mean_what_they_say(comparison: Comparison, states: tuple[St
             assert compare(comparison, x, y, 32) == meant(left, right)
             term = relation_term(Order(Value("e", "rdi", 0, 4), comparison, LIMIT), *states)
             assert evaluate([term], Model({"rdi": x, "rsi": y}))[0] == meant(left, right)
+
+
+def test_what_is_below_a_narrow_number_is_below_the_largest() -> None:
+    """A count that is compared with a number of 16 bits: all that its type says."""
+    loaded = var("x", 16)
+    found = guards([slt(LEFT, sext(loaded, 32)), ult(RIGHT, zext(loaded, 32))], KNOWN)
+    assert {str(order) for order in found} == {"a:rbx.4 <s 32767", "e:rsi.4 <u 65535"}
+    assert not guards([slt(LEFT, var("y", 32))], KNOWN)

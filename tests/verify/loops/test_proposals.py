@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from burnish.core.code import Label
-from burnish.domains.smt.build import add, const, eq, not_, store, var
+from burnish.domains.smt.build import TRUE, add, const, eq, not_, store, var
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.compare import OWN_VIEWS
+from burnish.verify.engine.cover import facts as facts_of
+from burnish.verify.engine.execute import Access
 from burnish.verify.engine.points import AtCut
 from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Node
@@ -62,3 +64,13 @@ def test_what_was_stored_over_is_not() -> None:
     for state in (a, b):
         state.memory = store(state.memory, add(pointer, const(7, 64)), var("new", 8))
     assert not [found for found in proposals().held(arrival(a, b)) if found.value.size == 8]
+
+
+def test_what_was_looked_behind_is_no_null_pointer() -> None:
+    a, b, _ = related_states((), ((), ()))
+    pointer = a.register("rdi")
+    facts = facts_of([Access(TRUE, add(pointer, const(24, 64)), 8, write=False, aligned=False)], {})
+    here = Arrival(NODE, LoopJoint(a, b, (AtCut(HEAD), AtCut(HEAD)), facts=tuple(facts)), a, b)
+    once = proposals()
+    assert once.pointers(here) == [Order(POINTER, Comparison.DIFFERENT, 0)]
+    assert not once.pointers(here), "a relation is proposed once"

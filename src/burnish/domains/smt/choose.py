@@ -9,8 +9,13 @@ from burnish.domains.smt.dispatch import plain
 from burnish.domains.smt.known import used
 from burnish.domains.smt.leaves import const
 from burnish.domains.smt.logic import and_, not_, or_
+from burnish.domains.smt.storage import based, load, select, store
+from burnish.domains.smt.sums import add
 from burnish.domains.smt.terms import Op, Term, make
 from burnish.domains.smt.words import concat, extract, sext, zext
+
+_MOST_STORED = 32
+"""Bytes that are chosen one by one, where memories are chosen."""
 
 
 def ite(condition: Term, then: Term, other: Term) -> Term:
@@ -30,11 +35,55 @@ def ite(condition: Term, then: Term, other: Term) -> Term:
     if condition.op is Op.EQ and then in condition.args and other in condition.args:
         return other
     if then.width == 0:
-        return make(Op.ITE, 0, (condition, then, other))
+        return _stored(condition, then, other) or make(Op.ITE, 0, (condition, then, other))
     if then.op is Op.CONST and other.op is Op.CONST:
         return _constants(condition, then, other)
     found = _in_parts(condition, then, other) or _extreme(condition, then, other)
     return found or make(Op.ITE, then.width, (condition, then, other))
+
+
+def _stored(condition: Term, then: Term, other: Term) -> Term | None:
+    """Two memories that differ in what is stored at constant distances from one address, or at the same places one
+    after the other, as one with the choice there: where only one stores the other has what was there before. None for
+    others."""
+    stores: dict[Term, int] = {then: 0}
+    beneath = then
+    while beneath.op is Op.STORE and len(stores) < _MOST_STORED:
+        beneath = beneath.args[0]
+        stores[beneath] = len(stores)
+    chain = [other]
+    while chain[-1] not in stores:
+        if chain[-1].op is not Op.STORE or len(chain) >= _MOST_STORED:
+            return None
+        chain.append(chain[-1].args[0])
+    other = chain.pop()
+    firsts = [one.args for one in list(stores)[: stores[other]]]
+    first = {address: byte for _, address, byte in reversed(firsts)}
+    second = {one.args[1]: one.args[2] for one in reversed(chain)}
+    if len({based(address)[0] for address in (*first, *second)}) > 1:
+        # What is stored last may be at any of the places.
+        alike = list(first) == list(second)
+        if not alike or len(first) != len(firsts) or len(second) != len(chain):
+            return None
+    found = other
+    for address in dict.fromkeys((*first, *second)):
+        pair = [each.get(address) or select(other, address) for each in (first, second)]
+        byte = ite(condition, *pair)
+        for word, low in [one.origin for one in pair if one.origin is not None and byte.args]:
+            whole = ite(condition, *(_word(other, address, one, word.width, low) for one in pair))
+            if whole is not byte and extract(whole, low, 8) is byte:
+                byte.origin = (whole, low)
+                break
+        found = store(found, address, byte)
+    return found
+
+
+def _word(memory: Term, address: Term, byte: Term, width: int, low: int) -> Term:
+    """A word of so many bits in which a byte may stand at ``low``: the one that it was taken from, or what a memory
+    holds around the address."""
+    if byte.origin is not None and byte.origin[1] == low and byte.origin[0].width == width:
+        return byte.origin[0]
+    return load(memory, add(address, const(-(low // 8), address.width)), width // 8)
 
 
 def _truth(condition: Term, then: Term, other: Term) -> Term:

@@ -21,7 +21,7 @@ _MOVED = 128
 
 
 @lru_cache(maxsize=1 << 15)
-def _base(address: Term) -> tuple[Term | None, int]:
+def based(address: Term) -> tuple[Term | None, int]:
     """An address as a term without a constant, and a constant."""
     if address.op is Op.CONST:
         return None, address.value
@@ -34,7 +34,7 @@ def _base(address: Term) -> tuple[Term | None, int]:
 
 def apart(a: Term, b: Term) -> bool:
     """True where two addresses surely differ."""
-    one, other = _base(a), _base(b)
+    one, other = based(a), based(b)
     if one[0] is other[0]:
         return one[1] != other[1]
     return eq(a, b) is FALSE
@@ -54,12 +54,12 @@ def select(array: Term, address: Term) -> Term:
 
 def store(array: Term, address: Term, byte: Term) -> Term:
     """A memory with one byte (8 bits) changed."""
-    base, offset = _base(address)
+    base, offset = based(address)
     above: list[tuple[Term, Term]] = []
     beneath = array
     while beneath.op is Op.STORE and len(above) < _MOVED:
         under, where, value = beneath.args
-        other, distance = _base(where)
+        other, distance = based(where)
         if other is not base or distance < offset:
             break
         if distance != offset:

@@ -31,6 +31,8 @@ _DIVISIBLE_BITS, _MOST_DIVISIBLE = 8, 3
 ADDRESS_BITS = 40
 """Constants of more bits than that are no program's."""
 _FEWEST_VALUES = 5
+_LEAST = -4
+"""The least number at which a count that passes 0 may end."""
 _MOST_ORDERED = 24
 """Values of one width beyond which not all pairs are compared."""
 
@@ -204,7 +206,8 @@ def _is_likely(relation: Affine, samples: Sequence[Sample]) -> bool:
 def _narrow(
     samples: Sequence[Sample], values: Sequence[Value], defined: set[tuple[Side, str, int]]
 ) -> list[Affine]:
-    """That upper parts of registers are 0, of those that are not ``defined`` by others."""
+    """That upper parts of registers are 0, or what the sign makes of the lower half, of those that are not ``defined``
+    by others."""
     found: list[Affine] = []
     for value in values:
         if (
@@ -215,7 +218,11 @@ def _narrow(
             or _place(value) in defined
         ):
             continue
-        most = max((sample[value] or 0 for sample in samples), default=0)
+        numbers = [sample[value] or 0 for sample in samples]
+        if numbers and all((number + (1 << 31)) % (1 << 64) >> 32 == 0 for number in numbers):
+            extended = replace(value, size=4, extended="sext")
+            found.append(Affine((((1 << 64) - 1, extended), (1, value)), 0, 64))
+        most = max(numbers, default=0)
         # A count that stays small in short runs does not in long ones.
         bits = 8 if 1 << 5 < most < 1 << 8 else 16 if 1 << 13 < most < 1 << 16 else 32
         for size in (4, 2, 1):
@@ -252,12 +259,23 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
                     for limit in dict.fromkeys(limits)
                     if (table[value] < np.uint64(limit)).all()
                 )
+                found.extend(_from_below(value, table[value], width))
         for kind in _Kind:
             alike = [value for value, own in kinds.items() if own is kind][:_MOST_ORDERED]
             for a, b in combinations(alike, 2):
                 look()
                 found.extend(_ordered(a, b, table[a], table[b], sign if kind is _Kind.COUNT else None))
     return found
+
+
+def _from_below(value: Value, numbers: Numbers, width: int) -> Iterator[Order]:
+    """That a number that counts down to just below 0 gets no further, and stays one of 32 bits."""
+    sign = 1 << (width - 1)
+    least = int((numbers ^ np.uint64(sign)).min()) - sign
+    if _LEAST <= least < 0:
+        yield Order(value, Comparison.NOT_LESS, least % (1 << width))
+        if width == 64:
+            yield Order(value, Comparison.LESS, 1 << 31)
 
 
 def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from burnish.domains.smt.known import largest
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.loops.relations import Comparison, Order
 from burnish.verify.loops.values import Value
@@ -70,3 +71,18 @@ def _orders(condition: Term, known: Mapping[Term, Sequence[Value]]) -> Iterator[
             yield Order(value, kind, right.value)
         else:
             yield from (Order(value, kind, other) for other in known.get(right, ()))
+            if (most := _most(kind, right)) is not None:
+                yield Order(value, kind, most)
+
+
+def _most(kind: Comparison, term: Term) -> int | None:
+    """The largest number that a term may be which something is below, where a counter's type says: one that is loaded
+    from 16 bits limits what counts up to it in more."""
+    sign = 1 << (term.width - 1)
+    if kind in (Comparison.LESS, Comparison.NOT_GREATER):
+        narrow = term.args[0].width if term.op is Op.SEXT else term.width
+        most = (1 << (narrow - 1)) - 1 if narrow < term.width else largest(term)
+        return most if most < sign - 1 else None
+    if kind in (Comparison.BELOW, Comparison.NOT_ABOVE):
+        return most if (most := largest(term)) < 2 * sign - 1 else None
+    return None

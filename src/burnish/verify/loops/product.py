@@ -19,7 +19,7 @@ from burnish.verify.engine.addresses import UndecidedAccessError
 from burnish.verify.engine.asking import parts
 from burnish.verify.engine.execute import Log, UnmodelledError
 from burnish.verify.engine.joint import Joint, NotProvedError, Prover
-from burnish.verify.engine.points import AtCall, AtCut, AtReturn, Exit, Point, Region, Ways, Where
+from burnish.verify.engine.points import AtCall, AtCut, AtReturn, AtTrap, Exit, Point, Region, Ways, Where
 from burnish.verify.engine.state import State
 from burnish.verify.engine.ways import together
 from burnish.verify.loops.align import START, Node, Step
@@ -212,7 +212,8 @@ class RoundProver(Prover):
         return arrived in self.nodes
 
     def _mover(self, here: LoopJoint, wheres: tuple[Where, Where], steps: Sequence[Step]) -> int | None:
-        """The side that goes on: where one has returned or calls, the other; else whose turn it is in some step."""
+        """The side that goes on: where one has returned, calls or traps, the other; else whose turn it is in some
+        step."""
         lead = self._lead(here.source)
         longest = [
             max((len(cuts[side]) for cuts in ((s.a, s.b) for s in steps)), default=0) + _SLACK
@@ -220,7 +221,7 @@ class RoundProver(Prover):
         ]
         free = [isinstance(wheres[side], AtCut) and len(here.passed[side]) < longest[side] for side in (0, 1)]
         if not all(isinstance(where, AtCut) for where in wheres):
-            waits = [isinstance(where, (AtReturn, AtCall)) for where in wheres]
+            waits = [isinstance(where, (AtReturn, AtCall, AtTrap)) for where in wheres]
             return next((side for side in (0, 1) if free[side] and waits[1 - side]), None)
         open_ = [step for step in steps if begins(step.a, here.passed[0]) and begins(step.b, here.passed[1])]
         done = any(len((s.a, s.b)[lead]) == len(here.passed[lead]) for s in open_)

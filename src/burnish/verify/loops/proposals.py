@@ -3,27 +3,31 @@ written there. They are guesses as all others."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 from burnish.domains.smt.build import add, const, ite
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.addresses import alternatives
-from burnish.verify.engine.compare import Views
+from burnish.verify.engine.compare import OWN_VIEWS, Views
 from burnish.verify.loops.align import START, Node
 from burnish.verify.loops.candidates import ADDRESS_BITS
+from burnish.verify.loops.current import MEMORY_NOW, Naming, is_worth_saying, values_in, wholes
 from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.product import Arrival
 from burnish.verify.loops.ranges import split
-from burnish.verify.loops.relations import Computed, Held, Order, Relation, holds
+from burnish.verify.loops.relations import Comparison, Computed, Held, Order, Relation, holds
 from burnish.verify.loops.symbolic import memory_term, value_term
-from burnish.verify.loops.term_text import is_of_entry
+from burnish.verify.loops.term_text import ENTRY_WIDTHS, is_of_entry, is_of_state
 from burnish.verify.loops.values import FRAME, Sample, Value
 
 _MOST_GUARDS = 64
 """Comparisons that are taken from conditions of the ways to a node: each may lead to the next."""
 _MOST_ADDRESSES, _MOST_HELD = 48, 48
 """Addresses that are looked at on one way, and relations with memory at one node."""
+_MOST_SAID, _MOST_WAYS = 48, 3
+"""Relations that say what others values are made of, at one node; and those of one value."""
 _SIZES = (8, 4, 2, 1)
 
 
@@ -42,6 +46,7 @@ class Proposals:
         self._proposed: set[tuple[Node, Relation]] = set()
         self._guarded: dict[Node, int] = {}
         self._held: dict[Node, int] = {}
+        self._said: dict[Node, Counter[Value]] = {}
 
     def computed(self, arrival: Arrival) -> list[Computed]:
         """What is computed before the loops may stay as it is."""
@@ -85,6 +90,57 @@ class Proposals:
         ]
         self._guarded[node] = self._guarded.get(node, 0) + len(found)
         return found
+
+    def pointers(self, arrival: Arrival) -> list[Order]:
+        """What the original has looked behind is no null pointer, and may stay none."""
+        node = arrival.target
+        bases = {base: None for address in _looked_at(arrival.here.facts) for base in split(address)[:1]}
+        found: dict[Term, Order] = {}
+        for value in self._values(node) if bases else ():
+            if value.size == 8 and value.side != "e" and value.cell != "rsp":
+                term = self._term(value, arrival)
+                if term in bases and not term.is_const:
+                    found.setdefault(term, Order(value, Comparison.DIFFERENT, 0))
+        orders = [order for order in found.values() if self._is_new(node, order)]
+        return [order for order in orders if self._may_hold(node, order)]
+
+    def current(self, arrival: Arrival) -> list[Computed]:
+        """What one value is made of others, or of memory, at the end of the way may be so at the end of all."""
+        node = arrival.target
+        said = self._said.setdefault(node, Counter())
+        if said.total() > _MOST_SAID:
+            return []
+        values = list(wholes(self._values(node)))
+        terms = {part: self._term(part, arrival) for whole in values for part in whole}
+        known: dict[Term, list[Value]] = {}
+        for part, term in terms.items():
+            if not term.is_const:
+                known.setdefault(term, []).append(part)
+        naming = Naming(known, arrival.a.memory, frozenset(ENTRY_WIDTHS))
+        found = list(_made_of_others(values, terms, naming))
+        for address in list(dict.fromkeys(_addresses(arrival, known)))[:_MOST_ADDRESSES]:
+            found += self._loaded(arrival, address, known, naming)
+        found = [
+            one for one in dict.fromkeys(found) if said[one.value] < _MOST_WAYS and self._is_new(node, one)
+        ]
+        found = [one for one in found if self._may_hold(node, one)]
+        said.update(one.value for one in found)
+        return found
+
+    def _loaded(
+        self, arrival: Arrival, address: Term, known: Mapping[Term, Sequence[Value]], naming: Naming
+    ) -> Iterator[Computed]:
+        """What memory holds at an address that is no value, but made of some."""
+        place = None if split(address)[0] in known else naming.of(address)
+        if place is None:
+            return
+        own = {(value.side, value.cell) for value in values_in(place)}
+        for size in _SIZES:
+            term = memory_term(MEMORY_NOW, place, size, OWN_VIEWS)
+            if is_worth_saying(term) and is_of_state(term):
+                word = memory_term(arrival.a.memory, address, size, self._views())
+                words = (value for value in known.get(word, ()) if (value.side, value.cell) not in own)
+                yield from (Computed(value, term) for value in words)
 
     def held(self, arrival: Arrival) -> list[Held]:
         """What was loaded, or stored, before the loops may be in memory still: one side keeps it in a register where
@@ -140,6 +196,26 @@ class Proposals:
 
     def _may_hold(self, node: Node, relation: Relation) -> bool:
         return all(holds(relation, sample) for sample in self._samples[node])
+
+
+def _looked_at(facts: Sequence[Term]) -> Iterator[Term]:
+    """The addresses that facts are about, and others."""
+    for part in subterms(*facts):
+        if part.op is Op.ULT:
+            yield from (address for address in part.args if address.width == 64 and not address.is_const)
+
+
+def _made_of_others(
+    wholes: Sequence[Sequence[Value]], terms: Mapping[Value, Term], naming: Naming
+) -> Iterator[Computed]:
+    """Values that are made of others by more than sums: the whole of each, or else a part."""
+    for whole in wholes:
+        for part in whole:
+            term = terms[part]
+            said = None if term.is_const else naming.of(term, part)
+            if said is not None and is_worth_saying(said) and is_of_state(said):
+                yield Computed(part, said)
+                break
 
 
 def _parts(values: Sequence[Value]) -> Iterator[Value]:

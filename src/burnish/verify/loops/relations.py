@@ -10,6 +10,7 @@ from typing import Any, assert_never
 
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.loops.current import MEMORY_NOW, named, values_in
 from burnish.verify.loops.term_text import term_from_text, term_to_text
 from burnish.verify.loops.values import Sample, Value, value_from_text
 
@@ -91,7 +92,7 @@ class OuterKept:
 @dataclass(frozen=True, slots=True)
 class Computed:
     """``value`` is what ``term`` makes of the state at entry: registers under the names of their cells, memory under
-    ``memory``."""
+    ``memory``; and of other values as they are now, and memory outside the frames now (``current``)."""
 
     value: Value
     term: Term
@@ -146,9 +147,20 @@ def holds(relation: Relation, sample: Sample) -> bool:
 
 def _may_be(term: Term, number: int, sample: Sample) -> bool:
     """False where a term of the entry state is another number. What reads memory is known only in a solver's models."""
+    values = values_in(term)
+    memories = {part for part in subterms(term) if part.op is Op.MEMORY}
+    if MEMORY_NOW in memories or (memories and values):
+        return True
+    if values:
+        held = {named(value).name: sample[value] for value in values}
+        known = {name: one for name, one in held.items() if one is not None}
+        cells = {**sample.entry.cells, **known}
+        if sample.model is not None:
+            cells = {**sample.model.variables, **cells}
+        return len(known) == len(held) and evaluate([term], _Entry(cells))[0] == number
     if sample.model is not None:
         return evaluate([term], sample.model)[0] == number
-    if any(part.op is Op.MEMORY for part in subterms(term)):
+    if memories:
         return True
     return evaluate([term], _Entry(sample.entry.cells))[0] == number
 

@@ -75,6 +75,8 @@ class Search:
         self._refuted: set[tuple[Node, Relation]] = set()
         self._sources: dict[Node, dict[Node, None]] = {}
         """From where each node was reached."""
+        self._again: dict[Node, None] = {}
+        """Nodes from where others are reached of which more is guessed since than was looked at."""
         self._began_with: frozenset[Term] = frozenset()
         """What is assumed at the beginning of this round."""
         self._settled = False
@@ -110,6 +112,8 @@ class Search:
         self._prover.arrive = self._arrive
         waiting = self._waiting
         for _ in range(_MOST_ROUNDS):
+            if not waiting:
+                waiting.update(self._again)
             if not waiting and self._prover.pair.shared and not self._settled:
                 # What is not seen any more depends on the relations of the place that is come to.
                 self._settled = True
@@ -119,6 +123,7 @@ class Search:
                 return Invariants(pairings, self._alignment.steps, shared=self._prover.pair.shared)
             node = next(iter(waiting))
             self._changed.clear()
+            self._again.pop(node, None)
             try:
                 self._round(node)
                 del waiting[node]
@@ -261,12 +266,18 @@ class Search:
         node, known = arrival.target, self._relations[arrival.target]
         first = [relation for relation in self._proposals.computed(arrival) if relation not in known]
         held = [relation for relation in self._proposals.held(arrival) if relation not in known]
-        known[:0] = [*first, *held]
+        current = [
+            relation for relation in self._proposals.current(arrival) if (node, relation) not in self._refuted
+        ]
+        known[:0] = [*first, *held, *current]
         seen = {(node, relation) for relation in known} | self._refuted
         compared = self._proposals.compared(arrival, self._began_with, seen)
+        compared += [order for order in self._proposals.pointers(arrival) if (node, order) not in seen]
         known += compared
-        if compared or held:
+        if compared or held or current:
             self._changed.update(self._sources[node])
+        elif first:
+            self._again.update(self._sources[node])
 
     def _near(self, arrival: Arrival) -> list[Model]:
         """What is known of states from which a way is gone: what solvers have found, and a sample as values of the
@@ -338,6 +349,7 @@ class Search:
             last += [r for r in self._order(node, new) if r not in last and (node, r) not in self._refuted]
             if not {*new, *last} <= set(self._relations[node]):
                 self._stale.add(node)
+                self._again.update(self._sources.get(node, {}))
             left = [*first, *new, *last]
         self._relations[node] = left
 

@@ -35,6 +35,7 @@ from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
 from burnish.verify.engine.escape import leaving
 from burnish.verify.engine.frames import View
 from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, entry_value, unwritten
+from burnish.verify.loops.current import at, values_in
 from burnish.verify.loops.relations import (
     Affine,
     Comparison,
@@ -123,7 +124,8 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
                 return TRUE
             return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
         case Computed(value, term):
-            return eq(value_term(value, a, b, views), term)
+            held = value_term(value, a, b, views)
+            return and_(*(eq(held, _computed(term, state.memory, a, b, views)) for state in (a, b)))
         case Held(value, kind=None):
             # Both memories: whatever was shown of them, this is believed of what either side loads next.
             held = value_term(value, a, b, views)
@@ -132,6 +134,11 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
             return eq(value_term(value, a, b, views), _held(relation, a.seen_by(kind), a, b, views))
         case _:
             assert_never(relation)
+
+
+def _computed(term: Term, now: Term, a: State, b: State, views: Views) -> Term:
+    values = {value: value_term(value, a, b, views) for value in values_in(term)}
+    return at(term, values, now)
 
 
 def _held(relation: Held, memory: Term, a: State, b: State, views: Views) -> Term:
@@ -171,8 +178,8 @@ def values_of(relation: Relation) -> tuple[Value, ...]:
             found: Sequence[Value | int] = [value for _, value in terms]
         case Order(left, _, right):
             found = (left, right)
-        case Computed(value):
-            found = (value,)
+        case Computed(value, term):
+            found = (value, *values_in(term))
         case Held(value, base):
             found = (value, base)
         case OuterKept():
@@ -200,9 +207,8 @@ def related_states(
     solved = _Solved(own)
     for relation in relations:
         if isinstance(relation, Computed):
-            solved.define(
-                value_term(relation.value, a, b, views), relation.term, relation.value.extended != ""
-            )
+            value = _computed(relation.term, outer, a, b, views)
+            solved.define(value_term(relation.value, a, b, views), value, relation.value.extended != "")
     for relation in relations:
         if isinstance(relation, Held):
             held = _held(relation, a.seen_by(relation.kind), a, b, views)
@@ -268,6 +274,9 @@ class _Solved:
             (value,) = substitute([value], self.mapping)
         if lead in self._own and lead not in variables([value]):
             self._set(lead, value)
+        elif value.op is Op.SEXT and value.args[0] is extract(lead, 0, low := value.args[0].width):
+            # Of what extends its own lower part the upper is known.
+            self.define(extract(lead, low, lead.width - low), extract(value, low, lead.width - low), False)
 
     def _split(self, part: Term) -> Term:
         """A new variable for a part of one, which becomes the parts beside each other."""

@@ -1,4 +1,4 @@
-"""Terms over the entry state as text, and back: prefix notation, ``(add:64 rdi 0x10:64)``."""
+"""Terms over the entry state, and what is held now, as text, and back: prefix notation, ``(add:64 rdi 0x10:64)``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from burnish.domains.smt.rewrite import rebuild
 from burnish.domains.smt.terms import Op, Term, make, subterms
 from burnish.machine.registers import CELLS, FLAG_OFFSETS
 from burnish.verify.engine.addresses import OBJECT
+from burnish.verify.loops.current import MEMORY_NOW, NAMED, named, value_named
 
 LARGEST = 80
 """Parts of a term that is worth keeping, each counted as often as it is written."""
-_ENTRY = {name: 8 * cell.size for name, cell in CELLS.items() if name not in FLAG_OFFSETS}
+ENTRY_WIDTHS = {name: 8 * cell.size for name, cell in CELLS.items() if name not in FLAG_OFFSETS}
+"""The widths of the variables for registers at entry."""
 _MEMORY = "memory"
+_SAFE = f"{OBJECT}{NAMED}:[]+"
 _PLAIN = frozenset(Op) - {Op.CONST, Op.VAR, Op.MEMORY, Op.APPLY, Op.FLOAT, Op.EXTRACT, Op.STORE}
 _BY_NAME = {op.name.lower(): op for op in _PLAIN}
 _TOKEN = re.compile(r"\s*(?:(\()|(\))|([^\s()]+))")
@@ -23,6 +26,15 @@ _TOKEN = re.compile(r"\s*(?:(\()|(\))|([^\s()]+))")
 def is_of_entry(term: Term) -> bool:
     """True for a small term of nothing but the registers, and the memory, that a function finds at entry, and the
     addresses of objects."""
+    return _is_of(term, now=False)
+
+
+def is_of_state(term: Term) -> bool:
+    """As ``is_of_entry``, of what is held now, too (``current``)."""
+    return _is_of(term, now=True)
+
+
+def _is_of(term: Term, *, now: bool) -> bool:
     sizes: dict[Term, int] = {}
     for part in subterms(term):
         sizes[part] = 1 + sum(sizes[arg] for arg in part.args)
@@ -30,10 +42,13 @@ def is_of_entry(term: Term) -> bool:
             return False
         match part.op:
             case Op.VAR:
-                if _ENTRY.get(part.name) != part.width and not part.name.startswith(OBJECT):
+                value = value_named(part.name) if now else None
+                if value is not None and value.width == part.width:
+                    continue
+                if ENTRY_WIDTHS.get(part.name) != part.width and not part.name.startswith(OBJECT):
                     return False
             case Op.MEMORY:
-                if part.name != _MEMORY:
+                if part.name != _MEMORY and not (now and part is MEMORY_NOW):
                     return False
             case Op.CONST | Op.EXTRACT:
                 pass
@@ -45,12 +60,12 @@ def is_of_entry(term: Term) -> bool:
 
 
 def term_to_text(term: Term) -> str:
-    """The text of a term for which ``is_of_entry`` holds."""
+    """The text of a term for which ``is_of_state`` holds."""
     match term.op:
         case Op.CONST:
             return f"{term.value:#x}:{term.width}"
         case Op.VAR | Op.MEMORY:
-            return quote(term.name, safe=OBJECT)
+            return quote(term.name, safe=_SAFE)
         case Op.EXTRACT:
             head = f"extract:{term.width}:{term.payload}"
         case _:
@@ -79,8 +94,8 @@ def term_from_text(text: str) -> Term:
     if len(stack) != 1 or len(stack[0]) != 1:
         raise ValueError("a term with unbalanced parentheses")
     term = _operand(stack[0][0])
-    if not is_of_entry(term):
-        raise ValueError("a term of more than the entry state")
+    if not is_of_state(term):
+        raise ValueError("a term of more than the entry state, and of what is held now")
     return term
 
 
@@ -89,10 +104,15 @@ def _operand(part: str | Term) -> Term:
         return part
     if part == _MEMORY:
         return memory(_MEMORY)
-    if part in _ENTRY:
-        return var(part, _ENTRY[part])
+    if part in ENTRY_WIDTHS:
+        return var(part, ENTRY_WIDTHS[part])
     if part.startswith(OBJECT):
         return var(unquote(part), 64)
+    if unquote(part) == MEMORY_NOW.name:
+        return MEMORY_NOW
+    value = value_named(unquote(part))
+    if value is not None:
+        return named(value)
     number = re.fullmatch(r"0x([0-9a-f]+):(\d+)", part)
     if number is None or not 0 < int(number[2]) <= 1024:
         raise ValueError(f"{part!r} is no part of the entry state")
