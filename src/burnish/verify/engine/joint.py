@@ -188,16 +188,12 @@ class Prover(Asking):
         """What holds within a step: faults and frames. The joint with what it then knows."""
         overlaps, theirs = overlaps_in(original, joint.given), overlaps_in(rewrite, joint.given)
         known = [not_(fault) for fault in (*original.faults, *overlaps) if fault is not FALSE]
-        if overlaps:
-            self.provisos[APART] = None
+        known += [fact for fact in original.typed if fact is not TRUE]
+        self.provisos.update({APART: None} if overlaps else {})
         more = replace(
             joint,
             conditions=(*joint.conditions, *dict.fromkeys(known)),
-            facts=(
-                *joint.facts,
-                *facts(original.accesses, extents(self.pair)),
-                *dict.fromkeys(original.typed),
-            ),
+            facts=(*joint.facts, *facts(original.accesses, extents(self.pair))),
             accesses=(*joint.accesses, *original.accesses),
             pending=(*joint.pending, *rewrite.accesses),
         )

@@ -44,14 +44,15 @@ def _conjuncts(conditions: Iterable[Term]) -> tuple[Term, ...] | None:
 def _simplified(conditions: Sequence[Term]) -> list[Term]:
     """Each condition with what the others say put into its parts."""
     known: dict[Term, Term] = {}
-    defined: dict[Term, Term] = {}
+    defined: dict[Term, tuple[Term, Term]] = {}
     for condition in conditions:
         negated = condition.op is Op.NOT
         atom = condition.args[0] if negated else condition
         known[atom] = FALSE if negated else TRUE
-        if not negated and atom.op is Op.EQ and atom.args[1].is_const and atom.args[0] not in known:
-            known[atom.args[0]] = atom.args[1]
-            defined[atom] = atom.args[0]
+        named = None if negated else _named(atom)
+        if named is not None and named[0] not in known:
+            known[named[0]] = named[1]
+            defined[atom] = named
     inside: dict[Term, Term] = {}
 
     def seen(term: Term) -> Term:
@@ -67,10 +68,24 @@ def _simplified(conditions: Sequence[Term]) -> list[Term]:
         if target is None:
             simpler = inside[atom]
         else:
-            # What says that a term is a number is where the number comes from.
-            simpler = _with(atom, [inside[target], atom.args[1]])
+            # What says what a term is, is where that is known from.
+            simpler = _with(atom, [inside[arg] if arg is target[0] else seen(arg) for arg in atom.args])
         found.append(not_(simpler) if negated else simpler)
     return found
+
+
+def _named(atom: Term) -> tuple[Term, Term] | None:
+    """What an equation says of one of its sides: the number that it is, or, of a byte that lies under stores, the byte
+    with less above it."""
+    if atom.op is not Op.EQ:
+        return None
+    one, other = atom.args
+    if other.is_const:
+        return one, other
+    if one.depth < other.depth:
+        one, other = other, one
+    stored = one.op is Op.SELECT and one.args[0].op in (Op.STORE, Op.ITE)
+    return (one, other) if stored and one.depth > other.depth else None
 
 
 def _with(term: Term, args: Sequence[Term]) -> Term:
