@@ -19,7 +19,7 @@ from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.pair import Pair, Side, Unseen
 from burnish.verify.solve.query import Model
 
-_MOST_STEPS = 200_000
+_MOST_STEPS, _PAGE = 200_000, 4096
 
 
 def keeps_types(side: Side, found: Counterexample) -> bool | None:
@@ -115,17 +115,17 @@ class _Watching(ConcreteDomain):
     """Notes by which instruction each byte was stored last, and whether a load reads what it is taken not to."""
 
     def __init__(self, side: Side, unseen: Unseen, found: Counterexample) -> None:
-        constants = tuple(
+        constants = [
             MemoryRegion(found.places[name], data, Access.READ)
             for name, data in side.constants.items()
             if name in found.places
-        )
+        ]
         registers = found.registers
         self.entry = MachineState(
             tuple(registers[name] for name in GPR_NAMES),
             tuple(registers.get(f"xmm{k}", 0) for k in range(VECTOR_COUNT)),
             registers.get("eflags", 2),
-            memory=(*found.memory, *constants),
+            memory=_whole_pages([*found.memory, *constants]),
             fs_base=registers.get("fs_base", 0),
         )
         super().__init__(self.entry)
@@ -169,3 +169,13 @@ class _Watching(ConcreteDomain):
         if address in self._unknown:
             raise ValueError("an address of which it is not known what lies there")
         return self._places.get(address, address)
+
+
+def _whole_pages(regions: Sequence[MemoryRegion]) -> tuple[MemoryRegion, ...]:
+    """Memory as it is mapped: pages, with zeros where an input says nothing."""
+    pages: dict[int, bytearray] = {}
+    for region in regions:
+        for at, byte in enumerate(region.data, region.address):
+            pages.setdefault(at // _PAGE, bytearray(_PAGE))[at % _PAGE] = byte
+    access = Access.READ | Access.WRITE
+    return tuple(MemoryRegion(number * _PAGE, bytes(data), access) for number, data in pages.items())
