@@ -27,3 +27,11 @@ def test_what_is_no_multiple_is_none() -> None:
     random = np.random.default_rng(2)
     start, other = random.integers(0, 1 << 40, (2, 40), np.uint64)
     assert linear({START: start, POINTER: start + other, OTHER: other >> np.uint64(1)}, 64) == []
+
+
+def test_the_lower_half_of_a_value_is_what_another_extends() -> None:
+    """A count in 32 bits, and the index that the other side makes of it once."""
+    count = np.random.default_rng(3).integers(0, 1 << 32, 40, np.uint64)
+    index = count.astype(np.uint32).view(np.int32).astype(np.int64).view(np.uint64)
+    found = linear({POINTER: count, COUNT: index}, 64)
+    assert Affine((((1 << 64) - 1, Value("a", "rdx", 0, 4, "sext")), (1, COUNT)), 0, 64) in found

@@ -112,8 +112,11 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
             found.append(Affine(((1, value),), -int(numbers[0]) % (1 << width), width))
         elif before != value and not (before.extended and _place(before) == _place(value)):
             found.append(Affine((((1 << width) - 1, before), (1, value)), 0, width))
+        if width == 64 and value.size == 8 and value.side != "e" and value.cell != "rsp":
+            for part, numbers_of_part in _lower_half(value, numbers):
+                first.setdefault(numbers_of_part.tobytes(), part)
     fixed = {relation.lead for relation in found}
-    free = [value for value in dict.fromkeys(first.values()) if value not in fixed]
+    free = [value for value in dict.fromkeys(first.values()) if value in table and value not in fixed]
     if free:
         found += (few := plain(table, free, width))
         leads = {relation.lead for relation in few}
@@ -129,6 +132,16 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
         v: int(n[0]) for v, n in table.items() if v.side == "e" and (n == n[0]).all() and not v.extended
     }
     return [_anchored(relation, anchors) for relation in found]
+
+
+def _lower_half(value: Value, numbers: Numbers) -> Iterator[tuple[Value, Numbers]]:
+    """What the lower half of a value is when extended: what another may be the same as."""
+    low = numbers & np.uint64((1 << 32) - 1)
+    yield (
+        replace(value, size=4, extended="sext"),
+        low.astype(np.uint32).view(np.int32).astype(np.int64).view(np.uint64),
+    )
+    yield replace(value, size=4, extended="zext"), low
 
 
 def _anchored(relation: Affine, anchors: Mapping[Value, int]) -> Affine:

@@ -7,8 +7,7 @@ a pair of cuts at which their relations hold again, or be impossible.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from burnish.core.code import Label
@@ -23,19 +22,13 @@ from burnish.verify.engine.points import AtCall, AtCut, AtReturn, AtTrap, Exit, 
 from burnish.verify.engine.state import State
 from burnish.verify.engine.ways import together
 from burnish.verify.loops.align import START, Node, Step
-from burnish.verify.loops.cases import cases
 from burnish.verify.loops.passed import begins, passed_after, was_seen
-from burnish.verify.loops.ranges import simplified
-from burnish.verify.loops.recent import RecentModels
-from burnish.verify.solve.query import Answer, Model, Sat, Undecided, Unsat
+from burnish.verify.loops.questions import RoundAsking
+from burnish.verify.solve.query import Answer, Model, Undecided
 
 _SLACK = 2
 """Cuts that a side may pass before its return, beyond the most that was seen."""
 _MOST_JOINTS = 600
-_MOMENT_S = 0.25
-_PART_S = 0.4
-"""Seconds for many conditions together, before they are looked at in parts."""
-_MOST_CHOICES = 3
 _MOST_VAIN = 2
 _ASKED = 3
 """Questions on which ways are impossible, at each pair of points, while relations are looked for."""
@@ -63,7 +56,7 @@ class Arrival:
 
 
 @dataclass(slots=True)
-class RoundProver(Prover):
+class RoundProver(RoundAsking):
     """Explores rounds. While ``searching`` nothing is asked for but the arrivals, so that relations can be looked for
     cheaply; a proof is only what was explored without."""
 
@@ -71,14 +64,8 @@ class RoundProver(Prover):
     nodes: set[Node] = field(default_factory=set[Node])
     """Pairs of cuts at which a round may end wherever it gets there. While ``searching`` loops that are in none of them
     become one when both sides are there."""
-    searching: bool = False
     arrive: Callable[[Arrival], None] | None = None
-    patience_s: float | None = None
-    """Seconds for one query, where the deadline is not the limit."""
-    recent: RecentModels = field(default_factory=RecentModels)
     _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
-    _taken: dict[tuple[Term, ...], Model] = field(init=False, repr=False)
-    """Conditions of ways in this round that can be gone, each with a model."""
     _vain: int = field(default=0, init=False)
     """Questions about many ways that were not answered soon."""
     _regions: dict[tuple[int, int, Point], tuple[State, Region]] = field(init=False, repr=False)
@@ -87,14 +74,14 @@ class RoundProver(Prover):
 
     def __post_init__(self) -> None:
         Prover.__post_init__(self)
-        self._by_source, self._taken, self._regions = {}, {}, {}
+        self._by_source, self._regions = {}, {}
         for step in self.steps:
             self._by_source.setdefault(step.source, []).append(step)
         self.nodes |= {step.target for step in self.steps if step.target is not None}
 
     def round(self, node: Node, states: tuple[State, State], assumed: Sequence[Term]) -> None:
         """All ways from a node. Raises ``NotProvedError`` where something does not hold."""
-        self._taken.clear()
+        self.taken.clear()
         self._regions.clear()
         lead = self._lead(node)
         labels = (node.a, node.b)
@@ -162,7 +149,7 @@ class RoundProver(Prover):
             return answer
 
         def note(met: Term, model: Model) -> None:
-            self._taken[(*joint.conditions, *parts(met))] = model
+            self.taken[(*joint.conditions, *parts(met))] = model
 
         return together(pairs, ask, note, _ASKED if self.searching else len(pairs))
 
@@ -281,16 +268,6 @@ class RoundProver(Prover):
         new = [fault for fault in dict.fromkeys(rewrite.faults) if fault not in known and fault is not FALSE]
         return replace(more, faults=(*more.faults, *new))
 
-    def soon(self, assertions: Sequence[Term]) -> Answer:
-        """As ``Prover.soon``; ``searching`` only for a moment."""
-        if not self.searching:
-            return Prover.soon(self, assertions)
-        self.patience_s = _MOMENT_S
-        try:
-            return self.ask(assertions)
-        finally:
-            self.patience_s = None
-
     def _open(self, here: Joint) -> bool:
         return not self.searching and Prover._open(self, here)
 
@@ -311,81 +288,6 @@ class RoundProver(Prover):
     def _returns(self, here: Joint, first: Exit, second: Exit) -> None:
         if not self.searching:
             Prover._returns(self, here, first, second)
-
-    def ask(self, assertions: Iterable[Term]) -> Answer:
-        """As ``Prover.ask``, of simplified assertions."""
-        assertions = tuple(assertions)
-        taken = self._taken.get(assertions)
-        if taken is not None:
-            return Sat(taken)
-        asked = simplified(tuple(dict.fromkeys(assertions)))
-        known = self.recent.find(asked)
-        if known is not None:
-            return Sat(known)
-        deadline = self.deadline
-        if self.patience_s is not None:
-            self.deadline = min(deadline, time.monotonic() + self.patience_s)
-        try:
-            answer = Prover.ask(self, asked)
-        finally:
-            self.deadline = deadline
-        if isinstance(answer, Sat):
-            self.recent.add(answer.model)
-        return answer
-
-    def possible(self, here: Joint) -> bool:
-        """As ``Prover.possible``; ``searching`` only for a moment: what is looked for holds of impossible ways, too."""
-        return not isinstance(
-            self.soon(here.conditions) if self.searching else self.ask(here.conditions), Unsat
-        )
-
-    def any_of(self, here: Joint, wrong: Sequence[Term], seconds: float) -> Answer:
-        """Is there an input that makes one of ``wrong`` true here? Within so many seconds for each question."""
-        asked = (*here.conditions, or_(FALSE, *wrong))
-        self.patience_s = seconds
-        try:
-            answer = self.ask(asked)
-            if isinstance(answer, Sat):
-                answer = self.ask((*asked, *here.facts, *self.axioms((*asked, *here.facts))))
-        finally:
-            self.patience_s = None
-        return answer
-
-    def answers(
-        self, here: Joint, wrong: Sequence[Term], seconds: float = _PART_S
-    ) -> Iterator[tuple[Sequence[Term], Answer]]:
-        """As ``any_of``, in as many parts as it takes to get answers soon: each part with its answer. Conditions that
-        are easy one by one may be hard together, and one that is hard is then a part by itself."""
-        waiting: list[tuple[Term, ...]] = [tuple(wrong)] if wrong else []
-        while waiting:
-            self.on_time()
-            part = waiting.pop()
-            answer = self.any_of(here, part, seconds)
-            if isinstance(answer, Undecided) and len(part) > 1:
-                half = len(part) // 2
-                waiting += [part[half:], part[:half]]
-                continue
-            if isinstance(answer, Undecided):
-                answer = self._in_cases(here, or_(FALSE, *part), seconds)
-            yield part, answer
-
-    def _in_cases(self, here: Joint, wrong: Term, seconds: float, most: int = _MOST_CHOICES) -> Answer:
-        """As ``any_of``, of one condition that is hard, with up to so many choices made one after the other."""
-        answer: Answer = Undecided("nothing to choose")
-        for term, conditions in cases(wrong, here.conditions):
-            self.on_time()
-            case = replace(here, conditions=conditions)
-            answer = self.any_of(case, [term], seconds)
-            if isinstance(answer, Undecided) and most:
-                answer = self._in_cases(case, term, seconds, most - 1)
-            if not isinstance(answer, Unsat):
-                break
-        return answer
-
-    def require(self, here: Joint, wrong: Term, phrase: str) -> None:
-        """As ``Prover.require``; nothing while ``searching``."""
-        if not self.searching:
-            Prover.require(self, here, wrong, phrase)
 
 
 def _node(here: LoopJoint, first: Where, second: Where) -> Node | None:
