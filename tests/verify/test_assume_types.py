@@ -175,23 +175,24 @@ def test_without_debug_information_nothing_follows(tmp_path: Path) -> None:
 
 ELEMENTS = """
 struct ids {{ long count; int *of; }};
-void f(struct ids *p, const int *from, long n) {{ while (n) {{ n--; {again} }} }}
-void g(struct ids *p, const int *from, long n)
+struct list {{ struct list *next; long at; }};
+void f(struct ids *p, struct list *l, long first)
 {{
-    if (!n) return;
-    int *to = p->of + 4;
-    while (n) {{ n--; {once} }}
+    for (; l; l = l->next) p->of[first + l->at] = 5;
+}}
+void g(struct ids *p, struct list *l, long first)
+{{
+    if (!l) return;
+    int *to = p->of + first;
+    for (; l; l = l->next) to[{index}] = 5;
 }}
 """
 
 
 def test_what_follows_from_a_word_is_kept_over_a_loop(tmp_path: Path) -> None:
     """One side loads a pointer in each round, the other has made another of it."""
-    right = ELEMENTS.format(again="p->of[n + 4] = from[n];", once="to[n] = from[n];")
-    path = made(tmp_path, right, "-g", "-fno-tree-loop-distribute-patterns")
-    assert isinstance(verdict(path), Proved)
-    wrong = ELEMENTS.format(again="p->of[n + 4] = from[n];", once="to[n] = from[0];")
-    assert isinstance(verdict(made(tmp_path, wrong)), Refuted)
+    assert isinstance(verdict(made(tmp_path, ELEMENTS.format(index="l->at"))), Proved)
+    assert not isinstance(verdict(made(tmp_path, ELEMENTS.format(index="first"))), Proved)
 
 
 def test_the_verdict_says_so_and_can_be_checked_again(
