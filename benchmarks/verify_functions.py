@@ -9,12 +9,13 @@ have been read to the verdict, in a process whose solvers run.
 
     python benchmarks/verify_functions.py [--quick] [--seed N] [--limit N] [--only PROJECT …] [--jobs N]
                                           [--first N] [--timeout SECONDS] [--keep FILE] [--flags=FLAGS]
+                                          [--assume-types]
 
 ``--limit`` draws that many functions of each project by seed; without it all are in an order of chance, of which
 ``--first`` takes the beginning. Each verdict is a line of ``--keep`` as soon as it
 is known, and a run that finds that file goes on where the last one stopped. ``--flags`` are more of gcc's, for both
-levels, as ``--flags=-fno-strict-aliasing``: C's rule that objects of different types do not overlap, of which -O2 makes
-use, is not known to the verifier, and what was compiled under it differs.
+levels, as ``--flags=-fno-strict-aliasing``: without it gcc builds at -O2 on C's rule on types, and what was compiled so
+differs, unless ``--assume-types`` takes that rule for granted as ``burnish verify --assume-types`` does.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def drawn(pairs: Sequence[Pair], limit: int, seed: int) -> list[Pair]:
     return found
 
 
-def judge_all(pairs: Sequence[Pair], jobs: int, timeout: float, keep: Path) -> list[Row]:
+def judge_all(
+    pairs: Sequence[Pair], jobs: int, timeout: float, keep: Path, *, types: bool = False
+) -> list[Row]:
     """The verdicts of all pairs, those that ``keep`` has taken from there."""
     keep.parent.mkdir(parents=True, exist_ok=True)
     rows = [Row(**json.loads(line)) for line in keep.read_text().splitlines()] if keep.exists() else []
@@ -72,7 +75,7 @@ def judge_all(pairs: Sequence[Pair], jobs: int, timeout: float, keep: Path) -> l
     by_key = {pair.name: pair for pair in pairs if (pair.project, pair.file, pair.function) not in known}
     wanted = {(pair.project, pair.file, pair.function) for pair in pairs}
     rows = [row for row in rows if (row.project, row.file, row.function) in wanted]
-    options = {"timeout_s": timeout, "same_callees": True}
+    options = {"timeout_s": timeout, "same_callees": True, "types": types}
     waiting = (Task(name, p.original, p.rewrite, p.function, options) for name, p in by_key.items())
     with keep.open("a") as file:
         for task, answer in judged(waiting, jobs, timeout):
@@ -199,6 +202,7 @@ def main() -> int:
     verdict_options(options_of, timeout=20.0)
     options_of.add_argument("--keep", type=Path, default=_KEPT, help="file of verdicts, taken up again")
     options_of.add_argument("--flags", default="", help="more flags of gcc, for both sides")
+    options_of.add_argument("--assume-types", action="store_true", help="take C's rule on types for granted")
     options_of.add_argument("--list", action="store_true", help="compile, count, and judge nothing")
     arguments = options_of.parse_args()
     options = common(arguments)
@@ -216,7 +220,9 @@ def main() -> int:
             print_line(", ".join(f"{name}: {count}" for name, count in counts.items()))
             print_line(f"left out: {made.clones} clones, {made.alone} on one side alone")
             return 0
-        rows = judge_all(chosen, arguments.jobs, arguments.timeout, arguments.keep)
+        rows = judge_all(
+            chosen, arguments.jobs, arguments.timeout, arguments.keep, types=arguments.assume_types
+        )
     _table(rows)
     _reasons(rows)
     return finish("verify_functions", options, figures(rows, made), rows)
