@@ -226,8 +226,7 @@ class Interpreter:
         value = reading(self.state.memory, address, size)
         kind = self.unseen.loads.get(self.at)
         seen = value if kind is None else reading(self.state.seen_by(kind), address, size)
-        if seen is not value:
-            self.log.typed.append(or_(not_(self.condition), eq(seen, value)))
+        self.log.typed += [or_(not_(self.condition), eq(seen, value))] if seen is not value else []
         return seen
 
     def _fixed(self, address: int, size: int) -> Term | tuple[Term] | None:

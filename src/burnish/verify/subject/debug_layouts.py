@@ -33,6 +33,7 @@ _IN_REGISTERS = 16
 
 
 def type_of(entry: Any) -> Any:
+    """The entry of the type of a parameter or a result. Raises ``UnreadableTypeError`` where there is none."""
     if "DW_AT_type" not in entry.attributes:
         # Only C++ declarations that were moved have their types elsewhere.
         first = origin(entry)
@@ -42,7 +43,7 @@ def type_of(entry: Any) -> Any:
     return entry.get_DIE_from_attribute("DW_AT_type")
 
 
-def bytes_of(entry: Any) -> int:
+def _bytes_of(entry: Any) -> int:
     size = entry.attributes.get("DW_AT_byte_size")
     if size is None or not isinstance(size.value, int):
         raise UnreadableTypeError(f"the type {name_of(entry) or entry.tag}, whose size is not known")
@@ -59,7 +60,7 @@ def extent_of(entry: Any, depth: int = 0) -> int:
         return extent_of(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
     if entry.tag == "DW_TAG_array_type":
         return _array_length(entry) * extent_of(entry.get_DIE_from_attribute("DW_AT_type"), depth + 1)
-    return 0 if "DW_AT_declaration" in entry.attributes else bytes_of(entry)
+    return 0 if "DW_AT_declaration" in entry.attributes else _bytes_of(entry)
 
 
 def layout_of(entry: Any, depth: int = 0) -> Layout:
@@ -79,7 +80,7 @@ def layout_of(entry: Any, depth: int = 0) -> Layout:
         aligned = inner.alignment if alignment is None else alignment.value
         return replace(inner, text=name_of(entry) or inner.text, alignment=aligned)
     if tag == "DW_TAG_enumeration_type":
-        return scalar(f"enum {name_of(entry)}".strip(), bytes_of(entry), Class.INTEGER)
+        return scalar(f"enum {name_of(entry)}".strip(), _bytes_of(entry), Class.INTEGER)
     if tag == "DW_TAG_base_type":
         return _base(entry)
     if tag in ("DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type"):
@@ -111,7 +112,7 @@ def _pointee_text(entry: Any) -> str:
 
 
 def _base(entry: Any) -> Layout:
-    name, size = name_of(entry), bytes_of(entry)
+    name, size = name_of(entry), _bytes_of(entry)
     encoding = entry.attributes["DW_AT_encoding"].value
     if encoding == _BOOLEAN and size == 1:
         return scalar(name, 1, Class.INTEGER, True)
@@ -167,7 +168,7 @@ def _aggregate(entry: Any, depth: int) -> Layout:
     text = word + (name_of(entry) or "…")
     if "DW_AT_declaration" in entry.attributes:
         raise UnreadableTypeError(f"{text}, which is only declared")
-    size = bytes_of(entry)
+    size = _bytes_of(entry)
     convention = entry.attributes.get("DW_AT_calling_convention")
     by_reference = convention is not None and convention.value == _PASS_BY_REFERENCE
     alignment = getattr(entry.attributes.get("DW_AT_alignment"), "value", 1)

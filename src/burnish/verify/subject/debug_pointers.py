@@ -133,10 +133,12 @@ def plain(kind: Any) -> Any:
 
 
 def named_type(entry: Any) -> Any:
+    """The entry of the type that an entry names; None for ``void``."""
     return entry.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in entry.attributes else None
 
 
 def size_of(kind: Any) -> int | None:
+    """Bytes of an object of a plain type; None where they are not known."""
     if kind.tag == "DW_TAG_pointer_type":
         return _POINTER_SIZE
     size = kind.attributes.get("DW_AT_byte_size")
