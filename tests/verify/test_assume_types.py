@@ -59,7 +59,7 @@ def test_what_has_no_other_type_may_be_the_same(tmp_path: Path, member: str, oth
     assert isinstance(verdict(made(tmp_path, LIST.format(member=member, other=other))), Refuted)
 
 
-APART = "struct a { int x; }; struct b { int y; }; "
+APART = "struct a { int x; }; struct b { short tag; int y; }; "
 INSIDE = "struct a { int x; }; struct b { int y; struct a in; }; "
 UNION = "union a { int x; float y; }; "
 SAME = "struct a { int x; int y; }; "
@@ -102,6 +102,22 @@ int g(struct head *h, long *n)
     return first + first;
 }
 """
+
+
+def test_what_another_structure_begins_with_may_be_that(tmp_path: Path) -> None:
+    """A pointer is often cast where it is used, and nothing tells of it."""
+    source = """
+    struct head { long kind; };
+    struct item { long kind; long value; };
+    long f(struct head *h, struct item *i)
+    {
+        long first = i->kind;
+        ((struct item *)h)->kind = 7;
+        return first + i->kind;
+    }
+    long g(struct head *h, struct item *i) { long first = i->kind; h->kind = 7; return first + first; }
+    """
+    assert isinstance(verdict(made(tmp_path, source)), Refuted)
 
 
 def test_a_pointer_that_is_used_as_two_types(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 An object is accessed as what it is, as part of a structure or union that has such a member, or as characters. So two
 accesses of which the types have nothing in common are to different memory, as long as the program keeps to that rule.
 As gcc does, an access to a member counts as one to the structure that the pointer leads to, too: members of two
-structures of which neither contains the other are apart, even characters.
+structures of which neither contains the other are apart, even characters. But a pointer to what another structure
+begins with is often one to that, cast where it is used: so neither may be all that the other begins with, either.
 """
 
 # pyelftools has no types.
@@ -30,12 +31,16 @@ _MOST_ELEMENTS = 64
 """Structures in an array that are looked at one by one."""
 
 
+_Leaf = tuple[int, int, str]
+"""A scalar, or an array of them, in an object: offset, size, kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effective:
     """How memory is accessed: ``size`` bytes at an ``offset`` (None: some offset) of an object of the type ``outer``,
     empty where that is no structure and no union. ``scalars`` are the kinds of what lies there, ``inside`` the
-    structures and unions that are part of ``outer``, itself among them; ``whole`` is True for a scalar that lies at a
-    multiple of its size."""
+    structures and unions that are part of ``outer``, itself among them, and ``shape`` all scalars in it; ``whole`` is
+    True for a scalar that lies at a multiple of its size."""
 
     outer: str
     offset: int | None
@@ -43,25 +48,26 @@ class Effective:
     scalars: frozenset[str]
     inside: frozenset[str] = field(default=frozenset(), repr=False)
     whole: bool = False
+    shape: tuple[_Leaf, ...] = field(default=(), repr=False)
 
     def may_overlap(self, other: Effective) -> bool:
         """False where C says that the two accesses are to different memory."""
         if self.outer and self.outer == other.outer and self.offset is not None and other.offset is not None:
             # Two objects of one type are the same, or apart.
             return self.offset < other.offset + other.size and other.offset < self.offset + self.size
-        if self.outer and other.outer and self.outer not in other.inside and other.outer not in self.inside:
+        if self.outer and other.outer and not self._is_part(other) and not other._is_part(self):
             return False
         return _ANY in self.scalars | other.scalars or bool(self.scalars & other.scalars)
+
+    def _is_part(self, other: Effective) -> bool:
+        """True where the object may be part of the other one, or what that begins with."""
+        return self.outer in other.inside or self.shape == other.shape[: len(self.shape)]
 
 
 def is_inside(pointee: Pointee, size: int) -> bool:
     """False where so many bytes there are more than the object has."""
     length = size_of(pointee.entry)
     return not pointee.exact or not length or 0 <= pointee.offset <= length - size
-
-
-_Leaf = tuple[int, int, str]
-"""A scalar, or an array of them, in an object: offset, size, kind."""
 
 
 class Layouts:
@@ -81,7 +87,8 @@ class Layouts:
             return Effective("", None, size, frozenset({scalar}), whole=size == length) if scalar else None
         if not pointee.exact:
             scalars = frozenset(name for _, _, name in self._all(kind))
-            return None if _UNKNOWN in scalars else Effective(_key(kind), None, size, scalars, _inside(kind))
+            found = Effective(_key(kind), None, size, scalars, _inside(kind), shape=self._all(kind))
+            return None if _UNKNOWN in scalars else found
         offset = pointee.offset % length if kind is not pointee.entry else pointee.offset
         end = offset + size
         there = [leaf for leaf in self._all(kind) if leaf[0] < end and offset < leaf[0] + leaf[1]]
@@ -89,12 +96,12 @@ class Layouts:
         if _UNKNOWN in scalars or not any(at <= offset and end <= at + extent for at, extent, _ in there):
             return None
         whole = offset % size == 0 and any((at, extent) == (offset, size) for at, extent, _ in there)
-        return Effective(_key(kind), offset, size, scalars, _inside(kind), whole)
+        return Effective(_key(kind), offset, size, scalars, _inside(kind), whole, self._all(kind))
 
     def _all(self, kind: Any) -> tuple[_Leaf, ...]:
-        """All leaves of an object; those of an unknown kind reach over all of it."""
+        """All leaves of an object in order; those of an unknown kind reach over all of it."""
         if kind.offset not in self._leaves:
-            self._leaves[kind.offset] = tuple(self._of(kind, 0, 0))
+            self._leaves[kind.offset] = tuple(sorted(self._of(kind, 0, 0)))
         return self._leaves[kind.offset]
 
     def _of(self, kind: Any, start: int, depth: int) -> Iterator[_Leaf]:
