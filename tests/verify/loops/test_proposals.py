@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from burnish.core.code import Label
-from burnish.domains.smt.build import TRUE, add, const, eq, not_, store, var
+from burnish.domains.smt.build import add, const, eq, ite, not_, store, var
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.compare import OWN_VIEWS
 from burnish.verify.engine.cover import facts as facts_of
@@ -55,6 +55,16 @@ def test_what_was_loaded_may_be_in_memory_still() -> None:
     once = proposals()
     assert once.held(here) == [Held(KEPT, POINTER, 24)]
     assert not once.held(here), "a relation is proposed once"
+
+
+def test_what_was_loaded_from_one_of_two_places_may_be_there_still() -> None:
+    """The other side has the address as a choice, this one has loaded from both places and chosen then."""
+    a, b, _ = related_states((), ((), ()))
+    choice, one, other = var("choice", 1), var("one", 64), var("other", 64)
+    a.set_register("rdi", ite(choice, one, other))
+    words = [memory_term(b.memory, add(place, const(24, 64)), 8, OWN_VIEWS) for place in (one, other)]
+    b.set_register("rdx", ite(choice, *words))
+    assert proposals().held(arrival(a, b, source=START)) == [Held(KEPT, POINTER, 24)]
 
 
 def test_what_was_stored_over_is_not() -> None:
