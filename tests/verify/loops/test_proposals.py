@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from burnish.core.code import Label
-from burnish.domains.smt.build import add, const, eq, ite, not_, store, var
+from burnish.domains.smt.build import TRUE, add, const, eq, ite, not_, store, var
 from burnish.domains.smt.terms import Term
 from burnish.verify.engine.compare import OWN_VIEWS
 from burnish.verify.engine.cover import facts as facts_of
