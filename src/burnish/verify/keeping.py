@@ -156,13 +156,11 @@ class _Watching(ConcreteDomain):
         if kind is not None:
             writers = {self._stored.get(address + k) for k in range(size)}
             self.broken |= any(kind in self._unseen.stores.get(one, ()) for one in writers if one is not None)
-        self.broken |= address % self._unseen.aligned.get(self.at, 1) != 0
         return super().load(address, size)
 
     def store(self, address: int, value: int, size: int) -> None:
         address = self._placed(address)
         self._stored.update((address + k, self.at) for k in range(size))
-        self.broken |= address % self._unseen.aligned.get(self.at, 1) != 0
         super().store(address, value, size)
 
     def _placed(self, address: int) -> int:

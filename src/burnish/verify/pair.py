@@ -94,8 +94,11 @@ class Unseen:
 
     loads: Mapping[int, int] = field(default_factory=dict[int, int])
     stores: Mapping[int, frozenset[int]] = field(default_factory=dict[int, "frozenset[int]"])
-    aligned: Mapping[int, int] = field(default_factory=dict[int, int])
-    """Of what number of bytes the addresses are multiples that an instruction accesses."""
+
+    def first(self, count: int) -> Unseen:
+        """So many classes alone."""
+        hidden = {at: frozenset(one for one in kinds if one < count) for at, kinds in self.stores.items()}
+        return Unseen({at: kind for at, kind in self.loads.items() if kind < count}, hidden)
 
     @property
     def classes(self) -> frozenset[int]:
@@ -104,6 +107,8 @@ class Unseen:
 
 
 ALL_SEEN = Unseen()
+MOST_CLASSES = 8
+"""Classes of loads that a proof tells apart: each has a memory of its own."""
 
 Site = tuple[Label, int]
 """A call: its block, and the index of its operation there; the number of operations for a jump at the end."""

@@ -288,9 +288,6 @@ class Interpreter:
     def _access(self, address: Term, size: int, *, write: bool, constant: bool = False) -> None:
         aligned = size == 16 and not is_alignment_free(self.raw)
         self.log.accesses.append(Access(self.condition, address, size, write, aligned, constant))
-        bits = self.unseen.aligned.get(self.at, 1).bit_length() - 1
-        if bits:
-            self.log.typed.append(or_(not_(self.condition), eq(extract(address, 0, bits), const(0, bits))))
 
     def _constant(self, name: str, offset: int | Term, size: int) -> Term | None:
         """The value of constant memory at a known offset; of an unknown one a memory of the object's own."""

@@ -52,7 +52,7 @@ from burnish.verify.engine.points import (
 from burnish.verify.engine.stacked import Stacked
 from burnish.verify.engine.state import State, depth, join_states
 from burnish.verify.engine.strings import REPEATED, as_call
-from burnish.verify.pair import BY_ADDRESS, Callee, Side, Unseen
+from burnish.verify.pair import BY_ADDRESS, MOST_CLASSES, Callee, Side, Unseen
 
 _PATHS = 256
 """Paths of a region that is not joined, at most."""
@@ -93,7 +93,7 @@ class Executor:
         self._blocks = {block.label: block for function in functions for block in function.blocks}
         instructions = {one.address: one for function in functions for one in function.instructions}
         self._raw = {at: self.side.image.read(at, one.size) or b"" for at, one in instructions.items()}
-        self.unseen = self.side.unseen(self._raw)
+        self.unseen = self.side.unseen(self._raw).first(MOST_CLASSES)
 
     @property
     def entry(self) -> Point:

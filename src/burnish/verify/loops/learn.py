@@ -29,7 +29,7 @@ from burnish.verify.loops.traces import Trace, both_traces, object_names
 from burnish.verify.loops.values import Side as SideName
 from burnish.verify.loops.values import Value
 from burnish.verify.loops.words import words_of
-from burnish.verify.pair import Pair, Side
+from burnish.verify.pair import MOST_CLASSES, Pair, Side
 
 _RUNS_SHARES = 0.12, 0.35
 """Of the time, what runs may take; and where there are hardly any."""
@@ -94,7 +94,8 @@ class _Spoken:
             *object_values(base.name.removeprefix(OBJECT) for base in LOCAL_BASES[: len(pair.shared)]),
             *entry_values((live[0] | live[1]) & ~cells_mask(PRESERVED), written),
         )
-        words = words_of(functions[0], sides[0].unseen(one.address for one in functions[0].instructions))
+        unseen = sides[0].unseen(one.address for one in functions[0].instructions)
+        words = words_of(functions[0], unseen.first(MOST_CLASSES))
         own = _values("a", sides[0], [a for a, _ in runs])
         return cls(
             entry,

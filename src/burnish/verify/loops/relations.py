@@ -253,7 +253,7 @@ def relation_from_json(data: dict[str, Any]) -> Relation:
                 return Computed(value, term)
             case "held":
                 value, base = value_from_text(data["value"]), value_from_text(data["base"])
-                if value.extended or base.width != 64:
+                if value.extended or base.width != 64 or value.word or base.word:
                     raise ValueError("what is held is no word, or where is no address")
                 return Held(value, base, int(data["offset"]), int(data["class"]) if "class" in data else None)
             case kind:

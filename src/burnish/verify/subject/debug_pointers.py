@@ -58,9 +58,9 @@ def object_of(kind: Any, name: str) -> Pointee | None:
     return None if found is None else Pointee(found.offset, 0, found, name)
 
 
-def loaded(pointee: Pointee) -> Pointee | None:
+def loaded(pointee: Pointee, *, unions: bool = True) -> Pointee | None:
     """What the pointer leads to that lies where another leads; None where the debug information has none there, or
-    where there may be something else as well."""
+    where there may be something else as well: in a union that is not a function, which is the one with ``unions``."""
     kind, offset, name = pointee.entry, pointee.offset, pointee.name
     if not pointee.exact and kind is not None and kind.tag != "DW_TAG_pointer_type":
         return None
@@ -84,7 +84,7 @@ def loaded(pointee: Pointee) -> Pointee | None:
                     return None
                 offset %= size
             case "DW_TAG_union_type":
-                return _loaded_from_union(kind, offset)
+                return _loaded_from_union(kind, offset) if unions else None
             case _:
                 return None
     return None

@@ -94,13 +94,25 @@ class DebugTypes:
 
     def by_gcc(self, bounds: FunctionBounds) -> bool:
         """True if the file says that gcc compiled a function from C or C++, with the stack aligned as the ABI asks."""
+        text = self._producer(bounds)
+        return text.startswith("GNU C") and not any(word in text for word in _OTHER_STACKS)
+
+    def by_strict_gcc(self, bounds: FunctionBounds) -> bool:
+        """True if the file says that gcc compiled a function from C, and that nobody told it not to build on C's rule on
+        types."""
+        text = self._producer(bounds)
+        return (
+            text.startswith(("GNU C1", "GNU C2", "GNU C8", "GNU C9")) and "-fno-strict-aliasing" not in text
+        )
+
+    def _producer(self, bounds: FunctionBounds) -> str:
+        """What the file says of the compiler of a function, with its options."""
         try:
             entry = self._functions.of(bounds)
             producer = "" if entry is None else entry.cu.get_top_DIE().attributes["DW_AT_producer"].value
-            text = producer.decode("utf-8", "replace") if isinstance(producer, bytes) else ""
-            return text.startswith("GNU C") and not any(word in text for word in _OTHER_STACKS)
+            return producer.decode("utf-8", "replace") if isinstance(producer, bytes) else ""
         except Exception:  # pyelftools raises anything at all for damaged tables
-            return False
+            return ""
 
     def pointers(self, bounds: FunctionBounds) -> dict[str, Pointee]:
         """What a function's parameters lead to, by the registers that have them at entry."""

@@ -24,30 +24,43 @@ _AGGREGATES = {
 }
 _ANY, _POINTER, _UNKNOWN = "char", "pointer", ""
 """Kinds of scalars: what may be accessed as anything, and anything as that; all pointers, for C has a generic one."""
-_CHARACTERS = (6, 8)
-"""DW_ATE_signed_char and DW_ATE_unsigned_char."""
+_CHARACTERS, _COMPLEX = (6, 8), 3
+"""DW_ATE_signed_char and DW_ATE_unsigned_char; DW_ATE_complex_float."""
+_IN_VECTORS = ("float", "double")
+"""What is loaded into vector registers, and alone is."""
+_INTEGERS = {1: _ANY, 2: "short int", 4: "int", 8: "long int"}
+"""What an enumeration of so many bytes is compatible with."""
 _DEPTH = 16
 _MOST_ELEMENTS = 64
 """Structures in an array that are looked at one by one."""
 
 
-_Leaf = tuple[int, int, str]
-"""A scalar, or an array of them, in an object: offset, size, kind."""
+@dataclass(frozen=True, slots=True, order=True)
+class _Leaf:
+    """A scalar, or an array of them, in an object: ``size`` bytes, ``unit`` of them for each scalar."""
+
+    offset: int
+    size: int
+    kind: str
+    unit: int
+
+
+_UNREADABLE = _Leaf(0, 1 << 62, _UNKNOWN, 0)
+"""What may be anything, anywhere in the object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
     """How memory is accessed: ``size`` bytes at an ``offset`` (None: some offset) of an object of the type ``outer``,
-    empty where that is no structure and no union. ``scalars`` are the kinds of what lies there, ``inside`` the
-    structures and unions that are part of ``outer``, itself among them, and ``shape`` all scalars in it; ``whole`` is
-    True for a scalar that lies at a multiple of its size."""
+    empty where that is no structure and no union, or is not known. ``scalars`` are the kinds of what lies there,
+    ``inside`` the structures and unions that are part of ``outer``, itself among them, and ``shape`` all scalars in it.
+    """
 
     outer: str
     offset: int | None
     size: int
     scalars: frozenset[str]
     inside: frozenset[str] = field(default=frozenset(), repr=False)
-    whole: bool = False
     shape: tuple[_Leaf, ...] = field(default=(), repr=False)
 
     def may_overlap(self, other: Effective) -> bool:
@@ -76,30 +89,42 @@ class Layouts:
     def __init__(self) -> None:
         self._leaves: dict[int, tuple[_Leaf, ...]] = {}
 
-    def effective(self, pointee: Pointee, size: int) -> Effective | None:
-        """The type of an access of ``size`` bytes where a pointer leads to; None where the debug information does not
-        say it. Several members at once are copied as characters, for all that is known."""
+    def effective(self, pointee: Pointee, size: int, *, vector: bool) -> Effective | None:
+        """The type of an access of ``size`` bytes where a pointer leads to, by an instruction that uses ``vector``
+        registers or none; None where the debug information does not say it, or where the access is not one of a scalar
+        there as compilers make it: that may be a copy, or an access by a pointer that was cast."""
         kind = _element(pointee.entry)
         if kind is None or not (length := size_of(kind)):
             return None
         if kind.tag not in _AGGREGATES:
-            scalar = _scalar(kind) if size <= length else _UNKNOWN
-            return Effective("", None, size, frozenset({scalar}), whole=size == length) if scalar else None
-        if not pointee.exact:
-            scalars = frozenset(name for _, _, name in self._all(kind))
-            found = Effective(_key(kind), None, size, scalars, _inside(kind), shape=self._all(kind))
-            return None if _UNKNOWN in scalars else found
-        offset = pointee.offset % length if kind is not pointee.entry else pointee.offset
-        end = offset + size
-        there = [leaf for leaf in self._all(kind) if leaf[0] < end and offset < leaf[0] + leaf[1]]
-        scalars = frozenset(name for _, _, name in there)
-        if _UNKNOWN in scalars or not any(at <= offset and end <= at + extent for at, extent, _ in there):
+            scalar = _scalar(kind)
+            fits = size == length and scalar and (scalar in _IN_VECTORS) is vector
+            return Effective("", None, size, frozenset({scalar})) if fits else None
+        leaves = self._all(kind)
+        offset = None if not pointee.exact else pointee.offset
+        if offset is not None and kind is not pointee.entry:
+            offset %= length
+        if offset is not None:
+            leaves = tuple(
+                one for one in leaves if one.offset < offset + size and offset < one.offset + one.size
+            )
+        fitting = [
+            one
+            for one in leaves
+            if one.unit == size
+            and (one.kind in _IN_VECTORS) is vector
+            and (offset is None or (offset - one.offset) % size == 0)
+        ]
+        if not fitting or any(one.kind == _UNKNOWN for one in leaves):
             return None
-        whole = offset % size == 0 and any((at, extent) == (offset, size) for at, extent, _ in there)
-        return Effective(_key(kind), offset, size, scalars, _inside(kind), whole, self._all(kind))
+        if offset is None:
+            # Elements behind a structure are often those of another type.
+            return Effective("", None, size, frozenset(one.kind for one in fitting))
+        scalars = frozenset(one.kind for one in leaves)
+        return Effective(_key(kind), offset, size, scalars, _inside(kind), self._all(kind))
 
     def _all(self, kind: Any) -> tuple[_Leaf, ...]:
-        """All leaves of an object in order; those of an unknown kind reach over all of it."""
+        """All leaves of an object in order."""
         if kind.offset not in self._leaves:
             self._leaves[kind.offset] = tuple(sorted(self._of(kind, 0, 0)))
         return self._leaves[kind.offset]
@@ -108,7 +133,7 @@ class Layouts:
         kind = plain(kind)
         size = size_of(kind) if kind is not None else None
         if kind is None or depth > _DEPTH:
-            yield 0, 1 << 62, _UNKNOWN
+            yield _UNREADABLE
         elif kind.tag == "DW_TAG_array_type":
             yield from self._of_array(kind, start)
         elif kind.tag in _AGGREGATES:
@@ -116,33 +141,35 @@ class Layouts:
                 if child.tag == "DW_TAG_member":
                     yield from self._of_member(child, start, depth)
         elif size:
-            yield start, size, _scalar(kind)
+            yield _Leaf(start, size, _scalar(kind), size)
         else:
-            yield 0, 1 << 62, _UNKNOWN
+            yield _UNREADABLE
 
     def _of_member(self, member: Any, start: int, depth: int) -> Iterator[_Leaf]:
         bits = member.attributes.get("DW_AT_data_bit_offset")
         if bits is not None:
-            width = member.attributes["DW_AT_bit_size"].value
-            first, last = bits.value // 8, (bits.value + width - 1) // 8
-            yield start + first, last - first + 1, _scalar(plain(named_type(member)))
+            # Bit fields are accessed in units of the compiler's choice.
+            first, last = bits.value // 8, (bits.value + member.attributes["DW_AT_bit_size"].value - 1) // 8
+            yield _Leaf(start + first, last - first + 1, _UNKNOWN, 0)
             return
         place = member.attributes.get("DW_AT_data_member_location")
         yield from self._of(named_type(member), start + (0 if place is None else place.value), depth + 1)
 
     def _of_array(self, kind: Any, start: int) -> Iterator[_Leaf]:
-        """An array's elements; none of one whose end is not known, which is accessed at an index in any case."""
+        """An array's elements; of one whose end is not known they are anywhere behind its beginning."""
         element, count = _element(kind), _count(kind)
         extent = size_of(element) if element is not None else None
-        if element is None or not extent:
-            yield 0, 1 << 62, _UNKNOWN
+        if element is None or not extent or "DW_AT_GNU_vector" in kind.attributes:
+            yield _UNREADABLE
         elif element.tag not in _AGGREGATES:
-            yield start, count * extent, _scalar(element)
-        elif count <= _MOST_ELEMENTS:
+            yield _Leaf(start, count * extent, _scalar(element), extent)
+        elif 0 < count <= _MOST_ELEMENTS:
             for k in range(count):
-                yield from ((start + k * extent + at, size, name) for at, size, name in self._all(element))
+                for one in self._all(element):
+                    yield _Leaf(start + k * extent + one.offset, one.size, one.kind, one.unit)
         else:
-            yield from ((start, count * extent, name) for name in {name for _, _, name in self._all(element)})
+            for kind_, unit in sorted({(one.kind, one.unit) for one in self._all(element)}):
+                yield _Leaf(start, count * extent, kind_, unit)
 
 
 def _count(kind: Any) -> int:
@@ -181,11 +208,13 @@ def _scalar(kind: Any) -> str:
         case "DW_TAG_pointer_type":
             return _POINTER
         case "DW_TAG_enumeration_type":
-            return "int" if size_of(kind) == 4 else f"enumeration of {size_of(kind)} bytes"
+            return _INTEGERS.get(size_of(kind) or 0, _UNKNOWN)
         case "DW_TAG_base_type":
-            if kind.attributes["DW_AT_encoding"].value in _CHARACTERS:
+            encoding = kind.attributes["DW_AT_encoding"].value
+            if encoding in _CHARACTERS:
                 return _ANY
-            return name_of(kind).replace("unsigned ", "")
+            words = [word for word in name_of(kind).split() if word != "unsigned"]
+            return _UNKNOWN if encoding == _COMPLEX else " ".join(words)
         case _:
             return _UNKNOWN
 

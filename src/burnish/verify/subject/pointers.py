@@ -118,7 +118,7 @@ class _Flow:
                 place = (
                     self.known.variable(address.offset) if address.space is Space.CONST else self.at(address)
                 )
-                found = None if place is None else loaded(place)
+                found = None if place is None else loaded(place, unions=not self.indexing)
                 word = self._sum(address)
                 return found if found is not None or word is None else self.words.get(word)
             case OpCode.INT_ADD, (one, other):
@@ -201,6 +201,8 @@ class Accessed:
     places: tuple[Pointee, ...]
     size: int
     write: bool
+    vector: bool
+    """True where the instruction uses a vector register."""
 
 
 def accessed(
@@ -208,6 +210,7 @@ def accessed(
 ) -> Iterator[Accessed]:
     """Each access in the code that control gets to."""
     before = _reaching(function, {CELLS[name]: value for name, value in at_entry.items()}, known, held)
+    vectors = {one.address for one in function.instructions if any(map(_uses_vectors, one.operations))}
     for block in function.blocks:
         if block.label not in before:
             continue
@@ -224,8 +227,14 @@ def accessed(
                 places = flow.places(node) if variable is None else (variable,)
                 write = operation.output is None
                 size = operation.inputs[1].size if operation.output is None else operation.output.size
-                yield Accessed(address, places, size, write)
+                yield Accessed(address, places, size, write, address in vectors)
             flow.step(operation)
+
+
+def _uses_vectors(operation: Operation) -> bool:
+    nodes = (*operation.inputs, *(() if operation.output is None else (operation.output,)))
+    cells = (cell_of(node) for node in nodes if node.space is Space.REGISTER)
+    return any(cell is not None and cell.size > _POINTER_SIZE for cell in cells)
 
 
 def calls_by_address(function: Function) -> bool:

@@ -7,7 +7,7 @@ pointers can be followed through the code (``subject.pointers``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from burnish.core.code import Function
@@ -22,8 +22,6 @@ Kinds = tuple[Effective, ...]
 """What an access may be one of; empty where that is not known."""
 Access = tuple[Kinds, Kinds]
 """What an instruction loads, and what it stores."""
-_MOST_CLASSES = 8
-"""Classes of loads that are told apart: each has a memory of its own."""
 
 
 class TypedAccesses:
@@ -35,7 +33,7 @@ class TypedAccesses:
 
     def __call__(self, addresses: Iterable[int]) -> Unseen:
         """What is not seen among the instructions at these addresses: two loads are of one class where they do not see
-        the same stores. Of many classes only those of most loads count."""
+        the same stores. The first classes have most loads."""
         wanted = set(addresses)
         accesses = {at: access for at, access in self.kinds.items() if at in wanted}
         stores = {at: kinds for at, (_, kinds) in accesses.items() if kinds}
@@ -44,7 +42,7 @@ class TypedAccesses:
             hidden = frozenset(s for s, others in stores.items() if kinds and not _may_overlap(kinds, others))
             if hidden:
                 by_hidden.setdefault(hidden, []).append(at)
-        classes = sorted(by_hidden.items(), key=lambda item: (-len(item[1]), min(item[1])))[:_MOST_CLASSES]
+        classes = sorted(by_hidden.items(), key=lambda item: (-len(item[1]), min(item[1])))
         hides: dict[int, set[int]] = {}
         for number, (hidden, _) in enumerate(classes):
             for at in hidden:
@@ -52,7 +50,6 @@ class TypedAccesses:
         return Unseen(
             {at: number for number, (_, members) in enumerate(classes) for at in members},
             {at: frozenset(numbers) for at, numbers in hides.items()},
-            dict(_aligned(accesses)),
         )
 
     @cached_property
@@ -76,20 +73,12 @@ class TypedAccesses:
     def _kinds_of(self, access: Accessed) -> Kinds:
         """Of what kinds an access may be; none where it is not known."""
         claims = [place for place in access.places if is_inside(place, access.size)]
-        kinds = [self._layouts.effective(place, access.size) for place in claims]
+        kinds = [self._layouts.effective(place, access.size, vector=access.vector) for place in claims]
         return () if None in kinds else tuple(kind for kind in kinds if kind is not None)
 
 
 def _may_overlap(one: Kinds, other: Kinds) -> bool:
     return any(first.may_overlap(second) for first in one for second in other)
-
-
-def _aligned(accesses: Mapping[int, Access]) -> Iterator[tuple[int, int]]:
-    """The instructions that access one whole scalar, with its size."""
-    for at, both in accesses.items():
-        sizes = {kind.size if kind.whole else 1 for kinds in both for kind in kinds}
-        if len(sizes) == 1 and sizes <= {2, 4, 8}:
-            yield at, sizes.pop()
 
 
 def _by_instruction(accesses: Iterable[Accessed]) -> dict[int, list[Accessed]]:
@@ -100,10 +89,9 @@ def _by_instruction(accesses: Iterable[Accessed]) -> dict[int, list[Accessed]]:
 
 
 def _in_function(home: Home, function: Function) -> Iterable[Accessed]:
-    bounds = home.source.image.bounds_at(function.address)
-    if bounds is None:
+    bounds, types = home.source.image.bounds_at(function.address), home.source.types
+    if bounds is None or not types.by_strict_gcc(bounds):
         return ()
-    types = home.source.types
     try:
         known = arguments_of(home, bounds)
         at_entry = {} if known is None else types.pointers(bounds)
