@@ -85,7 +85,7 @@ TypesOption = Annotated[
     bool,
     typer.Option(
         "--assume-types",
-        help="Take ORIGINAL to access objects as what its debug information says they are, as C's rule on types asks.",
+        help="Take ORIGINAL to access objects as its pointers declare them, as C's rule on types asks.",
     ),
 ]
 BoundOption = Annotated[

@@ -31,7 +31,7 @@ class Specification:
     ``option``. ``preconditions`` are conditions in the same language that the ABI promises for the function's type (a
     ``bool`` argument is 0 or 1): they hold, and nobody has to be told. ``same_callees`` is True where the user says
     that functions of one name in both files do the same, though their code differs; ``types`` where the user says that
-    the original accesses objects as what they are (C's rule on types).
+    the original accesses objects as its pointers declare them (C's rule on types).
     """
 
     live_outs: tuple[LiveOut, ...] = ALL_LIVE_OUTS
@@ -62,7 +62,7 @@ class Specification:
         if self.same_callees:
             found.append("assuming that callees of one name do the same")
         if self.types:
-            found.append("assuming that the original accesses objects as what they are")
+            found.append("assuming that the original accesses objects as its pointers declare them")
         return tuple(found)
 
     def to_json(self) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def keeps_types(side: Side, found: Counterexample) -> bool | None:
     return True if isinstance(outcome, Finished) else None
 
 
-_BROKEN = "the original accesses objects as what they are not"
-_NOT_KNOWN = "it is not known whether the original accesses objects as what they are"
+_BROKEN = "the original accesses objects otherwise than its pointers declare them"
+_NOT_KNOWN = "it is not known whether the original accesses objects as its pointers declare them"
 
 
 @dataclass(frozen=True, slots=True)

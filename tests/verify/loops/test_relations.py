@@ -12,6 +12,7 @@ from burnish.verify.loops.relations import (
     Affine,
     Comparison,
     Computed,
+    Held,
     Order,
     OuterKept,
     Relation,
@@ -20,13 +21,14 @@ from burnish.verify.loops.relations import (
     relation_to_json,
 )
 from burnish.verify.loops.term_text import is_of_entry, term_from_text, term_to_text
-from burnish.verify.loops.values import FRAME, Sample, Value, Visit, value_from_text
+from burnish.verify.loops.values import FRAME, Sample, Value, Visit, value_from_text, word
 from burnish.verify.solve.query import Model
 
 COUNTER = Value("a", FRAME, -16, 4)
 POINTER = Value("b", "rax")
 WIDE = Value("a", FRAME, -16, 4, "zext")
 BASE = Value("e", "rdi")
+WORD = word("rbx", -16, 2, 8)
 
 RELATIONS: list[Relation] = [
     Affine((((1 << 64) - 1, BASE), ((1 << 64) - 4, WIDE), (1, POINTER)), 0, 64),
@@ -34,6 +36,9 @@ RELATIONS: list[Relation] = [
     Order(COUNTER, Comparison.LESS, Value("e", "rsi", 0, 4)),
     Order(COUNTER, Comparison.BELOW, 1 << 31),
     OuterKept(),
+    Held(POINTER, BASE, -8),
+    Held(POINTER, BASE, 24, 3),
+    Affine((((1 << 64) - 1, WORD), (1, POINTER)), 0, 64),
     Computed(POINTER, add(var("rdi", 64), mul(sext(extract(var("rsi", 64), 0, 32), 64), const(4, 64)))),
 ]
 OF_OBJECTS: list[Relation] = [
@@ -134,3 +139,16 @@ def test_broken_terms_are_refused(text: str) -> None:
 def test_a_term_read_again_means_the_same() -> None:
     term = term_from_text("(lshr:32 (mul:32 (extract:32:0 rdi) 0x5:32) 0x2:32)")
     assert evaluate([term], Model({"rdi": 0xFFFFFFFF00000007})) == [8]
+
+
+@pytest.mark.parametrize("relation", [Held(POINTER, WORD, 0, 2), Held(WORD, BASE, 0, 2)], ids=str)
+def test_words_of_memory_are_no_places_of_others(relation: Held) -> None:
+    """What is not known of them is said by an address, which must be known first."""
+    with pytest.raises(ValueError, match="no address"):
+        relation_from_json(json.loads(json.dumps(relation_to_json(relation))))
+
+
+@pytest.mark.parametrize("text", ["b:mrbx-16as2", "a:mnone+0as1", "a:mrbx-16as2.3", "e:mrdi+0as0"])
+def test_other_words_are_no_values(text: str) -> None:
+    with pytest.raises(ValueError, match="names no value"):
+        value_from_text(text)

@@ -98,8 +98,7 @@ class DebugTypes:
         return text.startswith("GNU C") and not any(word in text for word in _OTHER_STACKS)
 
     def by_strict_gcc(self, bounds: FunctionBounds) -> bool:
-        """True if the file says that gcc compiled a function from C, and that nobody told it not to build on C's rule on
-        types."""
+        """True if the file says that gcc compiled a function from C, and nobody told it to leave C's rule on types."""
         text = self._producer(bounds)
         return (
             text.startswith(("GNU C1", "GNU C2", "GNU C8", "GNU C9")) and "-fno-strict-aliasing" not in text

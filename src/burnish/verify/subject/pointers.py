@@ -211,6 +211,7 @@ def accessed(
     """Each access in the code that control gets to."""
     before = _reaching(function, {CELLS[name]: value for name, value in at_entry.items()}, known, held)
     vectors = {one.address for one in function.instructions if any(map(_uses_vectors, one.operations))}
+    converting = {one.address for one in function.instructions if any(map(_is_of_integers, one.operations))}
     for block in function.blocks:
         if block.label not in before:
             continue
@@ -225,6 +226,7 @@ def accessed(
                 node = operation.inputs[0]
                 variable = known.variable(node.offset) if node.space is Space.CONST else None
                 places = flow.places(node) if variable is None else (variable,)
+                places = places if address not in converting else ()
                 write = operation.output is None
                 size = operation.inputs[1].size if operation.output is None else operation.output.size
                 yield Accessed(address, places, size, write, address in vectors)
@@ -235,6 +237,11 @@ def _uses_vectors(operation: Operation) -> bool:
     nodes = (*operation.inputs, *(() if operation.output is None else (operation.output,)))
     cells = (cell_of(node) for node in nodes if node.space is Space.REGISTER)
     return any(cell is not None and cell.size > _POINTER_SIZE for cell in cells)
+
+
+def _is_of_integers(operation: Operation) -> bool:
+    """True for what makes a floating-point number of an integer, whatever register that is in."""
+    return operation.opcode is OpCode.FLOAT_INT2FLOAT
 
 
 def calls_by_address(function: Function) -> bool:

@@ -32,7 +32,7 @@ class Overrides:
     prototype: str | None = None
     same_callees: bool = False
     types: bool = False
-    """True where objects are taken to be accessed as what they are (``subject.typed``)."""
+    """True where the original is taken to access objects as its pointers declare them (``subject.typed``)."""
 
 
 def specify(
