@@ -104,6 +104,27 @@ int g(struct head *h, long *n)
 """
 
 
+COPIED = """
+{declared}
+int f({type} *p, {type} *q) {{ q{member} = p{member}; return p{member}; }}
+int g({type} *p, {type} *q) {{ int once = p{member}; q{member} = once; return once; }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind", "member", "expected"),
+    [("struct s { long a; int n; };", "struct s", "->n", Proved), ("", "int", "[0]", Refuted)],
+    ids=["members", "no members"],
+)
+def test_two_objects_of_one_type_are_the_same_or_apart(
+    tmp_path: Path, declared: str, kind: str, member: str, expected: type
+) -> None:
+    """And so are their members. Numbers that are none may lie anywhere."""
+    path = made(tmp_path, COPIED.format(declared=declared, type=kind, member=member))
+    assert isinstance(verdict(path, types=False), Refuted)
+    assert isinstance(verdict(path), expected)
+
+
 def test_what_another_structure_begins_with_may_be_that(tmp_path: Path) -> None:
     """A pointer is often cast where it is used, and nothing tells of it."""
     source = """

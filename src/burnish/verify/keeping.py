@@ -142,6 +142,8 @@ class _Watching(ConcreteDomain):
         self._unseen = unseen
         self._stored: dict[int, int] = {}
         """Of each byte that was stored, the instruction that did so last."""
+        self._members: dict[int, set[int]] = {}
+        """Where members were stored, by their numbers."""
 
     def apply(self, operation: Operation, arguments: Sequence[int]) -> int:
         return (
@@ -156,11 +158,15 @@ class _Watching(ConcreteDomain):
         if kind is not None:
             writers = {self._stored.get(address + k) for k in range(size)}
             self.broken |= any(kind in self._unseen.stores.get(one, ()) for one in writers if one is not None)
+        known = self._members.get(self._unseen.members_loaded.get(self.at, -1), set())
+        self.broken |= any(0 < abs(address - one) < size for one in known)
         return super().load(address, size)
 
     def store(self, address: int, value: int, size: int) -> None:
         address = self._placed(address)
         self._stored.update((address + k, self.at) for k in range(size))
+        if self.at in self._unseen.members_stored:
+            self._members.setdefault(self._unseen.members_stored[self.at], set()).add(address)
         super().store(address, value, size)
 
     def _placed(self, address: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from burnish.core.code import Function, Label
@@ -94,11 +94,17 @@ class Unseen:
 
     loads: Mapping[int, int] = field(default_factory=dict[int, int])
     stores: Mapping[int, frozenset[int]] = field(default_factory=dict[int, "frozenset[int]"])
+    members_loaded: Mapping[int, int] = field(default_factory=dict[int, int])
+    members_stored: Mapping[int, int] = field(default_factory=dict[int, int])
+    """Numbers of the members of structures that instructions access: a load is of all that a store to the same member
+    wrote, or of nothing of it."""
 
     def first(self, count: int) -> Unseen:
         """So many classes alone."""
         hidden = {at: frozenset(one for one in kinds if one < count) for at, kinds in self.stores.items()}
-        return Unseen({at: kind for at, kind in self.loads.items() if kind < count}, hidden)
+        return replace(
+            self, loads={at: kind for at, kind in self.loads.items() if kind < count}, stores=hidden
+        )
 
     @property
     def classes(self) -> frozenset[int]:

@@ -12,7 +12,6 @@ from burnish.domains.smt.build import (
     add,
     and_,
     const,
-    eq,
     extract,
     ite,
     ne,
@@ -42,6 +41,7 @@ from burnish.verify.engine.cells import join_bytes, read_bytes, write_bytes
 from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.repeat import LARGEST, fixed_count
 from burnish.verify.engine.state import State, constant_memory, depth, entry_value, join_states, unwritten
+from burnish.verify.engine.typed import Typed
 from burnish.verify.pair import ALL_SEEN, Side
 
 RED_ZONE = 128
@@ -79,8 +79,7 @@ class Log:
     """Under which callees are given objects that overlap, and must not."""
     perhaps: list[tuple[int, Term]] = field(default_factory=list[tuple[int, Term]])
     """The same, where one of them is in the shared local of that number and the other one is where others say."""
-    typed: list[Term] = field(default_factory=list[Term])
-    """What holds where loads read nothing that they are taken not to see (``pair.Unseen``)."""
+    typed: Typed = field(default_factory=Typed)
     demands: list[tuple[Term, str]] = field(default_factory=list[tuple[Term, str]])
     lowest: int = 0
 
@@ -226,8 +225,7 @@ class Interpreter:
         value = reading(self.state.memory, address, size)
         kind = self.unseen.loads.get(self.at)
         seen = value if kind is None else reading(self.state.seen_by(kind), address, size)
-        self.log.typed += [or_(not_(self.condition), eq(seen, value))] if seen is not value else []
-        return seen
+        return self.log.typed.loaded(self.condition, seen, value)
 
     def _fixed(self, address: int, size: int) -> Term | tuple[Term] | None:
         """A load from an image address: the value, or ``(address as a term,)``."""
@@ -288,6 +286,7 @@ class Interpreter:
     def _access(self, address: Term, size: int, *, write: bool, constant: bool = False) -> None:
         aligned = size == 16 and not is_alignment_free(self.raw)
         self.log.accesses.append(Access(self.condition, address, size, write, aligned, constant))
+        self.log.typed.accessed(self.unseen, self.at, self.condition, address, size, write=write)
 
     def _constant(self, name: str, offset: int | Term, size: int) -> Term | None:
         """The value of constant memory at a known offset; of an unknown one a memory of the object's own."""

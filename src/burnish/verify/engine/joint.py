@@ -188,7 +188,7 @@ class Prover(Asking):
         """What holds within a step: faults and frames. The joint with what it then knows."""
         overlaps, theirs = overlaps_in(original, joint.given), overlaps_in(rewrite, joint.given)
         known = [not_(fault) for fault in (*original.faults, *overlaps) if fault is not FALSE]
-        known += [fact for fact in original.typed if fact is not TRUE]
+        known += [fact for fact in original.typed.facts if fact is not TRUE]
         self.provisos.update({APART: None} if overlaps else {})
         more = replace(
             joint,

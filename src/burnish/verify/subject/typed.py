@@ -44,12 +44,15 @@ class TypedAccesses:
                 by_hidden.setdefault(hidden, []).append(at)
         classes = sorted(by_hidden.items(), key=lambda item: (-len(item[1]), min(item[1])))
         hides: dict[int, set[int]] = {}
+        numbers: dict[Effective, int] = {}
         for number, (hidden, _) in enumerate(classes):
             for at in hidden:
                 hides.setdefault(at, set()).add(number)
         return Unseen(
             {at: number for number, (_, members) in enumerate(classes) for at in members},
             {at: frozenset(numbers) for at, numbers in hides.items()},
+            _members(accesses, numbers, 0),
+            _members(accesses, numbers, 1),
         )
 
     @cached_property
@@ -79,6 +82,15 @@ class TypedAccesses:
 
 def _may_overlap(one: Kinds, other: Kinds) -> bool:
     return any(first.may_overlap(second) for first in one for second in other)
+
+
+def _members(accesses: Mapping[int, Access], numbers: dict[Effective, int], which: int) -> dict[int, int]:
+    """The instructions that load (0) or store (1) one member of a structure, with numbers for the members."""
+    found: dict[int, int] = {}
+    for at, kinds in accesses.items():
+        if len(kinds[which]) == 1 and kinds[which][0].outer:
+            found[at] = numbers.setdefault(kinds[which][0], len(numbers))
+    return found
 
 
 def _by_instruction(accesses: Iterable[Accessed]) -> dict[int, list[Accessed]]:
