@@ -106,7 +106,7 @@ int g(struct head *h, long *n)
 
 COPIED = """
 {declared}
-int f({type} *p, {type} *q) {{ q{member} = p{member}; return p{member}; }}
+int f({type} *p, {type} *q) {{ q{member} = p{member}; asm volatile ("" ::: "memory"); return p{member}; }}
 int g({type} *p, {type} *q) {{ int once = p{member}; q{member} = once; return once; }}
 """
 
