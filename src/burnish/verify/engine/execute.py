@@ -42,7 +42,7 @@ from burnish.verify.engine.frames import OWN_VIEW, View
 from burnish.verify.engine.repeat import LARGEST, fixed_count
 from burnish.verify.engine.state import State, constant_memory, depth, entry_value, join_states, unwritten
 from burnish.verify.engine.typed import Typed
-from burnish.verify.pair import ALL_SEEN, Side
+from burnish.verify.pair import ALL_SEEN, Side, Unseen
 
 RED_ZONE = 128
 """Bytes below the stack pointer that nobody else touches (System V ABI, AMD64, section 3.2.2)."""
@@ -111,7 +111,9 @@ class Interpreter:
     """The domain of terms for one side: give it to a ``Walker``. ``state``, ``condition``, and ``at`` and ``raw`` (the
     address and the bytes of the instruction at hand) are set by whoever drives it."""
 
-    def __init__(self, side: Side, names: Names, log: Log, stack_bytes: int, view: View = OWN_VIEW) -> None:
+    def __init__(
+        self, side: Side, names: Names, log: Log, stack: int, view: View = OWN_VIEW, unseen: Unseen = ALL_SEEN
+    ) -> None:
         self.side = side
         self.names = names
         self.log = log
@@ -121,10 +123,10 @@ class Interpreter:
         self.raw = b""
         self.at = 0
         self.view = view
-        self.unseen = ALL_SEEN
+        self.unseen = unseen
         self.below: int = RED_ZONE
         """Bytes below the stack pointer that may be used: none of them by a callee that is executed in line."""
-        self.above: int = 8 + stack_bytes
+        self.above: int = 8 + stack
         """End of the frame: return address and arguments are the callee's own."""
 
     def constant(self, value: int, size: int) -> Term:

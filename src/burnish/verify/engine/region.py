@@ -88,7 +88,9 @@ class Executor:
     _raw: dict[int, bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        functions = (*(self.side.bodies.values() if self.inline else ()), self.side.function)
+        names = {at: callee.name for at, callee in self.side.callees.items()}
+        bodies = [body for at, body in self.side.bodies.items() if names.get(at) in self.inline]
+        functions = (*bodies, self.side.function)
         self.stacked = Stacked(self.side, functions)
         self._blocks = {block.label: block for function in functions for block in function.blocks}
         instructions = {one.address: one for function in functions for one in function.instructions}
@@ -106,16 +108,16 @@ class Executor:
         Raises ``UnmodelledError`` and ``UndecidedAccessError`` for what cannot be said in terms.
         """
         log = Log()
-        interpreter = Interpreter(self.side, self.names, log, self.stack_bytes, self.view)
-        interpreter.unseen = self.unseen
+        interpreter = Interpreter(self.side, self.names, log, self.stack_bytes, self.view, self.unseen)
         exits: list[Exit] = []
         if self.joining:
             self._joined(interpreter, state, start, cuts, exits)
         else:
             self._separate(interpreter, state, start, cuts, exits)
         found = Region(tuple(merged(exits) if self.joining else exits), log)
-        shared = self.view.shared
-        if shared and (leaving(decisions(found), shared) or needs_alignment(log.accesses, shared)):
+        if (shared := self.view.shared) and (
+            leaving(decisions(found), shared) or needs_alignment(log.accesses, shared)
+        ):
             raise UndecidedAccessError("what it does depends on where its frame lies")
         return found
 

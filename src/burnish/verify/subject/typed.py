@@ -7,8 +7,7 @@ pointers can be followed through the code (``subject.pointers``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 
 from burnish.core.code import Function
 from burnish.verify.pair import Unseen
@@ -30,12 +29,17 @@ class TypedAccesses:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._layouts = Layouts()
+        self._known: dict[int, Mapping[int, Access]] = {}
 
     def __call__(self, addresses: Iterable[int]) -> Unseen:
         """What is not seen among the instructions at these addresses: two loads are of one class where they do not see
         the same stores. The first classes have most loads."""
         wanted = set(addresses)
-        accesses = {at: access for at, access in self.kinds.items() if at in wanted}
+        home = self._home
+        functions = (*home.bodies.values(), home.function)
+        chosen = [one for one in functions if any(part.address in wanted for part in one.instructions)]
+        found = {at: access for one in chosen for at, access in self._in(one).items()}
+        accesses = {at: access for at, access in found.items() if at in wanted}
         stores = {at: kinds for at, (_, kinds) in accesses.items() if kinds}
         by_hidden: dict[frozenset[int], list[int]] = {}
         for at, (kinds, _) in accesses.items():
@@ -44,34 +48,34 @@ class TypedAccesses:
                 by_hidden.setdefault(hidden, []).append(at)
         classes = sorted(by_hidden.items(), key=lambda item: (-len(item[1]), min(item[1])))
         hides: dict[int, set[int]] = {}
-        numbers: dict[Effective, int] = {}
+        members: dict[Effective, int] = {}
         for number, (hidden, _) in enumerate(classes):
             for at in hidden:
                 hides.setdefault(at, set()).add(number)
         return Unseen(
-            {at: number for number, (_, members) in enumerate(classes) for at in members},
+            {at: number for number, (_, loads) in enumerate(classes) for at in loads},
             {at: frozenset(numbers) for at, numbers in hides.items()},
-            _members(accesses, numbers, 0),
-            _members(accesses, numbers, 1),
+            _members(accesses, members, 0),
+            _members(accesses, members, 1),
         )
 
-    @cached_property
-    def kinds(self) -> Mapping[int, Access]:
-        """What each instruction accesses, as far as it is one thing."""
-        home = self._home
-        found: dict[int, Access] = {}
-        for function in (*home.bodies.values(), home.function):
+    def _in(self, function: Function) -> Mapping[int, Access]:
+        """What each instruction of a function accesses, as far as it is one thing."""
+        if function.address not in self._known:
             try:
-                for at, accesses in _by_instruction(_in_function(home, function)).items():
-                    both = [
-                        {self._kinds_of(one) for one in accesses if one.write is write}
-                        for write in (False, True)
-                    ]
-                    load, store = (next(iter(kinds)) if len(kinds) == 1 else () for kinds in both)
-                    found[at] = load, store
+                found = {
+                    at: self._one(accesses)
+                    for at, accesses in _by_instruction(_in_function(self._home, function)).items()
+                }
             except Exception:  # pyelftools raises anything at all for damaged tables
-                continue
-        return found
+                found = {}
+            self._known[function.address] = found
+        return self._known[function.address]
+
+    def _one(self, accesses: Sequence[Accessed]) -> Access:
+        both = [{self._kinds_of(one) for one in accesses if one.write is write} for write in (False, True)]
+        load, store = (next(iter(kinds)) if len(kinds) == 1 else () for kinds in both)
+        return load, store
 
     def _kinds_of(self, access: Accessed) -> Kinds:
         """Of what kinds an access may be; none where it is not known."""
