@@ -224,6 +224,11 @@ class Side:
         weak = self.image.kind is ImageKind.OBJECT and bounds is not None and bounds.weak
         return weak or address in self.image.plt
 
+    def bodies_of(self, names: frozenset[str]) -> list[Function]:
+        """The code of callees of those names, as far as it is known."""
+        known = {at: callee.name for at, callee in self.callees.items()}
+        return [body for at, body in self.bodies.items() if known.get(at) in names]
+
     @property
     def constants(self) -> dict[str, bytes]:
         """The bytes of each constant object that the code refers to, by name."""

@@ -88,9 +88,7 @@ class Executor:
     _raw: dict[int, bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        names = {at: callee.name for at, callee in self.side.callees.items()}
-        bodies = [body for at, body in self.side.bodies.items() if names.get(at) in self.inline]
-        functions = (*bodies, self.side.function)
+        functions = (*self.side.bodies_of(self.inline), self.side.function)
         self.stacked = Stacked(self.side, functions)
         self._blocks = {block.label: block for function in functions for block in function.blocks}
         instructions = {one.address: one for function in functions for one in function.instructions}
@@ -115,9 +113,8 @@ class Executor:
         else:
             self._separate(interpreter, state, start, cuts, exits)
         found = Region(tuple(merged(exits) if self.joining else exits), log)
-        if (shared := self.view.shared) and (
-            leaving(decisions(found), shared) or needs_alignment(log.accesses, shared)
-        ):
+        shared = self.view.shared
+        if shared and (leaving(decisions(found), shared) or needs_alignment(log.accesses, shared)):
             raise UndecidedAccessError("what it does depends on where its frame lies")
         return found
 
