@@ -12,6 +12,7 @@ import pytest
 from burnish.core.specification import LiveOut, Specification
 from burnish.core.state import MemoryRegion
 from burnish.core.verdict import Counterexample
+from burnish.runtime.batch import DEFAULT_CODE_ADDRESS
 from burnish.verify.pair import Pair
 from burnish.verify.solve.query import Model
 from burnish.verify.trials import (
@@ -189,6 +190,32 @@ def test_what_depends_on_garbage_refutes_nothing(
     pair = assembled(original, rewrite, EAX)
     outcome = run_pair(pair, GivenInput({"rdi": 7, "rsp": STACK}), bench)
     assert bool(outcome.void) == void and bool(outcome.difference) != void
+
+
+@pytest.mark.parametrize(
+    ("original", "rewrite", "told"),
+    [
+        ("mov eax, [rdi]\nret", "nop\nmov eax, [rdi]\nret", False),
+        # A program would fault there, and a rewrite may do anything then.
+        ("mov eax, [rdi]\nand eax, 0\nret", "mov eax, 1\nret", False),
+        ("mov eax, esi\nret", "nop\nlea eax, [rsi + 1]\nret", True),
+        # What is left of a return address.
+        ("call g\nmov eax, [rsp - 8]\nret", "nop\ncall g\nmov eax, [rsp - 8]\nret", False),
+    ],
+)
+def test_what_depends_on_where_code_lies_refutes_nothing(
+    assembled: Callable[..., Pair], bench: Bench, original: str, rewrite: str, told: bool
+) -> None:
+    """Where a pointer happens to lead to the code, which the two do not have in common."""
+    pair = assembled(original, rewrite, EAX)
+    given = GivenInput({"rdi": DEFAULT_CODE_ADDRESS, "rsi": 7, "rsp": STACK})
+    assert bool(run_pair(pair, given, bench).difference) == told
+
+
+def test_drawn_inputs_that_lead_to_code_refute_nothing(assembled: Callable[..., Pair], bench: Bench) -> None:
+    text = f"and edi, 7\nadd edi, {DEFAULT_CODE_ADDRESS:#x}\nmov eax, [rdi]\nret"
+    trials = run_trials(assembled(text, f"nop\n{text}", EAX), bench, count=40)
+    assert trials.counterexample is None and trials.tested == 0 and trials.void
 
 
 def test_what_a_callee_should_have_written_refutes_nothing(

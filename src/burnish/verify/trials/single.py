@@ -28,6 +28,7 @@ from burnish.verify.trials.conditions import holds
 from burnish.verify.trials.coverage import Reaches
 from burnish.verify.trials.garbage import depends_on_garbage
 from burnish.verify.trials.given import GivenInput
+from burnish.verify.trials.moved import free_address
 from burnish.verify.trials.native import NativeCode, transplant
 from burnish.verify.trials.outcome import computes_with_floats
 from burnish.verify.trials.shape import PAGE
@@ -246,13 +247,4 @@ def _code_place(given: GivenInput) -> Placement:
     address = DEFAULT_CODE_ADDRESS
     if abs(near - address) > _REACH:
         address = max((near & -PAGE) - _REACH // 2, DEFAULT_CODE_ADDRESS)
-    return Placement(_free(taken, address), _free(taken, DEFAULT_RETURN_ADDRESS))
-
-
-def _free(taken: Sequence[tuple[int, int]], address: int) -> int:
-    """The first place from ``address`` on that is some pages away from all that is taken."""
-    room = 64 * PAGE
-    for start, end in taken:
-        if start - room < address < end + room:
-            address = (end + 2 * room) & -PAGE
-    return address
+    return Placement(free_address(taken, address), free_address(taken, DEFAULT_RETURN_ADDRESS))

@@ -20,6 +20,7 @@ from burnish.verify.trials.draw import select
 from burnish.verify.trials.drawn import take
 from burnish.verify.trials.garbage import depends_on_garbage
 from burnish.verify.trials.given import GivenInput
+from burnish.verify.trials.moved import depends_on_place, moved_code
 from burnish.verify.trials.native import CannotRunError, bodies_by_name, transplant
 from burnish.verify.trials.outcome import View, calls_alike, differing, first_difference
 from burnish.verify.trials.stubs import (
@@ -200,16 +201,14 @@ class Tester:
         )
 
     def _settles(self, states: StateBatch, expected: BatchResult, row: int) -> bool:
-        """False where what the original does on a state depends on what was left in registers and on the stack."""
+        """False where what the original does on a state depends on what was left in registers and on the stack, or on
+        where its code lies."""
         setting, chosen = self._setting, np.array([row])
+        side, arena, stubs = setting.side, setting.arena, setting.calls.addresses
         if self._original is None:
-            addresses = setting.calls.addresses
-            self._original = transplant(
-                setting.side, setting.arena, addresses, setting.placement.address
-            ).data
-        return not depends_on_garbage(
-            self._original,
-            select(states, chosen),
+            self._original = transplant(side, arena, stubs, setting.placement.address).data
+        one = select(states, chosen)
+        others = (
             setting.constants,
             setting.placement,
             take(expected, chosen),
@@ -217,6 +216,11 @@ class Tester:
             setting.rsp,
             self._bench,
         )
+        if depends_on_garbage(self._original, one, *others):
+            return False
+        windows = (*one.windows, *setting.constants)
+        moved = moved_code(side, arena, stubs, windows, setting.placement, len(self._original))
+        return moved is None or not depends_on_place(moved, one, *others)
 
     def whole(self, states: StateBatch) -> StateBatch:
         """The states with all that the rewrite needs to run."""
