@@ -124,7 +124,8 @@ def _undeclared(_: Site) -> Declared | None:
     return None
 
 
-def _untyped(_: Iterable[int]) -> Unseen:
+def untyped(_: Iterable[int]) -> Unseen:
+    """That all is seen."""
     return ALL_SEEN
 
 
@@ -214,7 +215,7 @@ class Side:
     declared: Callable[[Site], Declared | None] = field(default=_undeclared, repr=False)
     """What is called by its address, as far as the pointer's type says what it is (``subject.pointers``): the code may
     use it as one of another type."""
-    unseen: Callable[[Iterable[int]], Unseen] = field(default=_untyped, repr=False)
+    unseen: Callable[[Iterable[int]], Unseen] = field(default=untyped, repr=False)
     """What the loads among the instructions at those addresses do not read of what the stores among them wrote, where
     C's rule on types is taken for granted. For the original only."""
 
