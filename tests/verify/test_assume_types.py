@@ -207,11 +207,6 @@ def test_what_calls_is_not_known_to_keep_the_rule(tmp_path: Path) -> None:
     )
 
 
-def test_without_debug_information_nothing_follows(tmp_path: Path) -> None:
-    path = made(tmp_path, LIST.format(member="int", other="long"), "-g0")
-    assert isinstance(verdict(path), Refuted)
-
-
 ANYTHING = {
     "characters": """
         int f(int *d, float *v) { *v = 1; return *((unsigned char *)d + 3); }
@@ -233,6 +228,9 @@ ANYTHING = {
     "a distance in bytes": """
         float f(int *p, long n, float *q) { *q = 1; return *(float *)((char *)p + n); }
         float g(int *p, long n, float *q) { float r = *(float *)((char *)p + n); *q = 1; return r; }""",
+    "a distance to something of the same width": """
+        long f(long *a, long d, char **c) { *c = 0; return (long)*(char **)((char *)a + d); }
+        long g(long *a, long d, char **c) { long r = (long)*(char **)((char *)a + d); *c = 0; return r; }""",
     "what lies behind a header": """
         struct hdr { long n; long cap; };
         float f(struct hdr *h, long i, float *q) { *q = 1; return ((float *)(h + 1))[i]; }
@@ -277,9 +275,14 @@ def test_what_a_pointer_is_declared_as_is_not_all(tmp_path: Path, name: str) -> 
     assert not isinstance(verdict(made(tmp_path, ANYTHING[name])), Proved)
 
 
-def test_nothing_is_assumed_of_what_was_not_compiled_by_the_rule(tmp_path: Path) -> None:
-    path = made(tmp_path, LIST.format(member="int", other="long"), "-g", "-fno-strict-aliasing")
-    assert isinstance(verdict(path), Refuted)
+@pytest.mark.parametrize("flags", [("-g", "-fno-strict-aliasing"), ("-g0",)], ids=" ".join)
+def test_nothing_is_assumed_of_what_does_not_tell_that_it_keeps_the_rule(
+    tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    path = made(tmp_path, LIST.format(member="int", other="long"), *flags)
+    (row,) = burnish.verify(path, path, "f", "g", types=True, timeout_s=20, cache=False).functions
+    assert isinstance(row.verdict, Refuted)
+    assert any("nothing is assumed of it" in note for note in row.notes)
 
 
 def test_the_first_classes_alone() -> None:

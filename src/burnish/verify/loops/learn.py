@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.core.code import Function, Label, TailCall
-from burnish.core.pcode import OpCode, Operation, Space
+from burnish.core.pcode import Operation, Space
 from burnish.machine.registers import CELLS, INTEGER_ARGUMENTS, INTEGER_RETURNS
-from burnish.recompile.bits import CLOBBERED, cell_mask, cells_mask, varnode_mask
-from burnish.recompile.calls import UNKNOWN, CallSummary
+from burnish.recompile.bits import CLOBBERED, cell_mask, cells_mask
+from burnish.recompile.calls import CallSummary
 from burnish.recompile.liveness import Summarise, carried_temporaries, liveness, without_dead
 from burnish.verify.engine.addresses import LOCAL_BASES, OBJECT
 from burnish.verify.loops.align import START, Aligner, Alignment, Node, Run
@@ -29,6 +29,7 @@ from burnish.verify.loops.traces import Trace, both_traces, object_names
 from burnish.verify.loops.values import Side as SideName
 from burnish.verify.loops.values import Value
 from burnish.verify.loops.words import words_of
+from burnish.verify.loops.written import written_by
 from burnish.verify.pair import MOST_CLASSES, Pair, Side
 
 _RUNS_SHARES = 0.12, 0.35
@@ -87,7 +88,7 @@ class _Spoken:
         """``runs`` show what is used of both frames."""
         sides = pair.original, pair.rewrite
         functions = sides[0].function, sides[1].function
-        written = _written(functions[0]) | _written(functions[1])
+        written = written_by(functions[0].blocks) | written_by(functions[1].blocks)
         live = [_live(side)[side.function.blocks[0].label] for side in sides]
         entry = (
             *object_values(object_names(pair)[:_MOST_OBJECTS]),
@@ -115,8 +116,8 @@ def unchanged(pair: Pair) -> tuple[Computed, ...]:
 
 
 def _unchanged(name: SideName, side: Side) -> tuple[Computed, ...]:
-    written = _written(side.function)
-    arguments = cells_mask(INTEGER_ARGUMENTS) & ~_written(side.function, cells_mask(INTEGER_RETURNS))
+    written = written_by(side.function.blocks)
+    arguments = cells_mask(INTEGER_ARGUMENTS) & ~written_by(side.function.blocks, cells_mask(INTEGER_RETURNS))
     return untouched(name, written & ~arguments)
 
 
@@ -151,20 +152,6 @@ def _summarise(side: Side) -> Summarise:
     return summary
 
 
-def _written(function: Function, calls: int = UNKNOWN.clobbers) -> int:
-    """Register bytes that some operation changes, or a call: those in ``calls``; the stack pointer always."""
-    mask = cells_mask(("rsp",))
-    for block in function.blocks:
-        for operation in block.operations:
-            if operation.opcode in (OpCode.CALL, OpCode.CALLIND):
-                mask |= calls
-            elif operation.opcode in (OpCode.REP_MOVS, OpCode.REP_STOS):
-                mask |= cells_mask(("rdi", "rsi", "rcx"))
-            elif operation.output is not None:
-                mask |= varnode_mask(operation.output)
-    return mask
-
-
 def _values(name: SideName, side: Side, runs: Sequence[Trace]) -> dict[Label, tuple[Value, ...]]:
     """For the entry and each loop head: what relations may speak of there."""
     slots: set[tuple[int, int]] = set()
@@ -172,7 +159,7 @@ def _values(name: SideName, side: Side, runs: Sequence[Trace]) -> dict[Label, tu
         slots |= run.slots
     function = side.function
     # What a call leaves in other registers than those of its results is nothing to speak of.
-    live, written = _live(side), _written(function, cells_mask(INTEGER_RETURNS))
+    live, written = _live(side), written_by(function.blocks, cells_mask(INTEGER_RETURNS))
     whole = [cell.name for cell in CELLS.values() if written & cell_mask(cell.name)]
     labels = (function.blocks[0].label, *(loop.head for loop in loops_of(function)))
     return {

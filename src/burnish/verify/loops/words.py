@@ -8,21 +8,21 @@ keep what follows from it instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from burnish.core.code import Block, Function, Label
 from burnish.core.pcode import OpCode, Space, Varnode
-from burnish.machine.registers import CALLER_SAVED, CELLS, Cell, cell_of
+from burnish.machine.registers import Cell, cell_of
+from burnish.recompile.bits import cell_mask
 from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.values import Value, word
+from burnish.verify.loops.written import written_by
 from burnish.verify.pair import Unseen
 
 _MOST = 6
 """Words of one loop."""
 _HALF = 1 << 63
-_CALLS = (OpCode.CALL, OpCode.CALLIND)
-_STRINGS = (OpCode.REP_STOS, OpCode.REP_MOVS)
 
 
 def words_of(function: Function, unseen: Unseen) -> dict[Label, tuple[Value, ...]]:
@@ -31,8 +31,9 @@ def words_of(function: Function, unseen: Unseen) -> dict[Label, tuple[Value, ...
     found: dict[Label, tuple[Value, ...]] = {}
     for loop in loops_of(function) if unseen.loads else ():
         body = [blocks[label] for label in sorted(loop.body)]
-        changed = set(_changed(body))
-        loads = (one for block in body for one in _loads(block, unseen) if one.base not in changed)
+        written = written_by(body)
+        loads = (one for block in body for one in _loads(block, unseen))
+        loads = (one for one in loads if not written & cell_mask(one.base.name))
         values = dict.fromkeys(word(one.base.name, one.offset, one.kind, one.size) for one in loads)
         found[loop.head] = tuple(values)[:_MOST]
     return found
@@ -73,15 +74,3 @@ def _place(node: Varnode, sums: dict[Varnode, tuple[Cell, int]]) -> tuple[Cell, 
         cell = cell_of(node)
         return None if cell is None or cell.name == "rsp" else (cell, 0)
     return sums.get(node)
-
-
-def _changed(blocks: Iterable[Block]) -> Iterator[Cell]:
-    for operation in (one for block in blocks for one in block.operations):
-        if operation.opcode in _CALLS:
-            yield from (CELLS[name] for name in CALLER_SAVED)
-        elif operation.opcode in _STRINGS:
-            yield from (CELLS[name] for name in ("rdi", "rsi", "rcx"))
-        elif operation.output is not None and operation.output.space is Space.REGISTER:
-            cell = cell_of(operation.output)
-            if cell is not None:
-                yield cell

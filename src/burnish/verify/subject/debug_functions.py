@@ -184,26 +184,25 @@ class _Unit:
 
     def in_frame(self, entry: Any) -> Iterator[Any]:
         """The variables and parameters of a function that are placed relative to its frame."""
+        for at, shape, fields in self._within(entry):
+            found = self._entries.field(shape, fields, _LOCATION)
+            # After the length, which takes a byte where there is no more than an offset.
+            if found and found[0] == _EXPRLOC and self._data[found[1] + 1] == _FBREG:
+                yield self._read(at)
+
+    def variables_of(self, entry: Any) -> Iterator[Any]:
+        """The variables and parameters of a function that are somewhere, those of functions in line among them."""
+        return (self._read(at) for at, shape, _ in self._within(entry) if _LOCATION in shape.has)
+
+    def _within(self, entry: Any) -> Iterator[tuple[int, Shape, int]]:
+        """All variables and parameters in a function: the offset of each, its shape, and where its fields begin."""
         waiting = [entry.offset]
         while waiting:
             for at, shape, fields in self._entries.children(waiting.pop()):
                 if shape.tag in (_LEXICAL_BLOCK, _INLINED):
                     waiting.append(at)
                 elif shape.tag in (_VARIABLE, _FORMAL_PARAMETER):
-                    found = self._entries.field(shape, fields, _LOCATION)
-                    # After the length, which takes a byte where there is no more than an offset.
-                    if found and found[0] == _EXPRLOC and self._data[found[1] + 1] == _FBREG:
-                        yield self._read(at)
-
-    def variables_of(self, entry: Any) -> Iterator[Any]:
-        """The variables and parameters of a function, those of functions in line among them."""
-        waiting = [entry.offset]
-        while waiting:
-            for at, shape, _ in self._entries.children(waiting.pop()):
-                if shape.tag in (_LEXICAL_BLOCK, _INLINED):
-                    waiting.append(at)
-                elif shape.tag in (_VARIABLE, _FORMAL_PARAMETER) and _LOCATION in shape.has:
-                    yield self._read(at)
+                    yield at, shape, fields
 
     def _read(self, at: int) -> Any:
         return self._unit.get_DIE_from_refaddr(at)

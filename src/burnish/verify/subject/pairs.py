@@ -27,6 +27,8 @@ from burnish.verify.subject.typed import TypedAccesses
 from burnish.verify.subject.types import UnreadableTypeError
 from burnish.verify.subject.unset import UnsetAtCalls
 
+_NOT_BY_THE_RULE = "does not tell that gcc compiled it from C under the rule on types: nothing is assumed of it"
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -129,6 +131,8 @@ def read_pair(
         known = _arguments(homes[0], first, overrides)
         sides[0] = replace(sides[0], unset=UnsetAtCalls(sides[0], known))
         if overrides.types:
+            if not original.types.by_strict_gcc(first):
+                namings[0].notes.append(f"{first.name} in {original.name} {_NOT_BY_THE_RULE}")
             sides[0] = replace(sides[0], unseen=TypedAccesses(homes[0]))
     except UnreadableTypeError as error:
         return Unknown(str(error))

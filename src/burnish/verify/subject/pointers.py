@@ -50,13 +50,15 @@ class _Flow:
     """What words in memory lead to, by a register and the distance from where that leads."""
     sums: dict[Varnode, tuple[Cell, int]] = field(default_factory=dict[Varnode, tuple[Cell, int]])
     """The temporaries of an instruction that are such addresses."""
+    scaled: set[Varnode] = field(default_factory=set[Varnode])
+    """The temporaries of an instruction that are an index times the size of something."""
     claims: dict[Cell, tuple[Pointee, ...]] = field(default_factory=dict[Cell, tuple[Pointee, ...]])
     """What a register leads to that is used as several things."""
 
     def meet(self, here: Sequence[Held]) -> None:
         """What variables say of registers, and of words in memory, before an instruction."""
         self.words = {(one.register, one.offset): one.pointee for one in here if one.in_memory}
-        self.sums, self.claims = {}, {}
+        self.sums, self.claims, self.scaled = {}, {}, set()
         said: dict[Cell, dict[int, Pointee]] = {}
         for one in here:
             if not one.in_memory and not one.offset:
@@ -89,10 +91,14 @@ class _Flow:
             self._note(operation)
 
     def _note(self, operation: Operation) -> None:
-        """Notes a sum of a register and a number."""
+        """Notes a sum of a register and a number, and what is scaled."""
         output = operation.output
         assert output is not None
-        if self.indexing and operation.opcode is OpCode.INT_ADD and output.space is Space.UNIQUE:
+        if not self.indexing or output.space is not Space.UNIQUE:
+            return
+        if operation.opcode is OpCode.INT_MULT:
+            self.scaled.add(output)
+        elif operation.opcode is OpCode.INT_ADD:
             base, distance = operation.inputs
             cell = self._sum(base)
             if cell is not None and distance.space is Space.CONST:
@@ -122,7 +128,7 @@ class _Flow:
                 word = self._sum(address)
                 return found if found is not None or word is None else self.words.get(word)
             case OpCode.INT_ADD, (one, other):
-                return self._moved(one, other) or self._moved(other, one) or self._indexed(one, other)
+                return self._moved(one, other) or self._moved(other, one) or self._element(one, other)
             case _:
                 return None
 
@@ -147,14 +153,9 @@ class _Flow:
         place = self.at(base) if distance.space is Space.CONST else None
         return None if place is None else place.moved((distance.offset + (1 << 63) & _MASK) - (1 << 63))
 
-    def _indexed(self, one: Varnode, other: Varnode) -> Pointee | None:
-        """An element of an array, where one of the two leads to something and the other does not."""
-        if not self.indexing or Space.CONST in (one.space, other.space):
-            return None
-        first, second = self.at(one), self.at(other)
-        if (first is None) == (second is None):
-            return None
-        found = first if first is not None else second
+    def _element(self, base: Varnode, index: Varnode) -> Pointee | None:
+        """An element of an array. A distance in bytes may lead to another object, and to what is of another type."""
+        found = self.at(base) if index in self.scaled else None
         return None if found is None else found.somewhere()
 
     def _write(self, node: Varnode, value: Pointee | None) -> None:

@@ -54,8 +54,12 @@ def depends_on_garbage(
     ]
     changed = replace(select(states, chosen), windows=(*windows, *constants))
     again = bench.run(code, changed, placement, patiently=True)
-    known = take(result, chosen)
     view = View.of(specification, changed, rsp, states.windows[0].size, floats=True)
+    return leaves_otherwise(view, take(result, chosen), again)
+
+
+def leaves_otherwise(view: View, known: BatchResult, again: BatchResult) -> bool:
+    """True if two runs from states that mean the same left something else from one of them."""
     differs = differing(view, known, again, results_only=True)
     return any(first_difference(view, known, again, row) for row in np.flatnonzero(differs).tolist())
 

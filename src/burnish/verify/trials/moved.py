@@ -14,8 +14,9 @@ from burnish.runtime.batch import BatchResult, Placement, StateBatch, Window
 from burnish.verify.pair import Side
 from burnish.verify.trials.arena import PAGE, Arena
 from burnish.verify.trials.bench import Bench
+from burnish.verify.trials.garbage import leaves_otherwise
 from burnish.verify.trials.native import CannotRunError, NativeCode, transplant
-from burnish.verify.trials.outcome import View, differing, first_difference
+from burnish.verify.trials.outcome import View
 
 _ROOM = 64 * PAGE
 _LOW = 0x550
@@ -66,5 +67,4 @@ def depends_on_place(
     except ValueError:
         return False  # It may be larger there.
     view = View.of(specification, whole, rsp, states.windows[0].size, floats=True)
-    differs = differing(view, result, again, results_only=True)
-    return bool(differs[0]) and bool(first_difference(view, result, again, 0))
+    return leaves_otherwise(view, result, again)
