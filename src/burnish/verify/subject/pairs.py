@@ -27,7 +27,9 @@ from burnish.verify.subject.typed import TypedAccesses
 from burnish.verify.subject.types import UnreadableTypeError
 from burnish.verify.subject.unset import UnsetAtCalls
 
-_NOT_BY_THE_RULE = "does not tell that gcc compiled it from C under the rule on types: nothing is assumed of it"
+_NOT_BY_THE_RULE = (
+    "does not tell that gcc compiled it from C under the rule on types: nothing is assumed of it"
+)
 
 
 @dataclass(frozen=True, slots=True)
