@@ -206,10 +206,10 @@ def test_a_full_disk_under_stdout_is_one_sentence() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_it_with_their_exit_code(number: int, code: int, tmp_path: Path) -> None:
-    # A verb that waits: reading an image from a pipe that nobody writes.
+    # A verb that waits, in short naps: a signal that comes just before a long one would be seen only after it.
     script = (
         "import sys, time; from burnish.cli import frame;"
-        "frame._run_verb = lambda *a: (print('ready', flush=True), time.sleep(30))[0];"
+        "frame._run_verb = lambda *a: (print('ready', flush=True), [time.sleep(0.01) for _ in range(3000)])[0];"
         "sys.argv = ['burnish', 'doctor']; sys.exit(frame.main())"
     )
     child = subprocess.Popen(

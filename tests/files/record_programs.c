@@ -37,16 +37,16 @@ static void started(pid_t pid) {
     int status;
     if (pid < 0 || waitpid(pid, &status, __WALL) != pid || status) exit(99);
 }
-static volatile int word;
+static volatile int words[2];
 
-static void *cloner(void *unused) {
-    (void)unused;
+static void *cloner(void *argument) {
+    volatile int *word = argument; // its own: the kernel clears it when the thread that it makes has ended
     char *stack = malloc(1 << 16);
-    word = 1;
+    *word = 1;
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
-    if (clone(cloned, stack + (1 << 16), flags, (void *)2000, NULL, NULL, &word) < 0) exit(98);
+    if (clone(cloned, stack + (1 << 16), flags, (void *)2000, NULL, NULL, word) < 0) exit(98);
     run(2000);
-    while (word) usleep(100);
+    while (*word) usleep(100);
     return NULL;
 }
 
@@ -103,7 +103,7 @@ int main(int argc, char **argv) {
     }
     if (strstr(what, "cloned")) {
         pthread_t threads[2];
-        for (int k = 0; k < 2; k++) pthread_create(&threads[k], NULL, cloner, NULL);
+        for (int k = 0; k < 2; k++) pthread_create(&threads[k], NULL, cloner, (void *)&words[k]);
         for (int k = 0; k < 2; k++) pthread_join(threads[k], NULL);
         char *stack = malloc(1 << 16);
         started(clone(cloned, stack + (1 << 16), SIGCHLD, (void *)3000L));            // a process
