@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import burnish
-from burnish.core.verdict import Proved, Refuted, Unknown
+from burnish.core.verdict import Proved, Refuted
 from burnish.verify.keeping import keeps_types
-from burnish.verify.pair import Side, Unseen
+from burnish.verify.pair import Pair, Unseen
 from burnish.verify.subject import Overrides, Reading, choose_functions, read_input, read_pair
 
 LIST = """
@@ -175,36 +175,43 @@ def test_a_wrong_rewrite_is_refuted(tmp_path: Path) -> None:
     path = made(tmp_path, source)
     found = verdict(path)
     assert isinstance(found, Refuted)
-    assert keeps_types(original(path), found.counterexample)
+    assert keeps_types(pair_of(path), found.counterexample)
 
 
-def original(path: Path) -> Side:
-    """The side of ``f``."""
+def pair_of(path: Path) -> Pair:
+    """``f`` and ``g``."""
     read = read_input(path)
     functions = choose_functions(read, read, "f", "g")[0]
     reading = read_pair(read, read, functions, Overrides(types=True))
     assert isinstance(reading, Reading)
-    return reading.pair.original
+    return reading.pair
 
 
 def test_an_input_that_breaks_the_rule_refutes_nothing(tmp_path: Path) -> None:
     path = made(tmp_path, LIST.format(member="int", other="long"))
     found = verdict(path, types=False)
     assert isinstance(found, Refuted)
-    assert keeps_types(original(path), found.counterexample) is False
+    assert keeps_types(pair_of(path), found.counterexample) is False
 
 
-def test_what_calls_is_not_known_to_keep_the_rule(tmp_path: Path) -> None:
-    source = """
-    int puts(const char *);
-    int f(int *n, float *v) { *n = 3; puts("x"); *v = 1; return *n; }
-    int g(int *n, float *v) { *n = 3; puts("x"); *v = 2; return 3; }
-    """
-    found = verdict(made(tmp_path, source))
-    assert isinstance(found, Unknown)
-    assert (
-        "it is not known whether the original accesses objects as its pointers declare them" in found.reason
-    )
+CALLS = """
+int puts(const char *);
+int f(int *n, long *v) {{ *n = 3; puts("x"); *v = 1; return *n; }}
+int g(int *n, long *v) {{ *n = 3; puts("x"); int t = *n; *v = {value}; return t; }}
+"""
+
+
+def test_what_calls_is_followed(tmp_path: Path) -> None:
+    """An input refutes if the original keeps the rule on it, also in what it does between calls."""
+    wrong = made(tmp_path, CALLS.format(value=2))
+    found = verdict(wrong)
+    assert isinstance(found, Refuted)
+    assert keeps_types(pair_of(wrong), found.counterexample)
+    right = made(tmp_path, CALLS.format(value=1))
+    assert isinstance(verdict(right), Proved)
+    plain = verdict(right, types=False)
+    assert isinstance(plain, Refuted)
+    assert keeps_types(pair_of(right), plain.counterexample) is False
 
 
 ANYTHING = {
@@ -311,6 +318,27 @@ def test_what_follows_from_a_word_is_kept_over_a_loop(tmp_path: Path) -> None:
     """One side loads a pointer in each round, the other has made another of it."""
     assert isinstance(verdict(made(tmp_path, ELEMENTS.format(index="l->at"))), Proved)
     assert not isinstance(verdict(made(tmp_path, ELEMENTS.format(index="first"))), Proved)
+
+
+VARIABLE = """
+struct node {{ struct node *left; long key; }};
+struct table {{ {first} struct node *a[23]; }};
+{variable};
+struct node *f(struct node *p, long i{more}) {{ p->left = 0; return {element}; }}
+struct node *g(struct node *p, long i{more}) {{ struct node *q = {element}; p->left = 0; return q; }}
+"""
+
+
+def test_an_element_of_a_variable_is_part_of_that(tmp_path: Path) -> None:
+    """Of a structure that is a variable there is nothing behind its last element, and it is part of nothing."""
+    words = {"first": "long n;", "variable": "extern struct table t", "more": "", "element": "t.a[i]"}
+    assert isinstance(verdict(made(tmp_path, VARIABLE.format_map(words))), Proved)
+    for other in (
+        {"more": ", struct table *t", "element": "t->a[i]", "variable": ""},
+        {"first": "struct node n;"},
+        {"variable": "extern struct node *t[23]", "element": "t[i]"},
+    ):
+        assert not isinstance(verdict(made(tmp_path, VARIABLE.format_map(words | other))), Proved)
 
 
 def test_the_verdict_says_so_and_can_be_checked_again(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from burnish.core.code import (
     Block,
@@ -179,10 +179,11 @@ OnBlock = Callable[[Label, ConcreteDomain, Walker[int]], None]
 
 
 def run(
-    code: Function | Sequence[Instruction],
+    code: Function | Sequence[Instruction] | Mapping[int, Instruction],
     state: MachineState,
     max_steps: int = 100_000,
     *,
+    start: int = 0,
     call: Call | None = None,
     traps: frozenset[int] = frozenset(),
     domain: ConcreteDomain | None = None,
@@ -191,15 +192,19 @@ def run(
     """Execute lifted code. ``max_steps`` bounds the p-code operations (blocks, for what is longer than one).
 
     A ``Function`` starts at its entry and finishes by its return; what it calls, and jumps to at its end, is left to
-    ``call`` (``ValueError`` without). A sequence of instructions starts at its first and finishes when it leaves
-    them; calls push their return address and go on at their target. ``traps`` are the addresses of instructions
-    that trap (``refusals.is_trap``). ``domain`` is one of the caller's own, made of ``state``. Raises
-    ``RefusedError`` at an instruction that is refused.
+    ``call`` (``ValueError`` without). A sequence of instructions starts at its first, a mapping from addresses to them
+    at ``start``, and finishes when it leaves them; calls push their return address and go on at their target.
+    ``traps`` are the addresses of instructions that trap (``refusals.is_trap``). ``domain`` is one of the caller's own,
+    made of ``state``. Raises ``RefusedError`` at an instruction that is refused.
     """
     machine = _Machine(domain or ConcreteDomain(state), max_steps, call, traps)
     machine.on_block = on_block
     try:
-        return machine.function(code) if isinstance(code, Function) else machine.instructions(code)
+        if isinstance(code, Function):
+            return machine.function(code)
+        if isinstance(code, Mapping):
+            return machine.instructions(code, start)
+        return machine.instructions({one.address: one for one in code}, code[0].address)
     except MemoryFaultError as fault:
         return Faulted(signal.SIGSEGV, fault.address, machine.address)
     except DivisionError:
@@ -288,13 +293,10 @@ class _Machine:
         self.domain.store(top, value, 8)
         self.walker.write(rsp, top)
 
-    def instructions(self, instructions: Sequence[Instruction]) -> Outcome:
-        """From the first until control leaves them."""
-        known = {instruction.address: instruction for instruction in instructions}
-        address = instructions[0].address
-        while address in known:
-            instruction = known[address]
-            self.address = address
+    def instructions(self, known: Mapping[int, Instruction], address: int) -> Outcome:
+        """From an address until control leaves what is known."""
+        while (instruction := known.get(address)) is not None:
+            self.address = self.domain.at = address
             if address in self._traps:
                 return Faulted(signal.SIGILL, address, address)
             if instruction.refused is not None:

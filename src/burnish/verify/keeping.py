@@ -7,36 +7,37 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from burnish.core.image import Access
-from burnish.core.pcode import OpCode, Operation
-from burnish.core.state import Finished, MachineState, MemoryRegion
+from burnish.core.errors import RefusedError
 from burnish.core.verdict import Counterexample, Proved
-from burnish.domains.concrete import ConcreteDomain, run
-from burnish.domains.integers import compute
-from burnish.machine.registers import GPR_NAMES, VECTOR_COUNT
+from burnish.domains.concrete import ConcreteDomain
 from burnish.verify.decide import Engines, Hint, Reached, TestResult, Untested
 from burnish.verify.engine.proof import Proof
 from burnish.verify.engine.suspicion import Suspicion
-from burnish.verify.pair import Pair, Side, Unseen, untyped
+from burnish.verify.pair import Pair, Unseen, untyped
 from burnish.verify.solve.query import Model
+from burnish.verify.trials import Bench, CannotRunError, GivenInput, GivenTest
+from burnish.verify.trials.interpreted import entry_of, interpret
 
-_MOST_STEPS, _PAGE = 200_000, 4096
 _PLAIN_SHARE = 0.3
 """Of the time, what a proof may take that does not need the rule."""
 
 
-def keeps_types(side: Side, found: Counterexample) -> bool | None:
-    """True if the run of ``side`` on that input reads nothing that ``side.unseen`` excludes, False if it does; None
-    where it is not known, as for all that calls: what the callee did then is not known here."""
-    unseen = side.unseen(one.address for one in side.function.instructions)
+def keeps_types(pair: Pair, found: Counterexample) -> bool | None:
+    """True if the run of the original on that input reads nothing that its ``unseen`` excludes, False if it does; None
+    where it is not known. What a callee stores anybody may read."""
+    side = pair.original
+    functions = (side.function, *side.bodies.values())
+    unseen = side.unseen(one.address for function in functions for one in function.instructions)
     try:
-        domain = _Watching(side, unseen, found)
-        outcome = run(side.function, domain.entry, _MOST_STEPS, domain=domain)
-    except (KeyError, ValueError):  # a call, or something without a meaning or a place
+        with Bench() as bench:
+            test = GivenTest.of(side, pair.specification, GivenInput.of_counterexample(found), bench)
+        domain = _Watching(test, unseen)
+        ended = interpret(test, domain)
+    except (CannotRunError, KeyError, RefusedError, ValueError):  # something without a meaning or a place
         return None
     if domain.broken:
         return False
-    return True if isinstance(outcome, Finished) else None
+    return True if ended else None
 
 
 _BROKEN = "the original accesses objects otherwise than its pointers declare them"
@@ -90,7 +91,7 @@ class Keeping:
     def pursue(self, pair: Pair, suspicions: Sequence[Suspicion], seconds: float) -> Counterexample | None:
         """Runs inputs on which the original goes on from suspicions to its end."""
         found = self.engines.pursue(pair, suspicions, seconds)
-        return found if found is not None and keeps_types(pair.original, found) else None
+        return found if found is not None and keeps_types(pair, found) else None
 
     def confirm(self, pair: Pair, given: Counterexample) -> Counterexample | str:
         """Runs both sides on the input of a counterexample."""
@@ -119,7 +120,7 @@ def _without_rule(pair: Pair) -> Pair:
 
 
 def _believed(pair: Pair, found: Counterexample | str) -> Counterexample | str:
-    keeps = None if isinstance(found, str) else keeps_types(pair.original, found)
+    keeps = None if isinstance(found, str) else keeps_types(pair, found)
     if isinstance(found, str) or keeps:
         return found
     why = _NOT_KNOWN if keeps is None else _BROKEN
@@ -129,72 +130,33 @@ def _believed(pair: Pair, found: Counterexample | str) -> Counterexample | str:
 class _Watching(ConcreteDomain):
     """Notes by which instruction each byte was stored last, and whether a load reads what it is taken not to."""
 
-    def __init__(self, side: Side, unseen: Unseen, found: Counterexample) -> None:
-        constants = [
-            MemoryRegion(found.places[name], data, Access.READ)
-            for name, data in side.constants.items()
-            if name in found.places
-        ]
-        registers = found.registers
-        self.entry = MachineState(
-            tuple(registers[name] for name in GPR_NAMES),
-            tuple(registers.get(f"xmm{k}", 0) for k in range(VECTOR_COUNT)),
-            registers.get("eflags", 2),
-            memory=_whole_pages([*found.memory, *constants]),
-            fs_base=registers.get("fs_base", 0),
-        )
-        super().__init__(self.entry)
+    def __init__(self, test: GivenTest, unseen: Unseen) -> None:
+        super().__init__(entry_of(test))
         self.broken = False
-        self._places = {
-            at: found.places[place.data.name] + place.offset
-            for at, place in side.places.items()
-            if place.data.name in found.places
-        }
-        named = {*side.places, *side.slots, *side.callees}
-        if any(region.address <= at < region.end for region in found.memory for at in named):
-            raise ValueError("memory where the image has its objects")
-        self._unknown = named - set(self._places)
+        self._native = test.native
         self._unseen = unseen
         self._stored: dict[int, int] = {}
-        """Of each byte that was stored, the instruction that did so last."""
+        """Of each byte that was stored, the instruction that did so last, by its address in the image."""
         self._members: dict[int, set[int]] = {}
         """Where members were stored, by their numbers."""
 
-    def apply(self, operation: Operation, arguments: Sequence[int]) -> int:
-        return (
-            self._placed(arguments[0])
-            if operation.opcode is OpCode.ADDRESS
-            else compute(operation, arguments)
-        )
-
     def load(self, address: int, size: int) -> int:
-        address = self._placed(address)
-        kind = self._unseen.loads.get(self.at)
-        if kind is not None:
+        at = self._native.image_address(self.at)
+        kind = None if at is None else self._unseen.loads.get(at)
+        if at is not None and kind is not None:
             writers = {self._stored.get(address + k) for k in range(size)}
             self.broken |= any(kind in self._unseen.stores.get(one, ()) for one in writers if one is not None)
-        known = self._members.get(self._unseen.members_loaded.get(self.at, -1), set())
+        known = () if at is None else self._members.get(self._unseen.members_loaded.get(at, -1), ())
         self.broken |= any(0 < abs(address - one) < size for one in known)
         return super().load(address, size)
 
     def store(self, address: int, value: int, size: int) -> None:
-        address = self._placed(address)
-        self._stored.update((address + k, self.at) for k in range(size))
-        if self.at in self._unseen.members_stored:
-            self._members.setdefault(self._unseen.members_stored[self.at], set()).add(address)
+        at = self._native.image_address(self.at)
+        for k in range(size):
+            if at is None:
+                self._stored.pop(address + k, None)
+            else:
+                self._stored[address + k] = at
+        if at is not None and at in self._unseen.members_stored:
+            self._members.setdefault(self._unseen.members_stored[at], set()).add(address)
         super().store(address, value, size)
-
-    def _placed(self, address: int) -> int:
-        if address in self._unknown:
-            raise ValueError("an address of which it is not known what lies there")
-        return self._places.get(address, address)
-
-
-def _whole_pages(regions: Sequence[MemoryRegion]) -> tuple[MemoryRegion, ...]:
-    """Memory as it is mapped: pages, with zeros where an input says nothing."""
-    pages: dict[int, bytearray] = {}
-    for region in regions:
-        for at, byte in enumerate(region.data, region.address):
-            pages.setdefault(at // _PAGE, bytearray(_PAGE))[at % _PAGE] = byte
-    access = Access.READ | Access.WRITE
-    return tuple(MemoryRegion(number * _PAGE, bytes(data), access) for number, data in pages.items())

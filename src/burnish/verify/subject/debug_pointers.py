@@ -7,7 +7,7 @@ Source: DWARF 5, sections 5.3 to 5.10.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _SAME = frozenset(
@@ -27,21 +27,24 @@ _POINTER_SIZE = 8
 @dataclass(frozen=True, slots=True)
 class Pointee:
     """What a pointer leads to: ``offset`` bytes into an object whose type is the entry at ``at``. ``name`` is that of
-    the variable or member that holds the pointer."""
+    the variable or member that holds the pointer. ``whole`` where the object is no part of a larger one, and not the
+    header of something: a variable."""
 
     at: int
     offset: int
     entry: Any = field(repr=False, compare=False)
     name: str = field(default="", compare=False)
     exact: bool = True
+    whole: bool = False
 
     def moved(self, distance: int) -> Pointee:
         """As many bytes further on."""
-        return Pointee(self.at, self.offset + distance, self.entry, self.name, self.exact)
+        return replace(self, offset=self.offset + distance)
 
     def somewhere(self) -> Pointee:
         """At an index that is not known."""
-        return Pointee(self.at, 0, self.entry, self.name, False)
+        inside = not self.exact or 0 <= self.offset < (size_of(self.entry) or 1)
+        return replace(self, offset=0, exact=False, whole=self.whole and inside)
 
 
 def led_to(kind: Any, name: str) -> Pointee | None:

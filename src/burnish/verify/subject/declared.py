@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from burnish.core.code import Function
@@ -68,9 +69,12 @@ def known_of(home: Home, bounds: FunctionBounds) -> Known:
     alone = home.source.image.kind is ImageKind.OBJECT
 
     def variable(address: int) -> Pointee | None:
+        whole = False
         match home.references.targets.get(address):
             case Imported(name, offset):
                 names = ((name, 0),)
+                # What has no name of its own at that place may also be where another variable ends.
+                whole = True
             case InRegion(region, offset) if region.is_global or alone:
                 names = region.labels
             case _:
@@ -78,7 +82,7 @@ def known_of(home: Home, bounds: FunctionBounds) -> Known:
         for name, start in names:
             found = home.source.types.variable(bounds, name)
             if found is not None:
-                return found.moved(offset - start)
+                return replace(found.moved(offset - start), whole=whole)
         return None
 
     def result(address: int) -> Pointee | None:

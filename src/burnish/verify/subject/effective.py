@@ -118,8 +118,11 @@ class Layouts:
         if not fitting or any(one.kind == _UNKNOWN for one in leaves):
             return None
         if offset is None:
-            # Elements behind a structure are often those of another type.
-            return Effective("", None, size, frozenset(one.kind for one in fitting))
+            kinds = frozenset(one.kind for one in fitting)
+            # Elements behind a structure are often those of another type; behind a variable nothing is.
+            if not pointee.whole:
+                return Effective("", None, size, kinds)
+            return Effective(_key(kind), None, size, kinds, _inside(kind), self._all(kind))
         scalars = frozenset(one.kind for one in leaves)
         return Effective(_key(kind), offset, size, scalars, _inside(kind), self._all(kind))
 

@@ -10,7 +10,7 @@ whoever uses it says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from burnish.core.code import Block, Function, Label, TailCall, successors
 from burnish.core.pcode import OpCode, Operation, Space, Varnode
@@ -299,5 +299,5 @@ def _common(one: _Registers, other: _Registers, *, widening: bool) -> _Registers
         if second == value:
             found[cell] = value
         elif widening and second is not None and second.at == value.at:
-            found[cell] = value.somewhere()
+            found[cell] = replace(value.somewhere(), whole=False)
     return found
