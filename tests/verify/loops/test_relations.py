@@ -28,7 +28,7 @@ COUNTER = Value("a", FRAME, -16, 4)
 POINTER = Value("b", "rax")
 WIDE = Value("a", FRAME, -16, 4, "zext")
 BASE = Value("e", "rdi")
-WORD = word("rbx", -16, 2, 8)
+WORD = word("a", "rbx", -16, 2, 8)
 
 RELATIONS: list[Relation] = [
     Affine((((1 << 64) - 1, BASE), ((1 << 64) - 4, WIDE), (1, POINTER)), 0, 64),

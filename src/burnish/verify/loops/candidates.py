@@ -232,7 +232,8 @@ def _narrow(
         ):
             continue
         numbers = [sample[value] or 0 for sample in samples]
-        if numbers and all((number + (1 << 31)) % (1 << 64) >> 32 == 0 for number in numbers):
+        negative = any(number >> 63 for number in numbers)
+        if negative and all((number + (1 << 31)) % (1 << 64) >> 32 == 0 for number in numbers):
             extended = replace(value, size=4, extended="sext")
             found.append(Affine((((1 << 64) - 1, extended), (1, value)), 0, 64))
         most = max(numbers, default=0)

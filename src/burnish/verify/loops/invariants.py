@@ -30,7 +30,7 @@ from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.relations import Relation, relation_from_json, relation_to_json
 from burnish.verify.loops.splice import NONE, Names, spliced
-from burnish.verify.loops.symbolic import hiding, related_states, relation_term
+from burnish.verify.loops.symbolic import hiding, related_states, relation_term, word_address, written
 from burnish.verify.loops.values import FRAME, Value, value_from_text
 from burnish.verify.pair import Pair, Shared, SharedLocal
 from burnish.verify.solve.query import Unsat
@@ -39,11 +39,13 @@ from burnish.verify.solve.query import Unsat
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """What holds whenever both sides are at a node together. ``slots`` are the parts of both frames that are known
-    there by a name."""
+    there by a name; ``words`` those of memory, as values of the original, in which the two memories may differ: one
+    side stores in each round what the other does after its loop."""
 
     node: Node
     relations: tuple[Relation, ...]
     slots: tuple[Value, ...]
+    words: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,19 @@ def node_states(pairing: Pairing, views: Views) -> tuple[State, State, tuple[Ter
     slots = [
         [slot for slot in pairing.slots if slot.side == side and slot.cell == FRAME] for side in ("a", "b")
     ]
-    return related_states(pairing.relations, (slots[0], slots[1]), views)
+    return related_states(pairing.relations, (slots[0], slots[1]), views, pairing.words)
 
 
-def structure(a: State, b: State, shared: Shared) -> list[Term]:
-    """Conditions under each of which two states are not such as every pairing demands: memory is the same, the frames
-    hold the return address, the direction flag is clear. Raises what ``escaping`` does, for what memory holds is not
-    known any more."""
-    escaping(a.memory, b.memory, shared)
-    wrong = [] if a.memory is b.memory else [ne(select(a.memory, PROBE), select(b.memory, PROBE))]
+def structure(a: State, b: State, words: Sequence[Value], views: Views) -> list[Term]:
+    """Conditions under each of which two states are not such as a pairing demands: memory is the same but for the
+    pairing's ``words``, the frames hold the return address, the direction flag is clear. Raises what ``escaping`` does,
+    for what memory holds is not known any more."""
+    escaping(a.memory, b.memory, views[0].shared)
+    first, second = a.memory, b.memory
+    for word in words:
+        address, zeros = word_address(word, a, views), const(0, 8 * word.size)
+        first, second = (written(one, address, zeros, word.size, views) for one in (first, second))
+    wrong = [] if first is second else [ne(select(first, PROBE), select(second, PROBE))]
     for state in (a, b):
         wrong.append(ne(state.frame_value(0, 8), RETURN_ADDRESS))
         wrong.append(ne(state.register("df"), const(0, 8)))
@@ -159,7 +165,7 @@ class _Arrivals:
         if not arrival.here.passed[0]:
             self.moves.add((arrival.here.source, arrival.target))
         views = self.prover.views
-        wrong = structure(arrival.a, arrival.b, views[0].shared)
+        wrong = structure(arrival.a, arrival.b, pairing.words, views)
         hidden = hiding(pairing.relations, node_states(pairing, views)[:2], (arrival.a, arrival.b), views)
         if hidden:
             raise NotProvedError(f"where a local lies would not be seen any more in {hidden[0]}")
@@ -190,6 +196,7 @@ def to_json(invariants: Invariants) -> tuple[Any, ...]:
             "original": _label_to_json(pairing.node.a),
             "rewrite": _label_to_json(pairing.node.b),
             "slots": [str(slot) for slot in pairing.slots],
+            **({"words": [str(word) for word in pairing.words]} if pairing.words else {}),
             "relations": [relation_to_json(relation) for relation in pairing.relations],
         }
         for pairing in invariants.pairings
@@ -235,7 +242,8 @@ def from_json(data: Sequence[dict[str, Any]]) -> Invariants:
                     node = _node([item["original"], item["rewrite"]])
                     relations = tuple(relation_from_json(relation) for relation in item["relations"])
                     slots = tuple(value_from_text(slot) for slot in item["slots"])
-                    pairings.append(Pairing(node, relations, slots))
+                    words = tuple(_word(text) for text in item.get("words", ()))
+                    pairings.append(Pairing(node, relations, slots, words))
                 case "step":
                     passed = [
                         tuple(_label(label) for label in item[side]) for side in ("original", "rewrite")
@@ -247,6 +255,13 @@ def from_json(data: Sequence[dict[str, Any]]) -> Invariants:
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"invariants lack {error}") from None
     return Invariants(tuple(pairings), tuple(steps), inline, shared)
+
+
+def _word(text: str) -> Value:
+    value = value_from_text(text)
+    if value.word is None or value.word.kind is not None or value.extended or value.offset:
+        raise ValueError(f"{text!r} is no word of memory")
+    return value
 
 
 def _label_to_json(label: Label | None) -> str | None:

@@ -52,3 +52,15 @@ def _row(halves: Sequence[Value], numbers: Sequence[Array], index: int) -> Sampl
             known[value.cell] = known.get(value.cell, 0) | number << 8 * value.offset
     visits = {side: Visit(None, cells[side], frames[side], int(side != "e")) for side in ("e", "a", "b")}
     return Sample(visits["e"], visits["a"], visits["b"])
+
+
+def variables_of(sample: Sample) -> dict[str, int]:
+    """A sample as values of the variables that a round begins with (``symbolic.related_states``)."""
+    variables = dict(sample.entry.cells)
+    for side, visit in (("a", sample.a), ("b", sample.b)):
+        variables |= {f"{side}:{name}": number for name, number in visit.cells.items()}
+        variables |= {
+            f"{side}:frame {offset}": sum(visit.frame.get(offset + k, 0) << 8 * k for k in range(8))
+            for offset in visit.frame
+        }
+    return variables

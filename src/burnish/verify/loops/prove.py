@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from itertools import islice
 
 from burnish.core.state import MachineState
@@ -17,7 +18,7 @@ from burnish.verify.engine.escape import EscapeError
 from burnish.verify.engine.execute import UnmodelledError
 from burnish.verify.engine.joint import NotProvedError, Proof, Solves
 from burnish.verify.engine.sharing import sharing
-from burnish.verify.loops.align import Alignment
+from burnish.verify.loops.align import Alignment, Node
 from burnish.verify.loops.invariants import check, cuts_of
 from burnish.verify.loops.learn import Values, alignments, unaligned, unchanged
 from burnish.verify.loops.product import RoundProver
@@ -26,7 +27,8 @@ from burnish.verify.loops.search import Search
 from burnish.verify.loops.splice import NONE, Names, known_bodies, only_one_side, spliced
 from burnish.verify.loops.surroundings import Start, given, made_up
 from burnish.verify.loops.unroll import prove_unrolled
-from burnish.verify.pair import Pair
+from burnish.verify.loops.words import Apart, words_apart
+from burnish.verify.pair import MOST_CLASSES, Pair
 from burnish.verify.solve.query import Model
 
 _ALIGNMENTS = 8
@@ -143,6 +145,11 @@ class _Induction:
         unguided = self._attempt(pair, *unaligned(pair), early, ordered=False)
         if isinstance(unguided.verdict, Proved) or self._shareable(pair, unguided):
             return unguided
+        apart = _apart(pair)
+        if self._unfinished is None and apart is not None:
+            later = self._attempt(pair, *unaligned(pair), early, apart=apart, ordered=False)
+            if isinstance(later.verdict, Proved):
+                return later
         first: Proof | None = None
         for alignment, values in islice(self._learnt(pair), _ALIGNMENTS):
             if time.monotonic() > self.deadline:
@@ -186,18 +193,28 @@ class _Induction:
         return not isinstance(found, str)
 
     def _attempt(
-        self, pair: Pair, alignment: Alignment, values: Values, deadline: float, *, ordered: bool
+        self,
+        pair: Pair,
+        alignment: Alignment,
+        values: Values,
+        deadline: float,
+        *,
+        apart: Callable[[Node], Apart] | None = None,
+        ordered: bool,
     ) -> Proof:
-        """With comparisons among the relations (``ordered``) or, faster, without."""
-        prover, search = (
-            self._resumed(deadline) if not ordered and len(alignment.nodes) == 1 else (None, None)
-        )
+        """With comparisons among the relations (``ordered``) or, faster, without; where memories may be ``apart`` until
+        loops are left."""
+        resumed = not ordered and apart is None and len(alignment.nodes) == 1
+        prover, search = self._resumed(deadline) if resumed else (None, None)
         prover = prover or RoundProver(
             pair, self.solver, deadline, self.assumed, cuts=cuts_of(pair), steps=alignment.steps
         )
         try:
             with until(deadline):
-                search = search or Search(prover, alignment, values, unchanged(pair), ordered=ordered)
+                fixed = unchanged(pair)
+                search = search or Search(
+                    prover, alignment, values, fixed, apart=apart or _same, ordered=ordered
+                )
                 found = search.run()
         except NotProvedError as error:
             return Proof(Unknown(str(error)), apart=error.apart)
@@ -207,7 +224,8 @@ class _Induction:
             return Proof(Unknown(str(error)))
         finally:
             self.queries += prover.queries
-            if search is not None and not alignment.rules and time.monotonic() >= deadline:
+            again = apart is None and not alignment.rules
+            if search is not None and again and time.monotonic() >= deadline:
                 self._unfinished = prover, search
         now = time.monotonic()
         limit = self.deadline if ordered else now + _PLAIN_SHARE * (self.deadline - now)
@@ -224,3 +242,16 @@ class _Induction:
         self._unfinished = None
         prover.deadline, prover.queries = deadline, 0
         return prover, search
+
+
+def _apart(pair: Pair) -> Callable[[Node], Apart] | None:
+    """Where memories may differ at pairs of cuts; None where that is nowhere."""
+    unseen = pair.original.unseen(one.address for one in pair.original.function.instructions)
+    found = cache(partial(words_apart, pair, unseen.first(MOST_CLASSES)))
+    heads = cuts_of(pair)
+    return found if any(found(Node(a, b)).words for a in heads[0] for b in heads[1]) else None
+
+
+def _same(node: Node) -> Apart:
+    del node
+    return Apart()

@@ -22,7 +22,7 @@ from burnish.verify.loops.align import START, Alignment, Node
 from burnish.verify.loops.candidates import equalities, kept, nonzero, orders, truths
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
-from burnish.verify.loops.made_up import known_slots, made_up
+from burnish.verify.loops.made_up import known_slots, made_up, variables_of
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.proposals import Proposals
 from burnish.verify.loops.relations import (
@@ -35,6 +35,7 @@ from burnish.verify.loops.relations import (
 )
 from burnish.verify.loops.symbolic import hiding, relation_term, value_term
 from burnish.verify.loops.values import FRAME, Sample, Side, Value, Visit
+from burnish.verify.loops.words import Apart
 from burnish.verify.solve.query import Model, Sat, Undecided, Unsat
 
 _MOST_ROUNDS = 200
@@ -48,8 +49,9 @@ _MOST_ROWS, _ROWS_OF_FEW = 6, 24
 
 class Search:
     """Finds the relations of one alignment. ``values`` gives those that relations may speak of at a node, those of the
-    entry state first. ``untouched`` is what holds at every node because no code changes it. ``ordered`` where values
-    are also compared: those relations are many, and take most of the time."""
+    entry state first; ``apart`` says in which words of memory the two may differ there. ``untouched`` is what holds at
+    every node because no code changes it. ``ordered`` where values are also compared: those relations are many, and
+    take most of the time."""
 
     def __init__(
         self,
@@ -58,11 +60,13 @@ class Search:
         values: Callable[[Node], Sequence[Value]],
         untouched: Sequence[Computed] = (),
         *,
+        apart: Callable[[Node], Apart] = lambda node: Apart(),
         ordered: bool = True,
     ) -> None:
         self._prover = prover
         self._alignment = alignment
         self._given_values = values
+        self._apart = apart
         self._slots: dict[Node, tuple[Value, ...]] = {}
         self._untouched = untouched
         self._ordered = ordered
@@ -86,7 +90,9 @@ class Search:
                 self._relations[node] = self._first(node)
 
     def _values(self, node: Node) -> tuple[Value, ...]:
-        return tuple(dict.fromkeys((*self._given_values(node), *self._slots.get(node, ()))))
+        apart = self._apart(node)
+        words = (*apart.words, *apart.seen, *(replace(word, side="b") for word in apart.words))
+        return tuple(dict.fromkeys((*self._given_values(node), *self._slots.get(node, ()), *words)))
 
     def _first(self, node: Node) -> list[Relation]:
         """All that holds on the samples of a node."""
@@ -133,7 +139,7 @@ class Search:
 
     def _pairing(self, node: Node) -> Pairing:
         slots = tuple(value for value in self._values(node) if value.cell == FRAME)
-        return Pairing(node, tuple(self._relations[node]), slots)
+        return Pairing(node, tuple(self._relations[node]), slots, self._apart(node).words)
 
     def _round(self, node: Node) -> None:
         prover = self._prover
@@ -288,15 +294,7 @@ class Search:
         samples = self._alignment.samples.get(here.source, [])
         if not samples:
             return found
-        sample = samples[len(samples) // 2]
-        variables = dict(sample.entry.cells)
-        for side, visit in (("a", sample.a), ("b", sample.b)):
-            variables |= {f"{side}:{name}": number for name, number in visit.cells.items()}
-            variables |= {
-                f"{side}:frame {offset}": sum(visit.frame.get(offset + k, 0) << 8 * k for k in range(8))
-                for offset in visit.frame
-            }
-        return [*found, Model(variables)]
+        return [*found, Model(variables_of(samples[len(samples) // 2]))]
 
     def _guess(self, arrival: Arrival, near: Sequence[Model]) -> None:
         """Drops what random states refute, for as long as some do."""

@@ -28,7 +28,7 @@ from burnish.domains.smt.build import (
 from burnish.domains.smt.rewrite import substitute, variables
 from burnish.domains.smt.terms import Op, Term
 from burnish.machine.registers import CELLS, FLAG_CELLS, GPR_CELLS, VECTOR_CELLS
-from burnish.verify.engine.addresses import UndecidedAccessError, made_of_frame, mentions_frame
+from burnish.verify.engine.addresses import OBJECT, UndecidedAccessError, made_of_frame, mentions_frame
 from burnish.verify.engine.apart import read, write
 from burnish.verify.engine.cells import read_bytes, write_bytes
 from burnish.verify.engine.compare import OWN_VIEWS, PROBE, Views
@@ -68,8 +68,7 @@ def value_term(value: Value, a: State, b: State, views: Views = OWN_VIEWS) -> Te
     else:
         state, view = (a, views[0]) if value.side == "a" else (b, views[1])
         if (word := value.word) is not None:
-            address = add(view.outward(state.register(word.base)), const(word.offset + value.offset, 64))
-            raw = memory_term(state.seen_by(word.kind), address, value.size, views)
+            raw = memory_term(state.seen_by(word.kind), word_address(value, a, views), value.size, views)
         elif value.cell == FRAME:
             raw = _frame(state, value.side, value.offset, value.size, view)
         elif value.cell == "rsp":
@@ -79,6 +78,14 @@ def value_term(value: Value, a: State, b: State, views: Views = OWN_VIEWS) -> Te
     if value.extended:
         return zext(raw, 64) if value.extended == "zext" else sext(raw, 64)
     return raw
+
+
+def word_address(value: Value, a: State, views: Views) -> Term:
+    """Where a word of memory lies (``values.Word``), of which ``a`` is the original's state."""
+    word = value.word
+    assert word is not None
+    base = var(word.base, 64) if word.base.startswith(OBJECT) else views[0].outward(a.register(word.base))
+    return add(base, const(word.offset + value.offset, 64))
 
 
 def _entry(value: Value) -> Term:
@@ -193,21 +200,23 @@ def related_states(
     relations: Sequence[Relation],
     slots: tuple[Iterable[Value], Iterable[Value]],
     views: Views = OWN_VIEWS,
+    words: Sequence[Value] = (),
 ) -> tuple[State, State, tuple[Term, ...]]:
     """Any states of both sides between which the relations hold: two states, and what must be assumed beside.
 
     What a relation defines is put in its place, so that terms that must be equal mostly are the same. ``slots`` are
     the parts of each side's frame that are known by a name; all else in the frames is unknown, and memory outside is
-    the same on both sides.
+    the same on both sides, but for ``words``, the original's names of those that may differ.
     """
     outer = ENTRY_MEMORY if any(isinstance(r, OuterKept) for r in relations) else memory("memory at the cut")
     a, b = _free_state("a", slots[0], outer), _free_state("b", slots[1], outer)
     own = {term for state in (a, b) for term in _variables(state)}
+    own.update(_differ(words, a, b, views))
     own.update(_look(relations, a, b, views))
     solved = _Solved(own)
     for relation in relations:
         if isinstance(relation, Computed):
-            value = _computed(relation.term, outer, a, b, views)
+            value = _computed(relation.term, a.memory, a, b, views)
             solved.define(value_term(relation.value, a, b, views), value, relation.value.extended != "")
     for relation in relations:
         if isinstance(relation, Held):
@@ -229,6 +238,21 @@ def related_states(
     return a, b, tuple(term for term in assumed if term is not TRUE)
 
 
+def _differ(words: Sequence[Value], a: State, b: State, views: Views) -> Iterator[Term]:
+    """Makes words of memory unknown, of each side by itself. Where they overlap, the last hides the others."""
+    for value in words:
+        address = word_address(value, a, views)
+        for side, state in (("a", a), ("b", b)):
+            unknown = var(f"{side}:{value.cell}.{value.size}", 8 * value.size)
+            state.memory = written(state.memory, address, unknown, value.size, views)
+            yield unknown
+
+
+def written(memory: Term, address: Term, value: Term, size: int, views: Views) -> Term:
+    """A memory after a store outside the frames."""
+    return (write if views[0].shared else write_bytes)(memory, address, value, size)
+
+
 def _look(relations: Sequence[Relation], a: State, b: State, views: Views) -> Iterator[Term]:
     """Makes what the original's loads of each class see memory as it is, but for the words of which a relation speaks:
     those are unknown. Where a load sees what was stored as something else, ``pair.Unseen`` does not hold, whenever that
@@ -238,13 +262,13 @@ def _look(relations: Sequence[Relation], a: State, b: State, views: Views) -> It
         if isinstance(relation, Held) and relation.kind is not None:
             found[relation.kind, relation.base, relation.offset, relation.value.size] = None
         for value in values_of(relation):
-            if (word := value.word) is not None:
-                found[word.kind, Value("a", word.base), word.offset + value.offset, value.size] = None
-    writing = write if views[0].shared else write_bytes
+            if (word := value.word) is not None and word.kind is not None:
+                base = Value("e" if word.base.startswith(OBJECT) else "a", word.base)
+                found[word.kind, base, word.offset + value.offset, value.size] = None
     for kind, base, offset, size in found:
         unknown = var(f"a:word {kind} at {base}{offset:+d}", 8 * size)
         address = add(value_term(base, a, b, views), const(offset, 64))
-        a.seen[kind] = writing(a.seen_by(kind), address, unknown, size)
+        a.seen[kind] = written(a.seen_by(kind), address, unknown, size, views)
         yield unknown
 
 
@@ -337,4 +361,5 @@ def _substitute(state: State, mapping: dict[Term, Term]) -> None:
         ]
     for offset, value in list(state.cells.items()):
         state.cells.put(offset, substitute([value], mapping)[0])
+    (state.memory,) = substitute([state.memory], mapping)
     state.seen = {kind: substitute([seen], mapping)[0] for kind, seen in state.seen.items()}

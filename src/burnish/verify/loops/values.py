@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+from urllib.parse import quote, unquote
 
 from burnish.core.code import Label
 from burnish.machine.registers import CELLS
@@ -24,7 +25,7 @@ class Value:
     """``size`` bytes at ``offset`` of a register cell, or of the frame, as they are at a cut (or at entry); or the
     address of an object, with ``&`` and its name for ``cell``.
 
-    In the place of a register's name may be a word of memory, of the original (``word``).
+    In the place of a register's name may be a word of memory (``word``).
 
     ``extended`` is ``zext`` or ``sext`` for those bytes extended to 8, else empty. ``width`` is in bits.
     """
@@ -43,7 +44,9 @@ class Value:
     def word(self) -> Word | None:
         """The word of memory that the value is, or is part of."""
         found = _WORD.fullmatch(self.cell)
-        return None if found is None else Word(found[1], int(found[2]), int(found[3]))
+        if found is None:
+            return None
+        return Word(unquote(found[1]), int(found[2]), None if found[3] is None else int(found[3]))
 
     @property
     def width(self) -> int:
@@ -61,19 +64,23 @@ class Value:
 
 
 class Word(NamedTuple):
-    """Memory ``offset`` bytes from where a register leads, as the loads of a class see it (``pair.Unseen``)."""
+    """Memory ``offset`` bytes from where a register of the original leads, or from an object (``&`` and its name): of
+    the original as its loads of a class see it (``pair.Unseen``), or with None of either side as it is."""
 
     base: str
     offset: int
-    kind: int
+    kind: int | None
 
 
-_WORD = re.compile(r"m(\w+)([+-]\d+)as(\d+)")
+_WORD = re.compile(r"m([\w%]+)([+-]\d+)(?:as(\d+))?")
 
 
-def word(base: str, offset: int, kind: int, size: int) -> Value:
-    """A word of the original's memory (``Word``) as a value."""
-    return Value("a", f"m{base}{offset:+d}as{kind}", 0, size)
+def word(side: Side, base: str, offset: int, kind: int | None, size: int) -> Value:
+    """A word of memory (``Word``) as a value."""
+    name = quote(base, safe="")
+    for sign in "-.~":  # which ``quote`` leaves as they are
+        name = name.replace(sign, f"%{ord(sign):02X}")
+    return Value(side, f"m{name}{offset:+d}" + ("" if kind is None else f"as{kind}"), 0, size)
 
 
 def whole_size(cell: str) -> int:
@@ -82,7 +89,7 @@ def whole_size(cell: str) -> int:
 
 
 _SHAPE = re.compile(
-    r"(?:(zext|sext)\()?([abe]):(?:\[entry([+-]\d+)\]|(\w+?(?:[+-]\d+as\d+)?)(?:\[(\d+)\])?)(?:\.(\d+))?\)?"
+    r"(?:(zext|sext)\()?([abe]):(?:\[entry([+-]\d+)\]|([\w%]+?(?:[+-]\d+(?:as\d+)?)?)(?:\[(\d+)\])?)(?:\.(\d+))?\)?"
 )
 
 
@@ -111,9 +118,12 @@ def _exists(value: Value) -> bool:
 
 
 def _is_cell(side: str, name: str) -> bool:
-    """True for the name of a register, and that of a word of the original from one."""
-    found = _WORD.fullmatch(name)
-    return name in CELLS if found is None else side == "a" and found[1] in CELLS
+    """True for the name of a register, and that of a word of memory that the side may speak of."""
+    word = Value("a", name).word
+    if word is None:
+        return name in CELLS
+    sides = "ab" if word.kind is None else "a"
+    return side in sides and (word.base in CELLS or word.base.startswith(OBJECT))
 
 
 @dataclass(frozen=True, slots=True)
