@@ -232,8 +232,7 @@ def _narrow(
         ):
             continue
         numbers = [sample[value] or 0 for sample in samples]
-        negative = any(number >> 63 for number in numbers)
-        if negative and all((number + (1 << 31)) % (1 << 64) >> 32 == 0 for number in numbers):
+        if numbers and all((number + (1 << 31)) % (1 << 64) >> 32 == 0 for number in numbers):
             extended = replace(value, size=4, extended="sext")
             found.append(Affine((((1 << 64) - 1, extended), (1, value)), 0, 64))
         most = max(numbers, default=0)
@@ -243,6 +242,15 @@ def _narrow(
             if 0 < most < 1 << bits <= 1 << 8 * size:
                 found.append(Affine(((1, replace(value, offset=size, size=size)),), 0, 8 * size))
     return found
+
+
+def extends_itself(relation: Relation) -> bool:
+    """True for the relation that a value's upper half is what the sign makes of the lower: where the upper half is 0
+    that says little more, and may be hard to tell of what was computed with divisions."""
+    if not isinstance(relation, Affine) or len(relation.terms) != 2:
+        return False
+    (_, part), (_, whole) = relation.terms
+    return part.extended == "sext" and _place(part) == _place(whole)
 
 
 def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
