@@ -132,10 +132,11 @@ def test_a_certificate_says_where_memories_differ(tmp_path: Path, capsys: pytest
     pairing["words"] = []
     kept.write_text(json.dumps(data))
     assert main(["verify", str(kept)]) == 3
-    pairing["words"] = ["a:rax"]
-    kept.write_text(json.dumps(data))
-    assert main(["verify", str(kept)]) in (2, 3)
-    assert "Traceback" not in capsys.readouterr().err
+    for text in ("a:rax", "a:mxmm0+0", "sext(a:mrdi+0.4)"):
+        pairing["words"] = [text]
+        kept.write_text(json.dumps(data))
+        assert main(["verify", str(kept)]) in (2, 3)
+        assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("base", ["rbx", "&last", "&static a.b-c~d e+4", "&x-3"])
@@ -145,6 +146,12 @@ def test_words_are_read_back(base: str, kind: int | None) -> None:
     assert value_from_text(str(value)) == value
     assert value.word is not None
     assert (value.word.base, value.word.offset, value.word.kind) == (base, -24, kind)
+
+
+@pytest.mark.parametrize("text", ["a:mrsp+0", "a:mxmm0+0", "a:mzf+0", "a:mfs_base+0", "e:mrbx+0", "b:mrbx+0as1"])
+def test_words_are_where_a_pointer_leads(text: str) -> None:
+    with pytest.raises(ValueError, match="names no value"):
+        value_from_text(text)
 
 
 def test_nothing_differs_where_nothing_is_said() -> None:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote
 
 from burnish.core.code import Label
-from burnish.machine.registers import CELLS
+from burnish.machine.registers import CELLS, GPR_NAMES
 from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.solve.query import Model
 
@@ -75,6 +75,9 @@ class Word(NamedTuple):
 _WORD = re.compile(r"m([\w%]+)([+-]\d+)(?:as(\d+))?")
 
 
+_BASES = frozenset(GPR_NAMES) - {"rsp"}
+
+
 def word(side: Side, base: str, offset: int, kind: int | None, size: int) -> Value:
     """A word of memory (``Word``) as a value."""
     name = quote(base, safe="")
@@ -123,7 +126,7 @@ def _is_cell(side: str, name: str) -> bool:
     if word is None:
         return name in CELLS
     sides = "ab" if word.kind is None else "a"
-    return side in sides and (word.base in CELLS or word.base.startswith(OBJECT))
+    return side in sides and (word.base in _BASES or word.base.startswith(OBJECT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from burnish.machine.lift import lift
 from burnish.runtime.batch import DEFAULT_RETURN_ADDRESS, Window
 from burnish.verify.trials.single import GivenTest
 
-MOST_STEPS = 3_000_000
+MOST_STEPS = 1_000_000
 """Operations of p-code."""
 _PAGE = 4096
 _LONGEST = 15
