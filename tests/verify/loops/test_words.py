@@ -148,7 +148,9 @@ def test_words_are_read_back(base: str, kind: int | None) -> None:
     assert (value.word.base, value.word.offset, value.word.kind) == (base, -24, kind)
 
 
-@pytest.mark.parametrize("text", ["a:mrsp+0", "a:mxmm0+0", "a:mzf+0", "a:mfs_base+0", "e:mrbx+0", "b:mrbx+0as1"])
+@pytest.mark.parametrize(
+    "text", ["a:mrsp+0", "a:mxmm0+0", "a:mzf+0", "a:mfs_base+0", "e:mrbx+0", "b:mrbx+0as1"]
+)
 def test_words_are_where_a_pointer_leads(text: str) -> None:
     with pytest.raises(ValueError, match="names no value"):
         value_from_text(text)
