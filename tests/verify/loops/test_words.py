@@ -132,7 +132,7 @@ def test_a_certificate_says_where_memories_differ(tmp_path: Path, capsys: pytest
     pairing["words"] = []
     kept.write_text(json.dumps(data))
     assert main(["verify", str(kept)]) == 3
-    for text in ("a:rax", "a:mxmm0+0", "sext(a:mrdi+0.4)"):
+    for text in ("a:rax", "a:mxmm0+0", "sext(a:mrdi+0.4)", 3, None):
         pairing["words"] = [text]
         kept.write_text(json.dumps(data))
         assert main(["verify", str(kept)]) in (2, 3)

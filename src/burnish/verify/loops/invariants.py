@@ -252,7 +252,7 @@ def from_json(data: Sequence[dict[str, Any]]) -> Invariants:
                     steps.append(Step(_node(item["source"]), passed[0], passed[1], target))
                 case kind:
                     raise ValueError(f"{kind!r} is no part of a proof of loops")
-    except (KeyError, TypeError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
         raise ValueError(f"invariants lack {error}") from None
     return Invariants(tuple(pairings), tuple(steps), inline, shared)
 

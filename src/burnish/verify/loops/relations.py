@@ -258,5 +258,5 @@ def relation_from_json(data: dict[str, Any]) -> Relation:
                 return Held(value, base, int(data["offset"]), int(data["class"]) if "class" in data else None)
             case kind:
                 raise ValueError(f"{kind!r} is no kind of relation")
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"a relation lacks {error}") from None
