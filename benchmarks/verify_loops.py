@@ -1,6 +1,6 @@
 """Claim: examples of loops are proved without a bound: sum, dot product, ``strlen``, ``memcpy``, ``memchr``, CRC,
-Adler-32, a pass of bubble sort, scalar against unrolled by four, scalar against vectorised, and a counting loop against
-its closed form.
+Adler-32, a pass of bubble sort, scalar against unrolled by four, scalar against vectorised, a counting loop against its
+closed form, and a store in each round against one after the loop.
 
 Each is a file of ``tests/files/verify/loops``, and judged twice: compiled at ``-O1`` against ``-O2`` from one source,
 and as its file says against another source that does the same in another way, which is harder.

@@ -78,3 +78,14 @@ def test_wrong_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HostError, match="package is gcc"):
         compile_c(TEXT)
+
+
+def test_a_file_without_functions_is_called_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "empty.c"
+    path.write_text("")
+    with pytest.raises(ImageError, match="no machine code") as caught:
+        compile_c(path)
+    assert str(caught.value).startswith(str(path))
+    with pytest.raises(ImageError, match="no machine code") as caught:
+        compile_c(path, output=tmp_path / "made.o")
+    assert str(caught.value).startswith(str(path))

@@ -49,7 +49,10 @@ def compile_c(source: str | Path, flags: Sequence[str] = ("-O2",), output: Path 
                 str(made),
             ]
         _run(command, text, path)
-        image = load(made)
+        try:
+            image = load(made)
+        except ImageError as error:
+            raise ImageError(str(error).replace(str(made), str(path), 1)) from None
     return image if output is not None else replace(image, path=path)
 
 

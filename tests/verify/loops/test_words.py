@@ -10,7 +10,6 @@ import pytest
 import burnish
 from burnish.core.verdict import Proved, Refuted
 from burnish.verify.loops.values import value_from_text, word
-from burnish.verify.loops.words import Apart
 
 KEPT = ("-O1", "-fno-tree-loop-im")
 """So that a store in a loop stays there."""
@@ -154,7 +153,3 @@ def test_words_are_read_back(base: str, kind: int | None) -> None:
 def test_words_are_where_a_pointer_leads(text: str) -> None:
     with pytest.raises(ValueError, match="names no value"):
         value_from_text(text)
-
-
-def test_nothing_differs_where_nothing_is_said() -> None:
-    assert Apart() == Apart((), ())
