@@ -253,10 +253,15 @@ def extends_itself(relation: Relation) -> bool:
     return part.extended == "sext" and _place(part) == _place(whole)
 
 
-def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
-    """How values compare with each other and with 0 wherever they were sampled; of several comparisons of a pair the
-    strongest of each kind. Left out are values that one of ``equal`` says to be the same as another, what the
-    convention preserves, and vectors."""
+def orders(
+    samples: Sequence[Sample],
+    values: Sequence[Value],
+    equal: Iterable[Affine],
+    thresholds: Sequence[int] = (),
+) -> list[Order]:
+    """How values compare with each other and with 0 wherever they were sampled, and that counts are below the next of
+    the ``thresholds``; of several comparisons of a pair the strongest of each kind. Left out are values that one of
+    ``equal`` says to be the same as another, what the convention preserves, and vectors."""
     known = _known(equal)
     wanted = [
         v
@@ -282,6 +287,7 @@ def orders(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[A
                     if (table[value] < np.uint64(limit)).all()
                 )
                 found.extend(_from_below(value, table[value], width))
+                found.extend(_below_next(value, table[value], thresholds))
         for kind in _Kind:
             alike = [value for value, own in kinds.items() if own is kind][:_MOST_ORDERED]
             for a, b in combinations(alike, 2):
@@ -298,6 +304,14 @@ def _from_below(value: Value, numbers: Numbers, width: int) -> Iterator[Order]:
         yield Order(value, Comparison.NOT_LESS, least % (1 << width))
         if width == 64:
             yield Order(value, Comparison.LESS, 1 << 31)
+
+
+def _below_next(value: Value, numbers: Numbers, thresholds: Sequence[int]) -> Iterator[Order]:
+    """That a number which is not always the same is below the two least thresholds that it was always below: one of
+    them may be chance."""
+    above = [limit for limit in thresholds if limit > int(numbers.max())]
+    if len(np.unique(numbers)) >= _FEWEST_VALUES:
+        yield from (Order(value, Comparison.BELOW, limit) for limit in sorted(above)[:2])
 
 
 def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:

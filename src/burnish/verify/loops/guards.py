@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from burnish.core.code import Function
+from burnish.core.pcode import OpCode, Space
 from burnish.domains.smt.known import largest
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.loops.relations import Comparison, Order
 from burnish.verify.loops.values import Value
 
 _MOST = 24
+_MOST_THRESHOLDS, _LEAST, _LARGEST = 16, 16, 1 << 31
+"""Numbers that are compared with: of the smaller ones guards and data show as much."""
+_ORDERS = frozenset((OpCode.INT_LESS, OpCode.INT_LESSEQUAL, OpCode.INT_SLESS, OpCode.INT_SLESSEQUAL))
 _SWAPPED = {
     Comparison.DIFFERENT: Comparison.DIFFERENT,
     Comparison.BELOW: Comparison.ABOVE,
@@ -32,6 +37,18 @@ def compared(values: Iterable[Value]) -> Iterator[Value]:
         for size in (8, 4, 1):
             if size <= value.size:
                 yield Value(value.side, value.cell, value.offset, size)
+
+
+def thresholds(function: Function) -> tuple[int, ...]:
+    """Numbers that code compares with, each and the next: what was reduced stays below one of them (as widening up to
+    thresholds has it: Blanchet et al., PLDI 2003)."""
+    found: set[int] = set()
+    for operation in (one for block in function.blocks for one in block.operations):
+        if operation.opcode in _ORDERS:
+            for node in operation.inputs:
+                if node.space is Space.CONST and node.size >= 4 and _LEAST < node.offset < _LARGEST:
+                    found |= {node.offset, node.offset + 1}
+    return tuple(sorted(found)[:_MOST_THRESHOLDS])
 
 
 def guards(conditions: Iterable[Term], known: Mapping[Term, Sequence[Value]]) -> list[Order]:

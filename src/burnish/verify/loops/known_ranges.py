@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import gcd
 
 from burnish.domains.smt.build import add, const, extract, zext
 from burnish.domains.smt.known import largest, least
@@ -111,9 +112,13 @@ class Ranges:
 
     def _parts(self, term: Term) -> Iterable[Term]:
         """What the range of a term is derived from."""
-        if term.op in (Op.ZEXT, Op.LSHR):
+        if term.op in (Op.ZEXT, Op.LSHR) or is_top(term):
             return term.args[:1]
-        return self._sum(term).factors if term.op in SUMS else ()
+        if term.op not in SUMS:
+            return ()
+        total = self._sum(term)
+        scaled = _scaled(total)
+        return total.factors if scaled is None else (*total.factors, scaled[0])
 
     def _sum(self, term: Term) -> Linear:
         found = self._sums.get(term)
@@ -135,6 +140,10 @@ class Ranges:
             case Op.LSHR if term.args[1].is_const and term.args[1].value < term.width:
                 bottom, top = self._seen(term.args[0])
                 found = bottom >> term.args[1].value, top >> term.args[1].value
+            case Op.EXTRACT if is_top(term):
+                assert isinstance(term.payload, int)
+                bottom, top = self._seen(term.args[0])
+                found = bottom >> term.payload, top >> term.payload
             case op if op in SUMS:
                 found = self._total(term) or (low, high)
             case _:
@@ -151,7 +160,17 @@ class Ranges:
             least_, most = self._seen(factor)
             low += coefficient * least_
             high += coefficient * most
-        return (low, high) if low >= 0 and high < 1 << term.width else None
+        limit = 1 << term.width
+        found = (low, high) if low >= 0 and high < limit else None
+        scaled = _scaled(total)
+        if scaled is not None:
+            # What is multiplied may be known better than its parts.
+            base, times = scaled
+            least_, most = self._seen(base)
+            if times * most < limit:
+                low, high = found or (0, limit - 1)
+                return max(low, times * least_), min(high, times * most)
+        return found
 
     def _learn(self, literal: Term) -> bool:
         negated = literal.op is Op.NOT
@@ -214,6 +233,23 @@ class Ranges:
             ((factor, coefficient),) = total.factors.items()
             if factor is not term and self.of(factor)[1] * coefficient < 1 << term.width:
                 self._set(factor, -(-new[0] // coefficient), new[1] // coefficient)
+
+
+def is_top(term: Term) -> bool:
+    """True of the upper bits of a term."""
+    if term.op is not Op.EXTRACT or not term.payload:
+        return False
+    assert isinstance(term.payload, int)
+    return term.payload + term.width == term.args[0].width
+
+
+def _scaled(total: Linear) -> tuple[Term, int] | None:
+    """A sum of several values, all with one factor, without that, and the factor."""
+    times = gcd(total.constant, *total.factors.values())
+    if len(total.factors) < 2 or times == 1:
+        return None
+    parts = {part: coefficient // times for part, coefficient in total.factors.items()}
+    return total_of(parts, total.constant // times, total.width), times
 
 
 def split(term: Term) -> tuple[Term, int]:

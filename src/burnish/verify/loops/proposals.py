@@ -9,15 +9,17 @@ from itertools import chain, islice
 
 from burnish.domains.smt.build import add, const, ite
 from burnish.domains.smt.terms import Op, Term, subterms
-from burnish.verify.engine.addresses import alternatives
+from burnish.verify.engine.addresses import alternatives, mentions_frame
 from burnish.verify.engine.compare import OWN_VIEWS, Views
+from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Node
 from burnish.verify.loops.candidates import ADDRESS_BITS
 from burnish.verify.loops.current import MEMORY_NOW, Naming, is_worth_saying, values_in, wholes
 from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.product import Arrival
 from burnish.verify.loops.ranges import split
-from burnish.verify.loops.relations import Comparison, Computed, Held, Order, Relation, holds
+from burnish.verify.loops.recurrences import Moment, Recurrences
+from burnish.verify.loops.relations import Comparison, Computed, Entered, Held, Order, Relation, holds
 from burnish.verify.loops.symbolic import memory_term, value_term
 from burnish.verify.loops.term_text import ENTRY_WIDTHS, is_of_entry, is_of_state
 from burnish.verify.loops.values import FRAME, Sample, Value
@@ -28,6 +30,8 @@ _MOST_ADDRESSES, _MOST_HELD = 48, 48
 """Addresses that are looked at on one way, and relations with memory at one node."""
 _MOST_SAID, _MOST_WAYS = 48, 3
 """Relations that say what others values are made of, at one node; and those of one value."""
+_MOST_ENTERED = 24
+"""Conditions of one way on the state at entry."""
 _SIZES = (8, 4, 2, 1)
 
 
@@ -47,6 +51,7 @@ class Proposals:
         self._guarded: dict[Node, int] = {}
         self._held: dict[Node, int] = {}
         self._said: dict[Node, Counter[Value]] = {}
+        self._recurrences: dict[Node, Recurrences] = {}
 
     def computed(self, arrival: Arrival) -> list[Computed]:
         """What is computed before the loops may stay as it is."""
@@ -66,6 +71,18 @@ class Proposals:
             if self._is_new(node, relation) and self._may_hold(node, relation):
                 found.append(relation)
         return found
+
+    def entered(self, arrival: Arrival) -> list[Entered]:
+        """What the way to a loop has asked of the state at entry holds for as long as it runs."""
+        node, found = arrival.target, list[Entered]()
+        if arrival.here.source == node:
+            return found
+        for condition in arrival.here.conditions:
+            if is_of_entry(condition) and not mentions_frame(condition):
+                relation = Entered(condition)
+                if self._is_new(node, relation) and self._may_hold(node, relation):
+                    found.append(relation)
+        return found[:_MOST_ENTERED]
 
     def compared(
         self, arrival: Arrival, assumed: frozenset[Term], seen: set[tuple[Node, Relation]]
@@ -126,6 +143,20 @@ class Proposals:
         found = [one for one in found if self._may_hold(node, one)]
         said.update(one.value for one in found)
         return found
+
+    def grown(self, arrival: Arrival, begun: tuple[State, State] | None) -> list[Computed]:
+        """What has grown by another value in each round since the loop was entered. ``begun`` are the states from which
+        this round began."""
+        node, views = arrival.target, self._views()
+        values = self._values(node)
+        known = self._recurrences.setdefault(node, Recurrences())
+        now = Moment.of(values, arrival.a, arrival.b, views)
+        if arrival.here.source != node or begun is None:
+            known.enter(now)
+            return []
+        found = known.after(Moment.of(values, *begun, views), now)
+        new = [one for one in dict.fromkeys(found) if self._is_new(node, one)]
+        return [one for one in new if self._may_hold(node, one)]
 
     def _loaded(
         self, arrival: Arrival, address: Term, known: Mapping[Term, Sequence[Value]], naming: Naming

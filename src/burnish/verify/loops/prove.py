@@ -138,8 +138,7 @@ class _Induction:
 
     def _attempts(self) -> Proof:
         pair = spliced(self.pair, self.inline)
-        now = time.monotonic()
-        early = now + min(_UNALIGNED_S, _UNALIGNED_SHARE * (self.deadline - now))
+        early = self._early()
         # Most loops go round for round, and what holds there follows from the code.
         self._unfinished = None
         unguided = self._attempt(pair, *unaligned(pair), early, ordered=False)
@@ -147,7 +146,7 @@ class _Induction:
             return unguided
         apart = _apart(pair)
         if self._unfinished is None and apart is not None:
-            later = self._attempt(pair, *unaligned(pair), early, apart=apart, ordered=False)
+            later = self._attempt(pair, *unaligned(pair), self._early(), apart=apart, ordered=False)
             if isinstance(later.verdict, Proved):
                 return later
         first: Proof | None = None
@@ -171,6 +170,10 @@ class _Induction:
             first = self._attempt(pair, *unaligned(pair), self.deadline, ordered=True)
             self._apart.add(first.apart)
         return replace(first, model=None)
+
+    def _early(self) -> float:
+        now = time.monotonic()
+        return now + min(_UNALIGNED_S, _UNALIGNED_SHARE * (self.deadline - now))
 
     def _learnt(self, pair: Pair) -> Iterator[tuple[Alignment, Values]]:
         """Alignments, for as long as one is soon found: with many loops there are more ways than can be tried."""

@@ -20,7 +20,7 @@ _MOMENT_S = 0.25
 _PART_S = 0.4
 """Seconds for many conditions together, before they are looked at in parts."""
 _MOST_CHOICES = 3
-_WHOLE_S, _CASE_S = 0.6, 0.15
+_WHOLE_S, _CASE_S = 0.6, 0.6
 """Seconds for what must not be, before it is looked at in cases, and for each of those."""
 _MOST_PATHS, _CASES_SHARE = 12, 0.6
 """Choices one after the other, of such a question, and what of the time is spent on them."""

@@ -26,6 +26,10 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     fixed, said = _fixed_bits(assertions)
     if fixed:
         assertions = substitute(assertions, fixed)
+    defined, definitions = _definitions(assertions)
+    if defined:
+        assertions = substitute(assertions, defined)
+        said += definitions
     ranges = Ranges(assertions)
     equal, kept = ranges.equalities()
     found = dict.fromkeys((*said, *ranges.sources, *kept))
@@ -45,6 +49,30 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     known |= {atom: TRUE for atom in atoms if atom.op is not Op.NOT}
     found |= dict.fromkeys(substitute([literal for literal in literals if not _is_atom(literal)], known))
     return [FALSE] if FALSE in found else [term for term in found if term is not TRUE]
+
+
+def _definitions(assertions: Sequence[Term]) -> tuple[dict[Term, Term], list[Term]]:
+    """Variables that are asserted to be something else, each as that; and the assertions that say so, which must
+    stay."""
+    found: dict[Term, Term] = {}
+    used: set[Term] = set()
+    said: list[Term] = []
+    for literal in (part for term in assertions for part in (term.args if term.op is Op.AND else (term,))):
+        if literal.op is not Op.EQ or literal.args[1].is_const:
+            continue
+        for variable, value in (literal.args, literal.args[::-1]):
+            parts = set(subterms(value))
+            # Never in a circle: what is defined is no part of what another is.
+            if (
+                variable.op is Op.VAR
+                and variable not in parts | used | found.keys()
+                and not parts & found.keys()
+            ):
+                found[variable] = value
+                used |= parts
+                said.append(literal)
+                break
+    return found, said
 
 
 def _fixed_bits(assertions: Sequence[Term]) -> tuple[dict[Term, Term], list[Term]]:
@@ -123,9 +151,9 @@ class _Rewriter:
             case Op.SEXT if self._ranges.of(args[0])[1] < 1 << (args[0].width - 1):
                 return self._extended(args[0], term.width)
             case Op.EXTRACT if term.payload and args[0].op in SUMS:
-                return self._middle(args[0], term)
+                return self._quotient(term) or self._middle(args[0], term)
             case Op.LSHR if args[1].is_const and 0 < args[1].value < term.width:
-                return self._shifted(args[0], args[1].value) or rebuild(term, args)
+                return self._quotient(term) or self._shifted(args[0], args[1].value) or rebuild(term, args)
             case Op.AND if args[-1].is_const:
                 return self._masked(rebuild(term, args))
             case Op.ULT | Op.SLT:
@@ -136,6 +164,12 @@ class _Rewriter:
                 same = all(new is old for new, old in zip(args, term.args, strict=True))
                 found = term if same else rebuild(term, args)
                 return self._extended(found, found.width) if found.op is Op.ZEXT else found
+
+    def _quotient(self, term: Term) -> Term | None:
+        """The upper bits of a product where they can be but one number: what a compiler makes of a division by a
+        constant, of what is below it."""
+        low, high = self._ranges.of(term)
+        return const(low, term.width) if low == high else None
 
     def _middle(self, value: Term, term: Term) -> Term:
         """Bits of a sum above those that are the constant's alone."""

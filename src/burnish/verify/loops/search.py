@@ -10,31 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from burnish.domains.smt.build import TRUE, eq, not_, select
+from burnish.domains.smt.build import TRUE, not_
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.evaluate_many import Array
 from burnish.domains.smt.terms import Term
-from burnish.machine.registers import CELLS
-from burnish.verify.engine.compare import PROBE, escaping
+from burnish.verify.engine.compare import escaping
 from burnish.verify.engine.joint import NotProvedError
-from burnish.verify.engine.state import ENTRY_MEMORY
+from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Alignment, Node
 from burnish.verify.loops.candidates import equalities, extends_itself, kept, nonzero, orders, truths
+from burnish.verify.loops.guards import thresholds
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
-from burnish.verify.loops.made_up import known_slots, made_up, variables_of
+from burnish.verify.loops.made_up import known_slots, made_up, sample_of, variables_of
 from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.proposals import Proposals
 from burnish.verify.loops.relations import (
     Affine,
     Computed,
+    Entered,
     Held,
     Order,
     OuterKept,
     Relation,
 )
 from burnish.verify.loops.symbolic import hiding, relation_term, value_term
-from burnish.verify.loops.values import FRAME, Sample, Side, Value, Visit
+from burnish.verify.loops.values import FRAME, Sample, Value
 from burnish.verify.loops.words import Apart
 from burnish.verify.solve.query import Model, Sat, Undecided, Unsat
 
@@ -71,6 +72,8 @@ class Search:
         self._slots: dict[Node, tuple[Value, ...]] = {}
         self._untouched = untouched
         self._ordered = ordered
+        sides = prover.pair.original, prover.pair.rewrite
+        self._thresholds = sorted({limit for side in sides for limit in thresholds(side.function)})
         self._samples = {node: list(samples) for node, samples in alignment.samples.items()}
         self._proposals = Proposals(self._values, self._samples, lambda: prover.views)
         self._relations: dict[Node, list[Relation]] = {}
@@ -82,8 +85,9 @@ class Search:
         """From where each node was reached."""
         self._again: dict[Node, None] = {}
         """Nodes from where others are reached of which more is guessed since than was looked at."""
+        self._begun: tuple[State, State] | None = None
         self._began_with: frozenset[Term] = frozenset()
-        """What is assumed at the beginning of this round."""
+        """The states at the beginning of this round, and what is assumed there."""
         self._settled = False
         self._waiting = dict.fromkeys(alignment.nodes)
         for node in alignment.nodes:
@@ -110,7 +114,7 @@ class Search:
         """How values compare on the samples of a node, beside what is ``equal``."""
         samples, values = self._samples[node], self._values(node)
         found = nonzero(samples, values, equal) + truths(samples, values, equal)
-        return found + orders(samples, values, equal) if self._ordered else found
+        return found + orders(samples, values, equal, self._thresholds) if self._ordered else found
 
     def run(self) -> Invariants:
         """The relations that are left. Raises ``NotProvedError`` when out of time, or for too many rounds; then it can
@@ -149,7 +153,7 @@ class Search:
             prover.round(START, (prover.entry_state("a"), prover.entry_state("b")), prover.assumed)
         else:
             a, b, assumed = node_states(self._pairing(node), prover.views)
-            self._began_with = frozenset(assumed)
+            self._begun, self._began_with = (a, b), frozenset(assumed)
             prover.round(node, (a, b), (*prover.assumed, *assumed))
 
     def _arrive(self, arrival: Arrival) -> None:
@@ -271,11 +275,14 @@ class Search:
     def _propose(self, arrival: Arrival) -> None:
         """Adds what the way here suggests. For what may hold whatever the way is, all ways here are looked at again."""
         node, known = arrival.target, self._relations[arrival.target]
-        first = [relation for relation in self._proposals.computed(arrival) if relation not in known]
+        first: list[Relation] = [r for r in self._proposals.computed(arrival) if r not in known]
+        first += self._proposals.entered(arrival) if self._ordered else ()
         held = [relation for relation in self._proposals.held(arrival) if relation not in known]
-        current = [
-            relation for relation in self._proposals.current(arrival) if (node, relation) not in self._refuted
-        ]
+        grown = self._proposals.grown(arrival, self._begun)
+        if grown:
+            self._stale.add(node)
+        made = [*grown, *self._proposals.current(arrival)]
+        current = [relation for relation in made if (node, relation) not in self._refuted]
         known[:0] = [*first, *held, *current]
         seen = {(node, relation) for relation in known} | self._refuted
         compared = self._proposals.compared(arrival, self._began_with, seen)
@@ -342,7 +349,7 @@ class Search:
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
             new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
-            first = [r for r in left if isinstance(r, Computed | Held | OuterKept)]
+            first = [r for r in left if isinstance(r, Computed | Entered | Held | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
             # What was the same as something else may have a lower limit of its own.
             last += [r for r in self._order(node, new) if r not in last and (node, r) not in self._refuted]
@@ -360,37 +367,7 @@ class Search:
         return [relation for relation in found if (node, relation) not in self._refuted]
 
     def _sample(self, arrival: Arrival, model: Model) -> Sample:
-        """A solver's model as a sample of the arrival's states."""
-        own = [v for v in self._values(arrival.target) if v.side == "e"]
-        entry = Visit(
-            None,
-            {v.cell: self._number(self._term(v, arrival), model) for v in own},
-            {},
-            0,
-        )
-        return Sample(
-            entry,
-            self._visit("a", arrival, model),
-            self._visit("b", arrival, model),
-            model,
-        )
-
-    def _visit(self, side: Side, arrival: Arrival, model: Model) -> Visit:
-        values = [value for value in self._values(arrival.target) if value.side == side]
-        state = arrival.a if side == "a" else arrival.b
-        names = {value.cell: value.word for value in values if value.cell != FRAME}
-        wholes = {n: Value(side, n, 0, 8 if is_word else CELLS[n].size) for n, is_word in names.items()}
-        cells = {cell: self._number(self._term(whole, arrival), model) for cell, whole in wholes.items()}
-        frame: dict[int, int] = {}
-        for value in values:
-            if value.cell == FRAME:
-                number = self._number(self._term(value, arrival), model)
-                frame |= {value.offset + k: number >> 8 * k & 0xFF for k in range(value.size)}
-        same = eq(select(state.memory, PROBE), select(ENTRY_MEMORY, PROBE))
-        return Visit(None, cells, frame, 1 - self._number(same, model))
+        return sample_of(model, self._values(arrival.target), (arrival.a, arrival.b), self._prover.views)
 
     def _term(self, value: Value, arrival: Arrival) -> Term:
         return value_term(value, arrival.a, arrival.b, self._prover.views)
-
-    def _number(self, term: Term, model: Model) -> int:
-        return evaluate([term], model)[0]

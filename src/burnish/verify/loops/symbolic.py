@@ -40,6 +40,7 @@ from burnish.verify.loops.relations import (
     Affine,
     Comparison,
     Computed,
+    Entered,
     Held,
     Order,
     OuterKept,
@@ -130,6 +131,8 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
             if a.memory is ENTRY_MEMORY:
                 return TRUE
             return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
+        case Entered(condition):
+            return condition
         case Computed(value, term):
             held = value_term(value, a, b, views)
             return and_(*(eq(held, _computed(term, state.memory, a, b, views)) for state in (a, b)))
@@ -189,7 +192,7 @@ def values_of(relation: Relation) -> tuple[Value, ...]:
             found = (value, *values_in(term))
         case Held(value, base):
             found = (value, base)
-        case OuterKept():
+        case OuterKept() | Entered():
             found = ()
         case _:
             assert_never(relation)
