@@ -14,12 +14,15 @@ from burnish.verify.decide import Engines, Hint, Reached, TestResult, Untested
 from burnish.verify.engine.proof import Proof
 from burnish.verify.engine.suspicion import Suspicion
 from burnish.verify.pair import Pair, Unseen, untyped
+from burnish.verify.prove import has_loops
 from burnish.verify.solve.query import Model
 from burnish.verify.trials import Bench, CannotRunError, GivenInput, GivenTest
 from burnish.verify.trials.interpreted import entry_of, interpret
 
 _PLAIN_SHARE = 0.3
 """Of the time, what a proof may take that does not need the rule."""
+_RULE_SHARE = 0.7
+"""Of the time, what a proof of loops may take with it, before one without is tried."""
 
 
 def keeps_types(pair: Pair, found: Counterexample) -> bool | None:
@@ -76,13 +79,18 @@ class Keeping:
         return self.engines.prove_briefly(pair, seconds)
 
     def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
-        """As the engines do, first without the rule unless the proof is known."""
+        """As the engines do, with the rule and without unless the proof is known. Loops mostly need it: what one side
+        loads in each round the other keeps."""
+        if invariants is not None:
+            return self.engines.prove(pair, seconds, invariants)
+        pairs = (pair, _without_rule(pair)) if has_loops(pair) else (_without_rule(pair), pair)
+        share = _RULE_SHARE if has_loops(pair) else _PLAIN_SHARE
         began = time.monotonic()
-        if invariants is None:
-            plain = self.engines.prove(_without_rule(pair), _PLAIN_SHARE * seconds)
-            if isinstance(plain.verdict, Proved):
-                return plain
-        return self.engines.prove(pair, max(seconds - (time.monotonic() - began), 0.0), invariants)
+        first = self.engines.prove(pairs[0], share * seconds)
+        if isinstance(first.verdict, Proved):
+            return first
+        second = self.engines.prove(pairs[1], max(seconds - (time.monotonic() - began), 0.0))
+        return second if isinstance(second.verdict, Proved) or pairs[1] is pair else first
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs a suspicion on the CPU."""

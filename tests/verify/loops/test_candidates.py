@@ -35,3 +35,14 @@ def test_the_lower_half_of_a_value_is_what_another_extends() -> None:
     index = count.astype(np.uint32).view(np.int32).astype(np.int64).view(np.uint64)
     found = linear({POINTER: count, COUNT: index}, 64)
     assert Affine((((1 << 64) - 1, Value("a", "rdx", 0, 4, "sext")), (1, COUNT)), 0, 64) in found
+
+
+def test_two_that_are_one_address_in_all_samples_are_equal() -> None:
+    """What a solver's few models have in common is mostly an address that is the same in all of them."""
+    random = np.random.default_rng(4)
+    address, start = np.full(40, 1 << 46, np.uint64), random.integers(0, 1 << 40, 40, np.uint64)
+    table = {START: start, POINTER: address, COUNT: address + np.uint64(24), OTHER: start}
+    found = linear(table, 64)
+    assert Affine((((1 << 64) - 1, POINTER), (1, COUNT)), (1 << 64) - 24, 64) in found
+    far = linear({POINTER: address, COUNT: address + np.uint64(1 << 20)}, 64)
+    assert not any(len(relation.terms) > 1 for relation in far)

@@ -6,12 +6,26 @@ import json
 
 import pytest
 
-from burnish.domains.smt.build import add, concat, const, extract, memory, mul, select, sext, var, zext
+from burnish.domains.smt.build import (
+    add,
+    concat,
+    const,
+    eq,
+    extract,
+    memory,
+    mul,
+    not_,
+    select,
+    sext,
+    var,
+    zext,
+)
 from burnish.domains.smt.evaluate import evaluate
 from burnish.verify.loops.relations import (
     Affine,
     Comparison,
     Computed,
+    Asked,
     Held,
     Order,
     OuterKept,
@@ -36,6 +50,7 @@ RELATIONS: list[Relation] = [
     Order(COUNTER, Comparison.LESS, Value("e", "rsi", 0, 4)),
     Order(COUNTER, Comparison.BELOW, 1 << 31),
     OuterKept(),
+    Asked(not_(eq(extract(var("rdi", 64), 0, 2), const(3, 2)))),
     Computed(POINTER, add(var("rdi", 64), mul(sext(extract(var("rsi", 64), 0, 32), 64), const(4, 64)))),
 ]
 OF_MEMORY: list[Relation] = [
@@ -86,6 +101,7 @@ def test_what_holds() -> None:
         True,
         True,
         True,
+        True,
         False,
     ]
     assert [holds(relation, sample(9, 0x1024)) for relation in RELATIONS] == [
@@ -95,7 +111,15 @@ def test_what_holds() -> None:
         True,
         True,
         True,
+        True,
     ]
+    assert [holds(RELATIONS[5], sample(4, 0, base)) for base in (0x1003, 0x1004)] == [False, True]
+
+
+@pytest.mark.parametrize("text", ["rdi", "(eq:1 (extract:32:0 rdi) @a:rcx.4)", "(eq:1 rdi"])
+def test_a_condition_is_one_on_the_state_at_entry(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        relation_from_json(relation_to_json(RELATIONS[5]) | {"condition": text})
 
 
 @pytest.mark.parametrize(

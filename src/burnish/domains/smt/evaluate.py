@@ -196,6 +196,17 @@ class Evaluator:
             found.append(value)
         return found
 
+    def all_hold(self, model: Assignment) -> bool:
+        """True if no term is 0: as far as the first that is."""
+        conditions = set(self._roots)
+        values: list[Value] = []
+        for index, (term, args) in enumerate(self._steps):
+            value = _value(term, [values[arg] for arg in args], model)
+            if index in conditions and value == 0:
+                return False
+            values.append(value)
+        return True
+
 
 def evaluate(roots: Sequence[Term], model: Assignment) -> list[int]:
     """The values of terms that are bit-vectors, as unsigned integers."""

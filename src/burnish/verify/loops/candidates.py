@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from enum import Enum
-from itertools import combinations
 
 import numpy as np
 
@@ -16,7 +14,7 @@ from burnish.verify.engine.addresses import OBJECT
 from burnish.verify.engine.state import entry_value
 from burnish.verify.loops.modular import Numbers, relations
 from burnish.verify.loops.plain import plain
-from burnish.verify.loops.relations import Affine, Comparison, Computed, Order, OuterKept, Relation, holds
+from burnish.verify.loops.relations import Affine, Computed, OuterKept, Relation, holds
 from burnish.verify.loops.values import FRAME, Sample, Side, Value
 
 WIDTHS = (64, 32, 8)
@@ -30,11 +28,8 @@ _DIVISIBLE_BITS, _MOST_DIVISIBLE = 8, 3
 """Of what powers of two a sum may be known to be a multiple, and of how many terms."""
 ADDRESS_BITS = 40
 """Constants of more bits than that are no program's."""
-_FEWEST_VALUES = 5
-_LEAST = -4
-"""The least number at which a count that passes 0 may end."""
-_MOST_ORDERED = 24
-"""Values of one width beyond which not all pairs are compared."""
+FEWEST_VALUES = 5
+"""Numbers that a value had, below which what they have in common may be chance."""
 
 
 def cell_values(side: Side, live: int) -> tuple[Value, ...]:
@@ -110,7 +105,7 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
         before = first.setdefault(numbers.tobytes(), value)
         if (numbers == numbers[0]).all():
             found.append(Affine(((1, value),), -int(numbers[0]) % (1 << width), width))
-        elif before != value and not (before.extended and _place(before) == _place(value)):
+        elif before != value and not (before.extended and place_of(before) == place_of(value)):
             found.append(Affine((((1 << width) - 1, before), (1, value)), 0, width))
         if width == 64 and value.size == 8 and value.side != "e" and value.cell != "rsp":
             for part, numbers_of_part in _lower_half(value, numbers):
@@ -128,10 +123,22 @@ def linear(table: Mapping[Value, Numbers], width: int) -> list[Affine]:
                 found.append(affine)
     if width < 64:
         return found
-    anchors = {
-        v: int(n[0]) for v, n in table.items() if v.side == "e" and (n == n[0]).all() and not v.extended
-    }
+    anchors = _anchors(table)
     return [_anchored(relation, anchors) for relation in found]
+
+
+def _anchors(table: Mapping[Value, Numbers]) -> dict[Value, int]:
+    """Values that are one number in all samples: those of the entry state, and of others that are addresses the first
+    near each."""
+    found: dict[Value, int] = {}
+    for value, numbers in table.items():
+        number = int(numbers[0])
+        if value.extended or not (numbers == numbers[0]).all():
+            continue
+        far = all(abs(number - other) > _LARGEST for other in found.values())
+        if value.side == "e" or (number >> ADDRESS_BITS and far):
+            found[value] = number
+    return found
 
 
 def _lower_half(value: Value, numbers: Numbers) -> Iterator[tuple[Value, Numbers]]:
@@ -196,11 +203,11 @@ def equalities(samples: Sequence[Sample], values: Sequence[Value]) -> list[Affin
     bytes_matter = any(value.size == 1 for value in values)
     for width in WIDTHS if bytes_matter else WIDTHS[:-1]:
         table = columns(samples, values, width)
-        for value in [v for v in table if _place(v) in defined]:
+        for value in [v for v in table if place_of(v) in defined]:
             del table[value]
         new = linear(table, width)
         found.extend(new)
-        defined.update(_place(r.lead) for r in new if r.defines and not r.lead.extended)
+        defined.update(place_of(r.lead) for r in new if r.defines and not r.lead.extended)
     found = [relation for relation in found if _is_likely(relation, samples)]
     return found + _narrow(samples, values, defined)
 
@@ -213,7 +220,7 @@ def _is_likely(relation: Affine, samples: Sequence[Sample]) -> bool:
     half = 1 << (relation.width - 1)
     if relation.width == 64 and abs((relation.constant + half) % (2 * half) - half) >> ADDRESS_BITS:
         return False
-    return relation.defines or len({sample[relation.lead] for sample in samples}) >= _FEWEST_VALUES
+    return relation.defines or len({sample[relation.lead] for sample in samples}) >= FEWEST_VALUES
 
 
 def _narrow(
@@ -228,7 +235,7 @@ def _narrow(
             or value.size != 8
             or value.cell == FRAME
             or value.word
-            or _place(value) in defined
+            or place_of(value) in defined
         ):
             continue
         numbers = [sample[value] or 0 for sample in samples]
@@ -250,145 +257,12 @@ def extends_itself(relation: Relation) -> bool:
     if not isinstance(relation, Affine) or len(relation.terms) != 2:
         return False
     (_, part), (_, whole) = relation.terms
-    return part.extended == "sext" and _place(part) == _place(whole)
+    return part.extended == "sext" and place_of(part) == place_of(whole)
 
 
-def orders(
-    samples: Sequence[Sample],
-    values: Sequence[Value],
-    equal: Iterable[Affine],
-    thresholds: Sequence[int] = (),
-) -> list[Order]:
-    """How values compare with each other and with 0 wherever they were sampled, and that counts are below the next of
-    the ``thresholds``; of several comparisons of a pair the strongest of each kind. Left out are values that one of
-    ``equal`` says to be the same as another, what the convention preserves, and vectors."""
-    known = _known(equal)
-    wanted = [
-        v
-        for v in values
-        if v.size <= 8 and not v.is_object and not v.word and not (v.side == "e" and v.cell in PRESERVED)
-    ]
-    found: list[Order] = []
-    for width in (64, 32):
-        table = columns(samples, wanted, width)
-        sign = np.uint64(1 << (width - 1))
-        kinds = {
-            value: _kind(numbers, width)
-            for value, numbers in table.items()
-            if _place(value) not in known and not value.extended
-        }
-        known |= {_place(value) for value, kind in kinds.items() if kind is not None}
-        for value in [v for v, kind in kinds.items() if kind is not None]:
-            if kinds[value] is _Kind.COUNT:
-                limits = (1 << 31, int(sign)) if width == 32 else (1 << 31, 1 << 32, int(sign))
-                found.extend(
-                    Order(value, Comparison.BELOW, limit)
-                    for limit in dict.fromkeys(limits)
-                    if (table[value] < np.uint64(limit)).all()
-                )
-                found.extend(_from_below(value, table[value], width))
-                found.extend(_below_next(value, table[value], thresholds))
-        for kind in _Kind:
-            alike = [value for value, own in kinds.items() if own is kind][:_MOST_ORDERED]
-            for a, b in combinations(alike, 2):
-                look()
-                found.extend(_ordered(a, b, table[a], table[b], sign if kind is _Kind.COUNT else None))
-    return found
-
-
-def _from_below(value: Value, numbers: Numbers, width: int) -> Iterator[Order]:
-    """That a number that counts down to just below 0 gets no further, and stays one of 32 bits."""
-    sign = 1 << (width - 1)
-    least = int((numbers ^ np.uint64(sign)).min()) - sign
-    if _LEAST <= least < 0:
-        yield Order(value, Comparison.NOT_LESS, least % (1 << width))
-        if width == 64:
-            yield Order(value, Comparison.LESS, 1 << 31)
-
-
-def _below_next(value: Value, numbers: Numbers, thresholds: Sequence[int]) -> Iterator[Order]:
-    """That a number which is not always the same is below the two least thresholds that it was always below: one of
-    them may be chance."""
-    above = [limit for limit in thresholds if limit > int(numbers.max())]
-    if len(np.unique(numbers)) >= _FEWEST_VALUES:
-        yield from (Order(value, Comparison.BELOW, limit) for limit in sorted(above)[:2])
-
-
-def nonzero(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
-    """What of both sides is never 0 where it was sampled, but for what one of ``equal`` says to be the same as
-    another."""
-    known = _known(equal)
-    wanted = [v for v in values if v.size in (4, 8) and v.side != "e" and v.cell != "rsp" and not v.word]
-    return [
-        Order(value, Comparison.DIFFERENT, 0)
-        for width, size in ((64, 8), (32, 4))
-        for value, numbers in columns(samples, [v for v in wanted if v.size == size], width).items()
-        if _place(value) not in known and not value.extended and (numbers != 0).all()
-        if len(np.unique(numbers)) >= _FEWEST_VALUES
-    ]
-
-
-def truths(samples: Sequence[Sample], values: Sequence[Value], equal: Iterable[Affine]) -> list[Order]:
-    """What of both sides is 0 or 1 wherever it was sampled, and both somewhere, but for what one of ``equal`` says to
-    be the same as another."""
-    known = _known(equal)
-    wanted = [v for v in values if v.size in (1, 4, 8) and v.side != "e" and not v.word]
-    return [
-        Order(value, Comparison.NOT_ABOVE, 1)
-        for width in WIDTHS
-        for value, numbers in columns(samples, [v for v in wanted if 8 * v.size == width], width).items()
-        if _place(value) not in known and not value.extended and set(numbers.tolist()) == {0, 1}
-    ]
-
-
-def _known(equal: Iterable[Affine]) -> set[tuple[Side, str, int]]:
-    """What is said to be a number, or the same as another value."""
-    return {
-        _place(r.lead)
-        for r in equal
-        if r.defines
-        and not r.lead.extended
-        and (len(r.terms) == 1 or (len(r.terms) == 2 and _place(r.terms[0][1]) != _place(r.lead)))
-    }
-
-
-class _Kind(Enum):
-    COUNT = "a number that counts"
-    ADDRESS = "an address"
-
-
-def _kind(numbers: Numbers, width: int) -> _Kind | None:
-    """What values look like; None for what looks like neither, and is not worth comparing."""
-    if width == 32:
-        small = (numbers + np.uint64(1 << 24)) & np.uint64(0xFFFFFFFF)
-        return _Kind.COUNT if (small < np.uint64(1 << 25)).all() else None
-    small = numbers + np.uint64(1 << 31)
-    if (small < np.uint64(1 << 32)).all():
-        return _Kind.COUNT
-    inside = (numbers >= np.uint64(1 << 16)) & (numbers < np.uint64(1 << 47))
-    return _Kind.ADDRESS if inside.all() else None
-
-
-def _place(value: Value) -> tuple[Side, str, int]:
+def place_of(value: Value) -> tuple[Side, str, int]:
+    """The register, or place in the frame, of which a value is a part."""
     return value.side, value.cell, value.offset
-
-
-def _ordered(a: Value, b: Value, x: Numbers, y: Numbers, sign: np.uint64 | None) -> list[Order]:
-    found: list[Order] = []
-    if (x == y).all():
-        return found
-    if (x != y).all():
-        found.append(Order(a, Comparison.DIFFERENT, b))
-    views = [(Comparison.BELOW, Comparison.NOT_ABOVE, x, y)]
-    if sign is not None:
-        views.append((Comparison.LESS, Comparison.NOT_GREATER, x ^ sign, y ^ sign))
-    for strict, weak, p, q in views:
-        for left, right, u, v in ((a, b, p, q), (b, a, q, p)):
-            if (u < v).all():
-                found.append(Order(left, strict, right))
-            elif (u <= v).all():
-                found.append(Order(left, weak, right))
-    return found
 
 
 def kept(samples: Sequence[Sample]) -> list[Relation]:

@@ -12,7 +12,7 @@ from burnish.domains.smt.rewrite import substitute
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.solve.query import Model
 
-_COUNT = 2048
+_COUNT = 512
 _CORNERS = (0, 1, 2, 3, 15, 16, 255, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32, (1 << 63) - 1, 1 << 63)
 _LEAST_CHANGED = 0.01
 """How much of a state, on average, differs from the known one, where least does."""

@@ -22,6 +22,7 @@ from burnish.verify.engine.points import AtCall, AtCut, AtReturn, AtTrap, Exit, 
 from burnish.verify.engine.state import State
 from burnish.verify.engine.ways import together
 from burnish.verify.loops.align import START, Node, Step
+from burnish.verify.loops.heads import loops_of
 from burnish.verify.loops.passed import begins, passed_after, was_seen
 from burnish.verify.loops.questions import RoundAsking
 from burnish.verify.solve.query import Answer, Model, Undecided
@@ -66,6 +67,8 @@ class RoundProver(RoundAsking):
     become one when both sides are there."""
     arrive: Callable[[Arrival], None] | None = None
     _by_source: dict[Node, list[Step]] = field(init=False, repr=False)
+    _depths: tuple[dict[Label, int], dict[Label, int]] = field(init=False, repr=False)
+    """How deep in loops each head is."""
     _vain: int = field(default=0, init=False)
     """Questions about many ways that were not answered soon."""
     _regions: dict[tuple[int, int, Point], tuple[State, Region]] = field(init=False, repr=False)
@@ -75,6 +78,9 @@ class RoundProver(RoundAsking):
     def __post_init__(self) -> None:
         Prover.__post_init__(self)
         self._by_source, self._regions = {}, {}
+        sides = self.pair.original, self.pair.rewrite
+        first, second = ({loop.head: loop.depth for loop in loops_of(side.function)} for side in sides)
+        self._depths = first, second
         for step in self.steps:
             self._by_source.setdefault(step.source, []).append(step)
         self.nodes |= {step.target for step in self.steps if step.target is not None}
@@ -178,10 +184,12 @@ class RoundProver(RoundAsking):
                 self._arrive(Arrival(arrived, here, first.state, second.state))
                 return []
         mover = self._mover(here, (first.where, second.where), steps)
-        if mover is None and arrived is not None and any(passed) and self._is_node(arrived):
+        if mover is None and arrived is not None and any(passed):
             # No run went this way.
-            self._arrive(Arrival(arrived, here, first.state, second.state))
-            return []
+            if self._is_node(arrived):
+                self._arrive(Arrival(arrived, here, first.state, second.state))
+                return []
+            mover = self._inner(here, arrived)
         if mover is None:
             return Prover.unmatched(self, here, first, second)
         if not (self.searching and was_seen(passed, steps)) and not self.possible(here):
@@ -197,6 +205,16 @@ class RoundProver(RoundAsking):
         if self.searching and arrived.a not in taken[0] and arrived.b not in taken[1]:
             self.nodes.add(arrived)
         return arrived in self.nodes
+
+    def _inner(self, here: LoopJoint, arrived: Node) -> int | None:
+        """The side that goes on where one is at the head of a loop inside of that where the other is: it tests there
+        what the other has tested before, and may leave at once."""
+        depths = [
+            0 if label is None else of[label]
+            for of, label in zip(self._depths, (arrived.a, arrived.b), strict=True)
+        ]
+        side = 0 if depths[0] > depths[1] else 1
+        return side if depths[0] != depths[1] and len(here.passed[side]) < _SLACK else None
 
     def _mover(self, here: LoopJoint, wheres: tuple[Where, Where], steps: Sequence[Step]) -> int | None:
         """The side that goes on: where one has returned, calls or traps, the other; else whose turn it is in some

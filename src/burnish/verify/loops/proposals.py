@@ -4,8 +4,9 @@ written there. They are guesses as all others."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
+from typing import TypeVar
 
 from burnish.domains.smt.build import add, const, ite
 from burnish.domains.smt.terms import Op, Term, subterms
@@ -19,7 +20,7 @@ from burnish.verify.loops.guards import compared, guards
 from burnish.verify.loops.product import Arrival
 from burnish.verify.loops.ranges import split
 from burnish.verify.loops.recurrences import Moment, Recurrences
-from burnish.verify.loops.relations import Comparison, Computed, Entered, Held, Order, Relation, holds
+from burnish.verify.loops.relations import Asked, Comparison, Computed, Held, Order, Relation, holds
 from burnish.verify.loops.symbolic import memory_term, value_term
 from burnish.verify.loops.term_text import ENTRY_WIDTHS, is_of_entry, is_of_state
 from burnish.verify.loops.values import FRAME, Sample, Value
@@ -30,9 +31,11 @@ _MOST_ADDRESSES, _MOST_HELD = 48, 48
 """Addresses that are looked at on one way, and relations with memory at one node."""
 _MOST_SAID, _MOST_WAYS = 48, 3
 """Relations that say what others values are made of, at one node; and those of one value."""
-_MOST_ENTERED = 24
-"""Conditions of one way on the state at entry."""
+_MOST_ASKED = 24
+"""Conditions of one way on the state at entry, and at one node on what is held now."""
 _SIZES = (8, 4, 2, 1)
+
+_Some = TypeVar("_Some", bound=Relation)
 
 
 class Proposals:
@@ -51,7 +54,9 @@ class Proposals:
         self._guarded: dict[Node, int] = {}
         self._held: dict[Node, int] = {}
         self._said: dict[Node, Counter[Value]] = {}
+        self._asked: Counter[Node] = Counter()
         self._recurrences: dict[Node, Recurrences] = {}
+        self._grown: dict[tuple[Node, Value], Computed] = {}
 
     def computed(self, arrival: Arrival) -> list[Computed]:
         """What is computed before the loops may stay as it is."""
@@ -72,17 +77,28 @@ class Proposals:
                 found.append(relation)
         return found
 
-    def entered(self, arrival: Arrival) -> list[Entered]:
+    def entered(self, arrival: Arrival) -> list[Asked]:
         """What the way to a loop has asked of the state at entry holds for as long as it runs."""
-        node, found = arrival.target, list[Entered]()
+        node = arrival.target
         if arrival.here.source == node:
+            return []
+        conditions = (one for one in arrival.here.conditions if is_of_entry(one) and not mentions_frame(one))
+        return self._new(node, map(Asked, conditions))[:_MOST_ASKED]
+
+    def asked(self, arrival: Arrival) -> list[Asked]:
+        """What the way has compared with memory may be so whenever both sides are here: a count below a limit that is
+        loaded each time."""
+        node, found = arrival.target, list[Asked]()
+        conditions = [one for one in arrival.here.conditions if _limits(one)]
+        if not conditions or self._asked[node] >= _MOST_ASKED:
             return found
-        for condition in arrival.here.conditions:
-            if is_of_entry(condition) and not mentions_frame(condition):
-                relation = Entered(condition)
-                if self._is_new(node, relation) and self._may_hold(node, relation):
-                    found.append(relation)
-        return found[:_MOST_ENTERED]
+        naming = Naming(self._known(arrival), arrival.a.memory, frozenset(ENTRY_WIDTHS))
+        for condition in conditions[-_MOST_ASKED:]:
+            said = naming.of(condition)
+            if said is not None and MEMORY_NOW in subterms(said) and values_in(said) and is_of_state(said):
+                found += self._new(node, [Asked(said)])
+        self._asked[node] += len(found)
+        return found
 
     def compared(
         self, arrival: Arrival, assumed: frozenset[Term], seen: set[tuple[Node, Relation]]
@@ -128,11 +144,8 @@ class Proposals:
         if said.total() > _MOST_SAID:
             return []
         values = list(wholes(self._values(node)))
-        terms = {part: self._term(part, arrival) for whole in values for part in whole}
-        known: dict[Term, list[Value]] = {}
-        for part, term in terms.items():
-            if not term.is_const:
-                known.setdefault(term, []).append(part)
+        known = self._known(arrival)
+        terms = {part: term for term, parts in known.items() for part in parts}
         naming = Naming(known, arrival.a.memory, frozenset(ENTRY_WIDTHS))
         found = list(_made_of_others(values, terms, naming))
         for address in list(dict.fromkeys(_addresses(arrival, known)))[:_MOST_ADDRESSES]:
@@ -144,9 +157,20 @@ class Proposals:
         said.update(one.value for one in found)
         return found
 
-    def grown(self, arrival: Arrival, begun: tuple[State, State] | None) -> list[Computed]:
+    def _known(self, arrival: Arrival) -> dict[Term, list[Value]]:
+        """The values of both sides that terms may speak of, by what they are, but for numbers."""
+        found: dict[Term, list[Value]] = {}
+        for part in (part for whole in wholes(self._values(arrival.target)) for part in whole):
+            term = self._term(part, arrival)
+            if not term.is_const:
+                found.setdefault(term, []).append(part)
+        return found
+
+    def grown(
+        self, arrival: Arrival, begun: tuple[State, State] | None, held: Sequence[Relation]
+    ) -> list[Computed]:
         """What has grown by another value in each round since the loop was entered. ``begun`` are the states from which
-        this round began."""
+        this round began, ``held`` what is taken to hold here."""
         node, views = arrival.target, self._views()
         values = self._values(node)
         known = self._recurrences.setdefault(node, Recurrences())
@@ -154,9 +178,14 @@ class Proposals:
         if arrival.here.source != node or begun is None:
             known.enter(now)
             return []
-        found = known.after(Moment.of(values, *begun, views), now)
-        new = [one for one in dict.fromkeys(found) if self._is_new(node, one)]
-        return [one for one in new if self._may_hold(node, one)]
+        found: list[Computed] = []
+        for one in known.after(Moment.of(values, *begun, views), now):
+            # One way after the other: products are hard to tell from each other.
+            if self._grown.get((node, one.value)) not in held and self._new(node, [one]):
+                self._grown[node, one.value] = one
+                found.append(one)
+                held = [*held, one]
+        return found
 
     def _loaded(
         self, arrival: Arrival, address: Term, known: Mapping[Term, Sequence[Value]], naming: Naming
@@ -225,6 +254,9 @@ class Proposals:
         self._proposed.add((node, relation))
         return new
 
+    def _new(self, node: Node, relations: Iterable[_Some]) -> list[_Some]:
+        return [one for one in relations if self._is_new(node, one) and self._may_hold(node, one)]
+
     def _may_hold(self, node: Node, relation: Relation) -> bool:
         return all(holds(relation, sample) for sample in self._samples[node])
 
@@ -236,14 +268,22 @@ def _looked_at(facts: Sequence[Term]) -> Iterator[Term]:
             yield from (address for address in part.args if address.width == 64 and not address.is_const)
 
 
+def _limits(condition: Term) -> bool:
+    """True of a comparison of two that are no numbers, and one of which is loaded."""
+    compared = condition.args[0] if condition.op is Op.NOT else condition
+    if compared.op not in (Op.ULT, Op.SLT) or any(part.is_const for part in compared.args):
+        return False
+    return any(part.op is Op.SELECT for part in subterms(compared))
+
+
 def _made_of_others(
     wholes: Sequence[Sequence[Value]], terms: Mapping[Value, Term], naming: Naming
 ) -> Iterator[Computed]:
     """Values that are made of others by more than sums: the whole of each, or else a part."""
     for whole in wholes:
         for part in whole:
-            term = terms[part]
-            said = None if term.is_const else naming.of(term, part)
+            term = terms.get(part)
+            said = None if term is None else naming.of(term, part)
             if said is not None and is_worth_saying(said) and is_of_state(said):
                 yield Computed(part, said)
                 break

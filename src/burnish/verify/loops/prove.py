@@ -34,9 +34,11 @@ from burnish.verify.solve.query import Model
 _ALIGNMENTS = 8
 _SHARE = 0.8
 """Of the time, what induction may take where unrolling is the other way."""
-_UNALIGNED_SHARE, _UNALIGNED_S = 0.3, 10.0
+_UNALIGNED_SHARE, _UNALIGNED_S = 0.45, 12.0
 """Of the time that is left, what a search without runs may take where there may be some, and in seconds: it is soon
 over, or rounds do not go one for one."""
+_RESUMED_SHARE = 0.5
+"""Of the time that is left, what the likeliest alignment may take where that search is not over, and then its rest."""
 _LEARNING_SHARE = 0.6
 """Of the time that is left, what may be spent on finding the next alignment."""
 _PLAIN_SHARE = 0.5
@@ -149,31 +151,44 @@ class _Induction:
             later = self._attempt(pair, *unaligned(pair), self._early(), apart=apart, ordered=False)
             if isinstance(later.verdict, Proved):
                 return later
-        first: Proof | None = None
+        first, pending = None, self._unfinished
         for alignment, values in islice(self._learnt(pair), _ALIGNMENTS):
             if time.monotonic() > self.deadline:
                 break
             for ordered in (False, True):
-                proof = self._attempt(pair, alignment, values, self.deadline, ordered=ordered)
+                limit = self.deadline if pending is None else self._within(_RESUMED_SHARE)
+                proof = self._attempt(pair, alignment, values, limit, ordered=ordered)
                 self._apart.add(proof.apart)
                 if isinstance(proof.verdict, Proved) or proof.escapes:
                     return proof
                 first = first or replace(proof, model=None)
                 if self._more() != self.inline:
                     return first
-        if first is None and self._unfinished is not None:
-            proof = self._attempt(pair, *unaligned(pair), self.deadline, ordered=False)
-            self._apart.add(proof.apart)
-            if isinstance(proof.verdict, Proved) or proof.escapes:
-                return proof
+                if (resumed := self._resume(pair, pending, self._within(_RESUMED_SHARE))) is not None:
+                    return resumed
+                pending = None
+        if (resumed := self._resume(pair, pending, self.deadline)) is not None:
+            return resumed
         if first is None:
             first = self._attempt(pair, *unaligned(pair), self.deadline, ordered=True)
             self._apart.add(first.apart)
         return replace(first, model=None)
 
     def _early(self) -> float:
+        return min(time.monotonic() + _UNALIGNED_S, self._within(_UNALIGNED_SHARE))
+
+    def _within(self, share: float) -> float:
         now = time.monotonic()
-        return now + min(_UNALIGNED_S, _UNALIGNED_SHARE * (self.deadline - now))
+        return now + share * (self.deadline - now)
+
+    def _resume(self, pair: Pair, pending: tuple[RoundProver, Search] | None, limit: float) -> Proof | None:
+        """Goes on with the search without runs, which may be nearly over; what it says unless it is as before."""
+        if pending is None:
+            return None
+        self._unfinished = pending
+        proof = self._attempt(pair, *unaligned(pair), limit, ordered=False)
+        self._apart.add(proof.apart)
+        return proof if isinstance(proof.verdict, Proved) or proof.escapes else None
 
     def _learnt(self, pair: Pair) -> Iterator[tuple[Alignment, Values]]:
         """Alignments, for as long as one is soon found: with many loops there are more ways than can be tried."""

@@ -33,7 +33,7 @@ class RecentModels:
             return None
         evaluator = Evaluator(assertions)
         for number, model in enumerate(self._models):
-            if all(evaluator(model)):
+            if evaluator.all_hold(model):
                 self._models.insert(0, self._models.pop(number))
                 return model
         return None

@@ -9,12 +9,12 @@ counters wrap it may not hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from burnish.domains.smt.build import add, const, extract, mul, sext, zext
 from burnish.domains.smt.leaves import signed
 from burnish.domains.smt.sums import linear
-from burnish.domains.smt.terms import Op, Term
+from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.engine.compare import Views
 from burnish.verify.engine.state import State
 from burnish.verify.loops.current import Naming, named, wholes
@@ -27,6 +27,7 @@ _MOST_COUNTERS, _MOST_GROWING = 3, 6
 """Values that count, and those that grow by others, of which more is said at one pair of cuts."""
 _MOST_PARTS = 4
 """Products in one relation."""
+_SIZES = (8, 4, 2, 1)
 _ENTRY = frozenset(ENTRY_WIDTHS)
 
 
@@ -39,8 +40,9 @@ class Moment:
 
     @classmethod
     def of(cls, values: Sequence[Value], a: State, b: State, views: Views) -> Moment:
-        """The whole values of both sides, and their lower halves."""
-        parts = [part for whole in wholes(values) for part in whole if part.size in (4, 8)]
+        """The whole values of both sides, and their lower parts."""
+        largest = [whole[0] for whole in wholes(values)]
+        parts = [replace(one, size=size) for one in largest for size in _SIZES if size <= one.size]
         return cls({part: value_term(part, a, b, views) for part in parts}, a.memory)
 
 
@@ -65,7 +67,9 @@ class Recurrences:
         strides = Naming(_by_term(kept, before), before.memory, _ENTRY)
         for held in self.entered:
             outer = Naming(_by_term(kept, held), held.memory, _ENTRY)
-            for value, moved in growing:
+            # Of those that are the same all along one is enough.
+            alike = {(moved, held.terms[value]): (value, moved) for value, moved in reversed(growing)}
+            for value, moved in alike.values():
                 parts = _products(moved, strides)
                 first = outer.of(held.terms[value], value)
                 if parts is None or first is None:
@@ -91,26 +95,20 @@ def _by_term(values: Sequence[Value], held: Moment) -> dict[Term, list[Value]]:
 def _moved(before: Moment, now: Moment) -> tuple[list[tuple[Value, int]], list[tuple[Value, Term]]]:
     """Values that move by one in each round, with 1 or -1; and those that are free, and move by what is no number,
     with that."""
-    counters: list[tuple[Value, int]] = []
-    growing: list[tuple[Value, Term]] = []
+    counters: dict[tuple[str, str, int], tuple[Value, int]] = {}
+    growing: dict[tuple[str, str, int], tuple[Value, Term]] = {}
     for value, term in before.terms.items():
         if value not in now.terms or now.terms[value] is term:
             continue
+        place = value.side, value.cell, value.offset
         moved = add(now.terms[value], mul(const(-1, value.width), term))
         if moved.is_const:
-            if abs(step := signed(moved.value, value.width)) == 1 and len(counters) < _MOST_COUNTERS:
-                counters.append((value, step))
-        elif _is_free(term) and len(growing) < _MOST_GROWING:
-            growing.append((value, moved))
-    # Of what grows as a whole, or counts in its lower half, no half grows by another.
-    counted = {(value.side, value.cell, value.offset) for value, _ in counters}
-    whole = {(value.side, value.cell, value.offset) for value, _ in growing if value.size == 8}
-    return counters, [
-        (value, by)
-        for value, by in growing
-        if (place := (value.side, value.cell, value.offset)) not in counted
-        and (value.size == 8 or place not in whole)
-    ]
+            if abs(step := signed(moved.value, value.width)) == 1:
+                counters.setdefault(place, (value, step))
+        elif _is_free(term) and value.size >= 4 and not any(part.op is Op.SELECT for part in subterms(moved)):
+            growing.setdefault(place, (value, moved))
+    others = [one for place, one in growing.items() if place not in counters]
+    return list(counters.values())[:_MOST_COUNTERS], others[:_MOST_GROWING]
 
 
 def _is_free(term: Term) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from burnish.domains.smt.evaluate import evaluate
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.loops.current import MEMORY_NOW, named, values_in
-from burnish.verify.loops.term_text import is_of_entry, term_from_text, term_to_text
+from burnish.verify.loops.term_text import term_from_text, term_to_text
 from burnish.verify.loops.values import Sample, Value, value_from_text
 
 
@@ -90,9 +90,9 @@ class OuterKept:
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
-    """A condition (width 1) on the state at entry, under which alone the place is come to: registers under the names of
-    their cells, memory under ``memory``."""
+class Asked:
+    """A condition (width 1) that holds whenever both sides come to the place: on the state at entry, registers under
+    the names of their cells, memory under ``memory``; and on what is held now (``current``)."""
 
     condition: Term
 
@@ -127,7 +127,7 @@ class Held:
         return f"{self.value} == [{self.base}{self.offset:+d}]{seen}"
 
 
-Relation = Affine | Order | OuterKept | Entered | Computed | Held
+Relation = Affine | Order | OuterKept | Asked | Computed | Held
 """That outer memory is equal on both sides is not among them: it is asked for at every pair of cuts."""
 
 
@@ -147,7 +147,7 @@ def holds(relation: Relation, sample: Sample) -> bool:
             return a is not None and b is not None and compare(comparison, a, b, left.width)
         case OuterKept():
             return sample.a.outer == sample.b.outer == sample.entry.outer
-        case Entered(condition):
+        case Asked(condition):
             return _may_be(condition, 1, sample)
         case Computed(value, term):
             number = sample[value]
@@ -232,8 +232,8 @@ def relation_to_json(relation: Relation) -> dict[str, Any]:
             }
         case OuterKept():
             return data | {"kind": "memory-kept"}
-        case Entered(condition):
-            return data | {"kind": "entered", "condition": term_to_text(condition)}
+        case Asked(condition):
+            return data | {"kind": "asked", "condition": term_to_text(condition)}
         case Computed(value, term):
             return data | {"kind": "computed", "value": str(value), "term": term_to_text(term)}
         case Held(value, base, offset, kind):
@@ -261,11 +261,11 @@ def relation_from_json(data: dict[str, Any]) -> Relation:
                 return Order(left, Comparison(data["comparison"]), other)
             case "memory-kept":
                 return OuterKept()
-            case "entered":
+            case "asked":
                 condition = term_from_text(data["condition"])
-                if condition.width != 1 or not is_of_entry(condition):
-                    raise ValueError("no condition on the state at entry")
-                return Entered(condition)
+                if condition.width != 1:
+                    raise ValueError("what is asked is no condition")
+                return Asked(condition)
             case "computed":
                 value, term = value_from_text(data["value"]), term_from_text(data["term"])
                 if term.width != value.width:

@@ -18,7 +18,8 @@ from burnish.verify.engine.compare import escaping
 from burnish.verify.engine.joint import NotProvedError
 from burnish.verify.engine.state import State
 from burnish.verify.loops.align import START, Alignment, Node
-from burnish.verify.loops.candidates import equalities, extends_itself, kept, nonzero, orders, truths
+from burnish.verify.loops.candidates import equalities, extends_itself, kept
+from burnish.verify.loops.comparisons import nonzero, orders, truths
 from burnish.verify.loops.guards import thresholds
 from burnish.verify.loops.guesses import Guesses
 from burnish.verify.loops.invariants import Invariants, Pairing, node_states
@@ -27,8 +28,8 @@ from burnish.verify.loops.product import Arrival, RoundProver
 from burnish.verify.loops.proposals import Proposals
 from burnish.verify.loops.relations import (
     Affine,
+    Asked,
     Computed,
-    Entered,
     Held,
     Order,
     OuterKept,
@@ -88,6 +89,10 @@ class Search:
         self._begun: tuple[State, State] | None = None
         self._began_with: frozenset[Term] = frozenset()
         """The states at the beginning of this round, and what is assumed there."""
+        self._looked_at: Arrival | None = None
+        self._terms: dict[int, tuple[Relation, Term]] = {}
+        """Relations as terms of the arrival that is looked at, by identity; the relation is kept, so that no other has
+        its."""
         self._settled = False
         self._waiting = dict.fromkeys(alignment.nodes)
         for node in alignment.nodes:
@@ -237,11 +242,18 @@ class Search:
         return halves, [self._term(value, arrival) for value in halves]
 
     def _open(self, arrival: Arrival) -> list[tuple[Relation, Term]]:
-        pairs = [
-            (r, relation_term(r, arrival.a, arrival.b, self._prover.views))
-            for r in self._relations[arrival.target]
-        ]
-        return [(relation, term) for relation, term in pairs if term is not TRUE]
+        """The relations of a node that do not show at once, as terms of an arrival there."""
+        if self._looked_at is not arrival:
+            self._looked_at, self._terms = arrival, {}
+        found: list[tuple[Relation, Term]] = []
+        for relation in self._relations[arrival.target]:
+            known = self._terms.get(id(relation))
+            if known is None:
+                term = relation_term(relation, arrival.a, arrival.b, self._prover.views)
+                known = self._terms[id(relation)] = relation, term
+            if known[1] is not TRUE:
+                found.append(known)
+        return found
 
     def _refutation(
         self, arrival: Arrival, terms: Sequence[tuple[Relation, Term]], shown: set[Term]
@@ -278,10 +290,10 @@ class Search:
         first: list[Relation] = [r for r in self._proposals.computed(arrival) if r not in known]
         first += self._proposals.entered(arrival) if self._ordered else ()
         held = [relation for relation in self._proposals.held(arrival) if relation not in known]
-        grown = self._proposals.grown(arrival, self._begun)
+        grown = self._proposals.grown(arrival, self._begun, known)
         if grown:
             self._stale.add(node)
-        made = [*grown, *self._proposals.current(arrival)]
+        made = [*grown, *self._proposals.current(arrival), *self._proposals.asked(arrival)]
         current = [relation for relation in made if (node, relation) not in self._refuted]
         known[:0] = [*first, *held, *current]
         seen = {(node, relation) for relation in known} | self._refuted
@@ -349,7 +361,7 @@ class Search:
         if samples and any(isinstance(relation, Affine) for relation in refuted):
             self._samples[node].extend(samples)
             new = [r for r in equalities(self._samples[node], self._values(node)) if r not in refuted]
-            first = [r for r in left if isinstance(r, Computed | Entered | Held | OuterKept)]
+            first = [r for r in left if isinstance(r, Computed | Asked | Held | OuterKept)]
             last = [r for r in left if isinstance(r, Order)]
             # What was the same as something else may have a lower limit of its own.
             last += [r for r in self._order(node, new) if r not in last and (node, r) not in self._refuted]

@@ -38,9 +38,9 @@ from burnish.verify.engine.state import ENTRY_MEMORY, RETURN_ADDRESS, State, ent
 from burnish.verify.loops.current import at, values_in
 from burnish.verify.loops.relations import (
     Affine,
+    Asked,
     Comparison,
     Computed,
-    Entered,
     Held,
     Order,
     OuterKept,
@@ -131,8 +131,8 @@ def relation_term(relation: Relation, a: State, b: State, views: Views = OWN_VIE
             if a.memory is ENTRY_MEMORY:
                 return TRUE
             return eq(select(a.memory, PROBE), select(ENTRY_MEMORY, PROBE))
-        case Entered(condition):
-            return condition
+        case Asked(condition):
+            return and_(*(_computed(condition, state.memory, a, b, views) for state in (a, b)))
         case Computed(value, term):
             held = value_term(value, a, b, views)
             return and_(*(eq(held, _computed(term, state.memory, a, b, views)) for state in (a, b)))
@@ -192,7 +192,9 @@ def values_of(relation: Relation) -> tuple[Value, ...]:
             found = (value, *values_in(term))
         case Held(value, base):
             found = (value, base)
-        case OuterKept() | Entered():
+        case Asked(condition):
+            found = values_in(condition)
+        case OuterKept():
             found = ()
         case _:
             assert_never(relation)

@@ -137,7 +137,7 @@ class Race:
 def _ready(attempts: Sequence[Attempt], seconds: float) -> list[Attempt]:
     if not attempts:
         return []
-    with selectors.DefaultSelector() as selector:
+    with selectors.PollSelector() as selector:
         for attempt in attempts:
             selector.register(attempt.process.fileno(), selectors.EVENT_READ, attempt)
         return [key.data for key, _ in selector.select(max(0.0, seconds))]

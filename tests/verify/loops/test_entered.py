@@ -1,0 +1,56 @@
+"""Conditions under which a loop is entered hold for as long as it runs, and bounds that code reduces values below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import burnish
+from burnish.core.verdict import Proved
+
+ASKED = """
+long f(const long *a, int n, long k)
+{
+    if (!(k & 1)) return 0;
+    long s = 0;
+    for (int i = 0; i < n; i++) { __asm__("" : "+r"(k)); s += k & 1 ? a[i] : 7; }
+    return s;
+}
+long g(const long *a, int n, long k)
+{ if (!(k & 1)) return 0; long s = 0; for (int i = 0; i < n; i++) s += a[i]; return s; }
+"""
+
+REDUCED = """
+unsigned f(const unsigned char *p, int n)
+{ unsigned s = 1; for (int i = 0; i < n; i++) s = (s + p[i]) % 65521; return s; }
+unsigned g(const unsigned char *p, int n)
+{ unsigned s = 1; for (int i = 0; i < n; i++) { s += p[i]; if (s >= 65521) s -= 65521; } return s; }
+"""
+
+
+def verdict(folder: Path, source: str) -> object:
+    path = folder / "made.c"
+    path.write_text(source)
+    flags = ("-O1", "-w")
+    (row,) = burnish.verify(path, path, "f", "g", cflags=flags, timeout_s=30, cache=False).functions
+    return row.verdict
+
+
+@pytest.mark.parametrize("source", [ASKED, REDUCED], ids=["asked before", "reduced"])
+def test_what_holds_for_as_long_as_the_loop_runs(tmp_path: Path, source: str) -> None:
+    assert isinstance(verdict(tmp_path, source), Proved)
+
+
+@pytest.mark.parametrize(
+    ("source", "now", "then"),
+    [
+        (ASKED, "if (!(k & 1)) return 0;", "if (!(k & 3)) return 0;"),
+        (ASKED, "s += k & 1 ? a[i] : 7;", "s += k & 1 ? a[i] : 7; k++;"),
+        (REDUCED, "s >= 65521", "s > 65521"),
+        (REDUCED, "s = 1; for (int i = 0; i < n; i++) { s", "s = 65530; for (int i = 0; i < n; i++) { s"),
+    ],
+)
+def test_what_does_not(tmp_path: Path, source: str, now: str, then: str) -> None:
+    assert now in source
+    assert not isinstance(verdict(tmp_path, source.replace(now, then)), Proved)
