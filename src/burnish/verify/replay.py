@@ -334,7 +334,10 @@ class _Trials:
 
 
 def _path_at(base: Snapshot, address: int) -> str:
-    return next(m.path for m in base.mappings if m.start <= address < m.end)
+    path = next((m.path for m in base.mappings if m.start <= address < m.end), None)
+    if path is None:  # the copy was killed
+        raise UncapturableError("the copy of the process is gone")
+    return path
 
 
 def _register_values(start: Input) -> dict[str, int]:

@@ -17,13 +17,16 @@ from burnish.domains.smt.build import (
     extract,
     ite,
     lshr,
+    memory,
     mul,
     ne,
     not_,
     or_,
+    select,
     sext,
     shl,
     slt,
+    store,
     sub,
     ult,
     var,
@@ -146,3 +149,56 @@ def test_what_is_defined_is_put_in_its_place() -> None:
     assert simplified([known, ne(extract(n, 0, 2), const(3, 2))]) == [FALSE]
     circle = [eq(n, add(var("m", 64), const(1, 64))), eq(var("m", 64), add(n, const(1, 64)))]
     assert simplified(circle) != []
+
+
+def overlap(rng: random.Random, distance: Term) -> Term:
+    """What code may ask of a distance before it copies in blocks."""
+    low, count = const(rng.randrange(-9, 9), 64), const(rng.choice((1, 2, 4, 8, 12)), 64)
+    shapes: list[Callable[[], Term]] = [
+        lambda: ne(distance, low),
+        lambda: not_(ult(sub(distance, low), count)),
+        lambda: ult(count, sub(low, distance)),
+        lambda: not_(eq(extract(sub(distance, low), 2, 62), const(0, 62))),
+        lambda: ult(distance, const(rng.choice((3, 1 << 63)), 64)),
+        lambda: not_(ult(low, distance)),
+    ]
+    return rng.choice(shapes)()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_copies(seed: int) -> None:
+    """What a load finds beneath stores depends on what is asserted of the distance, and on nothing else."""
+    rng = random.Random(seed)
+    to, of, held = var("to", 64), var("of", 64), memory("held")
+    satisfied = 0
+    for _ in range(8):
+        made = held
+        for _ in range(rng.randrange(1, 5)):
+            made = store(made, add(to, const(rng.randrange(6), 64)), var(rng.choice("xyz"), 8))
+        read = select(made, add(of, const(rng.randrange(6), 64)))
+        asked = [overlap(rng, sub(to, of)) for _ in range(rng.randrange(1, 3))]
+        assertions = [*asked, ne(read, var("x", 8))]
+        small = simplified(assertions)
+        for _ in range(150):
+            numbers = {
+                "to": rng.randrange(24),
+                "of": rng.randrange(24),
+                **{n: rng.randrange(3) for n in "xyz"},
+            }
+            model = Model(numbers, {"held": {k: rng.randrange(3) for k in range(40)}})
+            given, found = (
+                all(evaluate([and_(*terms)], model)) for terms in (assertions, [*small, const(1, 1)])
+            )
+            assert given == found, (assertions, small, model)
+            satisfied += given
+    assert satisfied
+
+
+def test_what_was_asked_of_an_overlap_shows_what_is_loaded() -> None:
+    to, of = var("to", 64), var("of", 64)
+    made = store(memory("held"), add(to, const(4, 64)), var("x", 8))
+    asked = ult(const(8, 64), sub(to, add(of, const(4, 64))))
+    found = select(made, add(of, const(12, 64)))
+    plain = select(memory("held"), add(of, const(12, 64)))
+    assert simplified([asked, ne(found, plain)]) == [FALSE]
+    assert simplified([ne(found, plain)]) != [FALSE]

@@ -7,13 +7,14 @@ and addresses that are equal become one term.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from burnish.domains.smt.build import FALSE, TRUE, concat, const, extract, zext
 from burnish.domains.smt.leaves import signed
 from burnish.domains.smt.rewrite import rebuild, substitute
 from burnish.domains.smt.sums import linear
 from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.loops.differences import Differences
 from burnish.verify.loops.known_ranges import PASSES, SUMS, Ranges, split, total_of
 
 _LONG_SUM = 6
@@ -36,11 +37,13 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     if equal:
         assertions = substitute(assertions, _with_parts(equal, assertions))
     rewritten = list(assertions)
+    differences = Differences(_literals(assertions))
     for _ in range(PASSES):
-        before, rewritten = rewritten, _Rewriter(ranges).rewrite(rewritten)
+        before, rewritten = rewritten, _Rewriter(ranges, differences).rewrite(rewritten)
         if all(new is old for new, old in zip(rewritten, before, strict=True)):
             break
-    literals = [part for term in rewritten for part in (term.args if term.op is Op.AND else (term,))]
+    found |= differences.sources
+    literals = [*_literals(rewritten)]
     atoms = [literal for literal in literals if _is_atom(literal)]
     found |= dict.fromkeys(atoms)
     known = {atom.args[0]: FALSE for atom in atoms if atom.op is Op.NOT}
@@ -51,13 +54,18 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     return [FALSE] if FALSE in found else [term for term in found if term is not TRUE]
 
 
+def _literals(assertions: Sequence[Term]) -> Iterator[Term]:
+    for term in assertions:
+        yield from term.args if term.op is Op.AND else (term,)
+
+
 def _definitions(assertions: Sequence[Term]) -> tuple[dict[Term, Term], list[Term]]:
     """Variables that are asserted to be something else, each as that; and the assertions that say so, which must
     stay."""
     found: dict[Term, Term] = {}
     used: set[Term] = set()
     said: list[Term] = []
-    for literal in (part for term in assertions for part in (term.args if term.op is Op.AND else (term,))):
+    for literal in _literals(assertions):
         if literal.op is not Op.EQ or literal.args[1].is_const:
             continue
         for variable, value in (literal.args, literal.args[::-1]):
@@ -80,7 +88,7 @@ def _fixed_bits(assertions: Sequence[Term]) -> tuple[dict[Term, Term], list[Term
     stay."""
     bits: dict[Term, tuple[int, int]] = {}
     said: list[Term] = []
-    for literal in (part for term in assertions for part in (term.args if term.op is Op.AND else (term,))):
+    for literal in _literals(assertions):
         part, value = literal, 1
         if literal.op is Op.NOT:
             part, value = literal.args[0], 0
@@ -133,8 +141,9 @@ def _is_atom(literal: Term) -> bool:
 class _Rewriter:
     """Terms rebuilt, operands first."""
 
-    def __init__(self, ranges: Ranges) -> None:
+    def __init__(self, ranges: Ranges, differences: Differences) -> None:
         self._ranges = ranges
+        self._differences = differences
         self._done: dict[Term, Term] = {}
 
     def rewrite(self, terms: Sequence[Term]) -> list[Term]:
@@ -152,6 +161,8 @@ class _Rewriter:
                 return self._extended(args[0], term.width)
             case Op.EXTRACT if term.payload and args[0].op in SUMS:
                 return self._quotient(term) or self._middle(args[0], term)
+            case Op.SELECT if self._differences and args[0].op is Op.STORE:
+                return self._differences.loaded(args[0], args[1])
             case Op.LSHR if args[1].is_const and 0 < args[1].value < term.width:
                 return self._quotient(term) or self._shifted(args[0], args[1].value) or rebuild(term, args)
             case Op.AND if args[-1].is_const:
