@@ -41,7 +41,7 @@ _RESUMED_SHARE = 0.5
 """Of the time that is left, what the likeliest alignment may take where that search is not over, and then its rest."""
 _LEARNING_SHARE = 0.6
 """Of the time that is left, what may be spent on finding the next alignment."""
-_PLAIN_SHARE = 0.5
+_PLAIN_SHARE = 0.7
 """Of the time that is left, what the check of relations may take that are not the last to be tried."""
 _MADE_UP = 160
 """Starts that are tried beside those given."""
