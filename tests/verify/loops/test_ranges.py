@@ -66,6 +66,7 @@ def number(rng: random.Random, depth: int) -> Term:
             rng.randrange(3),
             WIDTH,
         ),
+        lambda: extract(concat(a, const(rng.randrange(4), 2), zext(a, WIDTH + 2)), rng.randrange(4), WIDTH),
         lambda: ite(truth(rng, 0), a, number(rng, depth - 1)),
         lambda: quotient(add(a, number(rng, depth - 1)), rng.choice((3, 5, 13, 60, 61))),
     ]
@@ -140,6 +141,19 @@ def test_a_sum_below_a_divisor_is_its_own_rest() -> None:
     reduced = ne(rest, sub(total, const(65521, 32)))
     assert simplified([below, not_(ult(total, const(65521, 32))), reduced]) == [FALSE]
     assert simplified([below, ne(rest, total)]) != [FALSE]
+
+
+def test_two_parts_that_are_one_when_extended_count_twice() -> None:
+    """What lies beside each other, of which one part extends the other: each is an addend by itself."""
+    x, p = var("x", 8), var("p", 8)
+    beside = concat(p, sub(x, const(1, 8)), const(1, 8), sub(zext(x, 16), const(1, 16)))
+    known = [ult(const(0, 8), x), ult(x, const(6, 8)), eq(p, const(0, 8))]
+    assertions = [*known, not_(ult(zext(beside, 64), const(0x4010004, 64)))]
+    small = [*simplified(assertions), const(1, 1)]
+    for value in range(256):
+        model = Model({"x": value, "p": 0})
+        given, made = (all(evaluate([and_(*terms)], model)) for terms in (assertions, small))
+        assert given == made == (value == 5)
 
 
 def test_what_is_defined_is_put_in_its_place() -> None:

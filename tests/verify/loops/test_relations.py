@@ -155,6 +155,7 @@ def test_terms_as_text() -> None:
         "nothing",
         "0x1:0",
         "()",
+        "(ieee:1 (extract:1:0 rdi) 0x0:1)",
     ],
 )
 def test_broken_terms_are_refused(text: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from burnish.domains.smt.build import FALSE, TRUE, concat, const, extract, zext
 from burnish.domains.smt.leaves import signed
 from burnish.domains.smt.rewrite import rebuild, substitute
-from burnish.domains.smt.sums import linear
+from burnish.domains.smt.sums import linear, written
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.loops.differences import Differences
 from burnish.verify.loops.known_ranges import PASSES, SUMS, Ranges, split, total_of
@@ -247,8 +247,9 @@ class _Rewriter:
             high += coefficient * most
         if low < 0 or high >= 1 << term.width:
             return zext(term, width)
-        wide = {self._extended(factor, width, deep - 1): c for factor, c in total.factors.items()}
-        return total_of(wide, constant, width)
+        wide = ((self._extended(factor, width, deep - 1), c) for factor, c in total.factors.items())
+        # Two of them may be one once they are extended: a sum, for a mapping would keep but the last.
+        return written(linear((const(constant, width), 1), *wide))
 
 
 def _coefficients(term: Term) -> tuple[dict[Term, int], int]:

@@ -18,7 +18,7 @@ ENTRY_WIDTHS = {name: 8 * cell.size for name, cell in CELLS.items() if name not 
 """The widths of the variables for registers at entry."""
 _MEMORY = "memory"
 _SAFE = f"{OBJECT}{NAMED}:[]+"
-_PLAIN = frozenset(Op) - {Op.CONST, Op.VAR, Op.MEMORY, Op.APPLY, Op.FLOAT, Op.EXTRACT, Op.STORE}
+_PLAIN = frozenset(Op) - {Op.CONST, Op.VAR, Op.MEMORY, Op.APPLY, Op.FLOAT, Op.IEEE, Op.EXTRACT, Op.STORE}
 _BY_NAME = {op.name.lower(): op for op in _PLAIN}
 _TOKEN = re.compile(r"\s*(?:(\()|(\))|([^\s()]+))")
 
