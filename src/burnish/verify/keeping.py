@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from burnish.core.errors import RefusedError
 from burnish.core.verdict import Counterexample, Proved
@@ -53,6 +53,8 @@ class Keeping:
     on which that is not known, is none."""
 
     engines: Engines
+    _asked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]], init=False, repr=False)
+    """What was asked for the proof that was given, where another was tried after it."""
 
     def glance(self, pair: Pair, seconds: float) -> TestResult:
         """Runs both sides on a few inputs."""
@@ -73,6 +75,7 @@ class Keeping:
 
     def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
         """As the engines do, first without the rule: most of what does not need it is easier so."""
+        self._asked.clear()
         plain = self.engines.prove_briefly(_without_rule(pair), _PLAIN_SHARE * seconds)
         if plain is None or isinstance(plain.verdict, Proved):
             return plain
@@ -86,11 +89,16 @@ class Keeping:
         pairs = (pair, _without_rule(pair)) if has_loops(pair) else (_without_rule(pair), pair)
         share = _RULE_SHARE if has_loops(pair) else _PLAIN_SHARE
         began = time.monotonic()
+        self._asked.clear()
         first = self.engines.prove(pairs[0], share * seconds)
         if isinstance(first.verdict, Proved):
             return first
+        asked = self.engines.query_hashes
         second = self.engines.prove(pairs[1], max(seconds - (time.monotonic() - began), 0.0))
-        return second if isinstance(second.verdict, Proved) or pairs[1] is pair else first
+        if isinstance(second.verdict, Proved) or pairs[1] is pair:
+            return second
+        self._asked.append(asked)
+        return first
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
         """Runs a suspicion on the CPU."""
@@ -113,7 +121,7 @@ class Keeping:
     @property
     def query_hashes(self) -> tuple[str, ...]:
         """As the engines have it."""
-        return self.engines.query_hashes
+        return self._asked[0] if self._asked else self.engines.query_hashes
 
     def _kept(self, pair: Pair, result: TestResult) -> TestResult:
         found = result.counterexample
