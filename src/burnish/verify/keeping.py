@@ -21,7 +21,7 @@ from burnish.verify.trials.interpreted import entry_of, interpret
 
 _PLAIN_SHARE = 0.3
 """Of the time, what a proof may take that does not need the rule."""
-_RULE_SHARE = 0.7
+_RULE_SHARE = 0.8
 """Of the time, what a proof of loops may take with it, before one without is tried."""
 
 
