@@ -1,4 +1,5 @@
-"""Conditions under which a loop is entered hold for as long as it runs, and bounds that code reduces values below."""
+"""Conditions under which a loop is entered hold for as long as it runs; so do bounds that code reduces values below,
+and limits in memory that a count is compared with each time."""
 
 from __future__ import annotations
 
@@ -28,6 +29,19 @@ unsigned g(const unsigned char *p, int n)
 { unsigned s = 1; for (int i = 0; i < n; i++) { s += p[i]; if (s >= 65521) s -= 65521; } return s; }
 """
 
+LIMIT = """
+struct one { struct one *next; signed char n; int a[20]; };
+void use(int);
+int f(struct one *p, int k)
+{
+    do {
+        if (k != p->n) { for (int i = 0; i < p->n; i++) use(p->a[i]); p->n = -1; }
+        p = p->next;
+    } while (p);
+    return 0;
+}
+"""
+
 
 def verdict(folder: Path, source: str) -> object:
     path = folder / "made.c"
@@ -54,3 +68,26 @@ def test_what_holds_for_as_long_as_the_loop_runs(tmp_path: Path, source: str) ->
 def test_what_does_not(tmp_path: Path, source: str, now: str, then: str) -> None:
     assert now in source
     assert not isinstance(verdict(tmp_path, source.replace(now, then)), Proved)
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "proved"),
+    [("", "", True), ("i < p->n", "i <= p->n", False), ("use(p->a[i])", "use(p->a[i] + (i == 11))", False)],
+)
+def test_a_loop_that_is_tested_at_its_top_within_one(
+    tmp_path: Path, now: str, then: str, proved: bool
+) -> None:
+    """One side comes to the head of the inner loop where the other has seen that it has no round."""
+    first, second = tmp_path / "first.c", tmp_path / "second.c"
+    first.write_text(LIMIT)
+    second.write_text(LIMIT.replace(now, then) if now else LIMIT)
+    (row,) = burnish.verify(
+        first,
+        second,
+        "f",
+        cflags=("-O1", "-fno-tree-ch", "-w"),
+        rewrite_cflags=("-O2", "-w"),
+        timeout_s=20,
+        cache=False,
+    ).functions
+    assert isinstance(row.verdict, Proved) is proved
