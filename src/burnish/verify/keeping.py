@@ -47,13 +47,13 @@ _BROKEN = "the original accesses objects otherwise than its pointers declare the
 _NOT_KNOWN = "it is not known whether the original accesses objects as its pointers declare them"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Keeping:
     """Engines for a pair of which the original is taken to keep to the rule: a counterexample on which it does not, or
     on which that is not known, is none."""
 
     engines: Engines
-    _asked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]], init=False, repr=False)
+    _asked: tuple[str, ...] | None = field(default=None, init=False, repr=False)
     """What was asked for the proof that was given, where another was tried after it."""
 
     def glance(self, pair: Pair, seconds: float) -> TestResult:
@@ -75,7 +75,7 @@ class Keeping:
 
     def prove_briefly(self, pair: Pair, seconds: float) -> Proof | None:
         """As the engines do, first without the rule: most of what does not need it is easier so."""
-        self._asked.clear()
+        self._asked = None
         plain = self.engines.prove_briefly(_without_rule(pair), _PLAIN_SHARE * seconds)
         if plain is None or isinstance(plain.verdict, Proved):
             return plain
@@ -84,12 +84,12 @@ class Keeping:
     def prove(self, pair: Pair, seconds: float, invariants: Hint = None) -> Proof:
         """As the engines do, with the rule and without unless the proof is known. Loops mostly need it: what one side
         loads in each round the other keeps."""
+        self._asked = None
         if invariants is not None:
             return self.engines.prove(pair, seconds, invariants)
-        pairs = (pair, _without_rule(pair)) if has_loops(pair) else (_without_rule(pair), pair)
-        share = _RULE_SHARE if has_loops(pair) else _PLAIN_SHARE
+        plain = _without_rule(pair)
+        pairs, share = ((pair, plain), _RULE_SHARE) if has_loops(pair) else ((plain, pair), _PLAIN_SHARE)
         began = time.monotonic()
-        self._asked.clear()
         first = self.engines.prove(pairs[0], share * seconds)
         if isinstance(first.verdict, Proved):
             return first
@@ -97,7 +97,7 @@ class Keeping:
         second = self.engines.prove(pairs[1], max(seconds - (time.monotonic() - began), 0.0))
         if isinstance(second.verdict, Proved) or pairs[1] is pair:
             return second
-        self._asked.append(asked)
+        self._asked = asked
         return first
 
     def replay(self, pair: Pair, model: Model) -> Counterexample | str:
@@ -121,7 +121,7 @@ class Keeping:
     @property
     def query_hashes(self) -> tuple[str, ...]:
         """As the engines have it."""
-        return self._asked[0] if self._asked else self.engines.query_hashes
+        return self.engines.query_hashes if self._asked is None else self._asked
 
     def _kept(self, pair: Pair, result: TestResult) -> TestResult:
         found = result.counterexample

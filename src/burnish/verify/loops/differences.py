@@ -7,7 +7,8 @@ those, and the solver need not look.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from burnish.domains.smt.build import select
 from burnish.domains.smt.sums import Linear, linear
@@ -20,7 +21,7 @@ _MOST = 64
 """Facts that are kept."""
 
 _Key = frozenset[tuple[Term, int]]
-_Interval = tuple[int, int]
+_Exclusion = tuple[Linear, int, int]
 
 
 class Differences:
@@ -30,15 +31,12 @@ class Differences:
     def __init__(self, literals: Iterable[Term]) -> None:
         self._never: dict[_Key, list[tuple[int, int, Term]]] = {}
         self.sources: dict[Term, None] = {}
-        count = 0
-        for literal in literals:
-            for total, (low, high) in _excluded(literal) if count < _MOST else ():
-                key, sign = _key(total)
-                first, last = (low - total.constant, high - total.constant)
-                if sign < 0:
-                    first, last = -last, -first
-                self._never.setdefault(key, []).append((first & _MASK, (last - first) & _MASK, literal))
-                count += 1
+        for literal, (total, low, high) in islice(_exclusions(literals), _MOST):
+            key, sign = _key(total)
+            first, last = low - total.constant, high - total.constant
+            if sign < 0:
+                first, last = -last, -first
+            self._never.setdefault(key, []).append((first & _MASK, (last - first) & _MASK, literal))
 
     def __bool__(self) -> bool:
         return bool(self._never)
@@ -74,32 +72,33 @@ def _key(total: Linear) -> tuple[_Key, int]:
     return frozenset((term, sign * times & _MASK) for term, times in total.factors.items()), sign
 
 
-def _excluded(literal: Term) -> Iterator[tuple[Linear, _Interval]]:
-    """Sums of two values or more, each with an interval of numbers that a literal says it is none of."""
-    negated = literal.op is Op.NOT
-    atom = literal.args[0] if negated else literal
+def _exclusions(literals: Iterable[Term]) -> Iterator[tuple[Term, _Exclusion]]:
+    """Literals that say of a sum of several values that it is none of an interval of numbers, each with both."""
+    for literal in literals:
+        negated = literal.op is Op.NOT
+        found = _excluded(literal.args[0] if negated else literal, negated=negated)
+        if found is not None and len(found[0].factors) > 1 and found[1] <= found[2]:
+            yield literal, found
+
+
+def _excluded(atom: Term, *, negated: bool) -> _Exclusion | None:
+    """The sum, and the least and greatest number that it is not. A number is never below a sum: that is written as a
+    sum which is not below the next."""
     if atom.op not in (Op.EQ, Op.ULT):
-        return
+        return None
     first, second = atom.args
-    for total, interval in _intervals(atom.op, first, second, negated=negated):
-        if total.width == _WIDTH and len(total.factors) > 1 and interval[0] <= interval[1]:
-            yield total, interval
-
-
-def _intervals(op: Op, first: Term, second: Term, *, negated: bool) -> Sequence[tuple[Linear, _Interval]]:
-    match op, negated:
-        case Op.EQ, True if second.is_const and second.value == 0 and is_top(first):
-            assert isinstance(first.payload, int)
-            return [(linear((first.args[0], 1)), (0, (1 << first.payload) - 1))]
+    if atom.op is Op.EQ and negated and second.is_const and second.value == 0 and is_top(first):
+        assert isinstance(first.payload, int)
+        (whole,) = first.args
+        return (linear((whole, 1)), 0, (1 << first.payload) - 1) if whole.width == _WIDTH else None
+    if first.width != _WIDTH:
+        return None
+    match atom.op, negated:
         case Op.EQ, True:
-            return [(linear((first, 1), (second, -1)), (0, 0))]
+            return linear((first, 1), (second, -1)), 0, 0
         case Op.ULT, False if second.is_const:
-            return [(linear((first, 1)), (second.value, _MASK))]
+            return linear((first, 1)), second.value, _MASK
         case Op.ULT, True if second.is_const:
-            return [(linear((first, 1)), (0, second.value - 1))]
-        case Op.ULT, False if first.is_const:
-            return [(linear((second, 1)), (0, first.value))]
-        case Op.ULT, True if first.is_const:
-            return [(linear((second, 1)), (first.value + 1, _MASK))]
+            return linear((first, 1)), 0, second.value - 1
         case _:
-            return []
+            return None

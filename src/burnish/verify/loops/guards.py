@@ -15,6 +15,7 @@ from burnish.domains.smt.known import largest
 from burnish.domains.smt.terms import Op, Term
 from burnish.verify.loops.relations import Comparison, Order
 from burnish.verify.loops.values import Value
+from burnish.verify.solve.flat import all_conjuncts
 
 _MOST = 24
 _MOST_THRESHOLDS, _LEAST, _LARGEST = 16, 16, 1 << 31
@@ -54,15 +55,10 @@ def thresholds(function: Function) -> tuple[int, ...]:
 def guards(conditions: Iterable[Term], known: Mapping[Term, Sequence[Value]]) -> list[Order]:
     """What ``conditions`` say of the values that are ``known`` by the terms for them: few, the last first."""
     found: dict[Order, None] = {}
-    for condition in reversed([*_literals(conditions)]):
+    for condition in reversed([*all_conjuncts(conditions)]):
         for order in _orders(condition, known):
             found[order] = None
     return list(found)[:_MOST]
-
-
-def _literals(conditions: Iterable[Term]) -> Iterator[Term]:
-    for condition in conditions:
-        yield from condition.args if condition.op is Op.AND else (condition,)
 
 
 def _orders(condition: Term, known: Mapping[Term, Sequence[Value]]) -> Iterator[Order]:

@@ -10,6 +10,7 @@ from burnish.domains.smt.known import largest, least
 from burnish.domains.smt.leaves import signed
 from burnish.domains.smt.sums import Linear, linear, written
 from burnish.domains.smt.terms import Op, Term, subterms
+from burnish.verify.solve.flat import all_conjuncts
 
 PASSES = 3
 """Times that all is looked at again, at most."""
@@ -29,9 +30,7 @@ class Ranges:
         """What ``of`` found, for as long as nothing more is known."""
         self._sums: dict[Term, Linear] = {}
         self.sources: dict[Term, None] = {}
-        self._literals = [
-            part for term in assertions for part in (term.args if term.op is Op.AND else (term,))
-        ]
+        self._literals = [*all_conjuncts(assertions)]
         for _ in range(PASSES):
             before = dict(self._known)
             for literal in self._literals:

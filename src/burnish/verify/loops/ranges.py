@@ -7,7 +7,7 @@ and addresses that are equal become one term.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from burnish.domains.smt.build import FALSE, TRUE, concat, const, extract, zext
 from burnish.domains.smt.leaves import signed
@@ -16,6 +16,7 @@ from burnish.domains.smt.sums import linear, written
 from burnish.domains.smt.terms import Op, Term, subterms
 from burnish.verify.loops.differences import Differences
 from burnish.verify.loops.known_ranges import PASSES, SUMS, Ranges, split, total_of
+from burnish.verify.solve.flat import all_conjuncts
 
 _LONG_SUM = 6
 _DEEPEST = 40
@@ -37,13 +38,13 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     if equal:
         assertions = substitute(assertions, _with_parts(equal, assertions))
     rewritten = list(assertions)
-    differences = Differences(_literals(assertions))
+    differences = Differences(all_conjuncts(assertions))
     for _ in range(PASSES):
         before, rewritten = rewritten, _Rewriter(ranges, differences).rewrite(rewritten)
         if all(new is old for new, old in zip(rewritten, before, strict=True)):
             break
     found |= differences.sources
-    literals = [*_literals(rewritten)]
+    literals = [*all_conjuncts(rewritten)]
     atoms = [literal for literal in literals if _is_atom(literal)]
     found |= dict.fromkeys(atoms)
     known = {atom.args[0]: FALSE for atom in atoms if atom.op is Op.NOT}
@@ -54,18 +55,13 @@ def simplified(assertions: Sequence[Term]) -> list[Term]:
     return [FALSE] if FALSE in found else [term for term in found if term is not TRUE]
 
 
-def _literals(assertions: Sequence[Term]) -> Iterator[Term]:
-    for term in assertions:
-        yield from term.args if term.op is Op.AND else (term,)
-
-
 def _definitions(assertions: Sequence[Term]) -> tuple[dict[Term, Term], list[Term]]:
     """Variables that are asserted to be something else, each as that; and the assertions that say so, which must
     stay."""
     found: dict[Term, Term] = {}
     used: set[Term] = set()
     said: list[Term] = []
-    for literal in _literals(assertions):
+    for literal in all_conjuncts(assertions):
         if literal.op is not Op.EQ or literal.args[1].is_const:
             continue
         for variable, value in (literal.args, literal.args[::-1]):
@@ -88,7 +84,7 @@ def _fixed_bits(assertions: Sequence[Term]) -> tuple[dict[Term, Term], list[Term
     stay."""
     bits: dict[Term, tuple[int, int]] = {}
     said: list[Term] = []
-    for literal in _literals(assertions):
+    for literal in all_conjuncts(assertions):
         part, value = literal, 1
         if literal.op is Op.NOT:
             part, value = literal.args[0], 0

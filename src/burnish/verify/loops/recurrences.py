@@ -25,6 +25,8 @@ from burnish.verify.loops.values import Value
 
 _MOST_COUNTERS, _MOST_GROWING = 3, 6
 """Values that count, and those that grow by others, of which more is said at one pair of cuts."""
+_MOST_ENTERED = 2
+"""Ways from outside that are remembered."""
 _MOST_PARTS = 4
 """Products in one relation."""
 _SIZES = (8, 4, 2, 1)
@@ -51,11 +53,10 @@ class Recurrences:
     """What one pair of cuts was first come to with, from outside its loops."""
 
     entered: list[Moment] = field(default_factory=list[Moment])
-    _most: int = 2
 
     def enter(self, held: Moment) -> None:
         """Notes a way from outside."""
-        if len(self.entered) < self._most and held not in self.entered:
+        if len(self.entered) < _MOST_ENTERED and held not in self.entered:
             self.entered.append(held)
 
     def after(self, before: Moment, now: Moment) -> Iterator[Computed]:

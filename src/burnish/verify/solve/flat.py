@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from burnish.domains.smt.terms import Op, Payload, Term, subterms
 
@@ -52,3 +53,8 @@ def canonical(flat: Flat) -> tuple[Flat, dict[str, dict[str, str]]]:
 def conjuncts(term: Term) -> tuple[Term, ...]:
     """What has to hold at once for a term of width 1 to hold."""
     return term.args if term.op is Op.AND and term.width == 1 else (term,)
+
+
+def all_conjuncts(terms: Iterable[Term]) -> Iterator[Term]:
+    """The conjuncts of all of them, in order."""
+    return chain.from_iterable(map(conjuncts, terms))
