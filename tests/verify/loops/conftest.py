@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import burnish
 from burnish.core.code import Function
 from burnish.core.specification import LiveOut, Specification
 from burnish.core.state import MachineState, MemoryRegion
@@ -105,6 +108,17 @@ def make_pair() -> MakePair:
         return Pair(*sides, Specification(outs, source="prototype"))
 
     return make
+
+
+def verdict_of(folder: Path, source: str, *flags: str, timeout_s: float = 20, **options: Any) -> object:
+    """The verdict on ``f`` against ``g`` of one C source."""
+    path = folder / "made.c"
+    path.write_text(source)
+    names = options.pop("against", ("f", "g"))
+    flags = (*flags, "-w")
+    found = burnish.verify(path, path, *names, cflags=flags, timeout_s=timeout_s, cache=False, **options)
+    (row,) = found.functions
+    return row.verdict
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import pytest
 import burnish
 from burnish.core.verdict import Proved
 
+from .conftest import verdict_of
+
 ASKED = """
 long f(const long *a, int n, long k)
 {
@@ -43,17 +45,9 @@ int f(struct one *p, int k)
 """
 
 
-def verdict(folder: Path, source: str) -> object:
-    path = folder / "made.c"
-    path.write_text(source)
-    flags = ("-O1", "-w")
-    (row,) = burnish.verify(path, path, "f", "g", cflags=flags, timeout_s=30, cache=False).functions
-    return row.verdict
-
-
 @pytest.mark.parametrize("source", [ASKED, REDUCED], ids=["asked before", "reduced"])
 def test_what_holds_for_as_long_as_the_loop_runs(tmp_path: Path, source: str) -> None:
-    assert isinstance(verdict(tmp_path, source), Proved)
+    assert isinstance(verdict_of(tmp_path, source, "-O1", timeout_s=30), Proved)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +61,7 @@ def test_what_holds_for_as_long_as_the_loop_runs(tmp_path: Path, source: str) ->
 )
 def test_what_does_not(tmp_path: Path, source: str, now: str, then: str) -> None:
     assert now in source
-    assert not isinstance(verdict(tmp_path, source.replace(now, then)), Proved)
+    assert not isinstance(verdict_of(tmp_path, source.replace(now, then), "-O1", timeout_s=30), Proved)
 
 
 @pytest.mark.parametrize(

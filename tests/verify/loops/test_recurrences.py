@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import burnish
 from burnish.cli import main
 from burnish.core.verdict import Proved
+
+from .conftest import verdict_of
 
 KEPT = ("-O1", "-w", "-fno-tree-scev-cprop", "-fno-ivopts")
 """So that a sum in a loop stays one."""
@@ -35,16 +36,9 @@ int g(int x, int n) { return n > 0 ? -3 * x * n : 0; }
 """
 
 
-def verdict(folder: Path, source: str, name: str = "made") -> object:
-    path = folder / f"{name}.c"
-    path.write_text(source)
-    (row,) = burnish.verify(path, path, "f", "g", cflags=KEPT, timeout_s=20, cache=False).functions
-    return row.verdict
-
-
 @pytest.mark.parametrize("source", [PRODUCT, FROM_SOMEWHERE, STRIDE, BELOW])
 def test_a_sum_in_a_loop_is_a_product(tmp_path: Path, source: str) -> None:
-    assert isinstance(verdict(tmp_path, source), Proved)
+    assert isinstance(verdict_of(tmp_path, source, *KEPT), Proved)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +54,7 @@ def test_a_sum_in_a_loop_is_a_product(tmp_path: Path, source: str) -> None:
 )
 def test_another_product_is_none(tmp_path: Path, source: str, now: str, then: str) -> None:
     assert now in source
-    assert not isinstance(verdict(tmp_path, source.replace(now, then)), Proved)
+    assert not isinstance(verdict_of(tmp_path, source.replace(now, then), *KEPT), Proved)
 
 
 def test_the_certificate_says_the_product(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-import burnish
 from burnish.core.verdict import Proved, Refuted
 from burnish.verify.loops.values import value_from_text, word
+
+from .conftest import verdict_of
 
 KEPT = ("-O1", "-fno-tree-loop-im")
 """So that a store in a loop stays there."""
@@ -45,16 +47,9 @@ void g(struct counted *c, const int *a, long k)
 """
 
 
-def verdict(
-    folder: Path, source: str, *, types: bool = False, against: tuple[str, str] = ("f", "g")
-) -> object:
-    path = folder / "made.c"
-    path.write_text(HEAD + source)
-    flags = (*KEPT, "-g", "-w") if types else (*KEPT, "-w")
-    (row,) = burnish.verify(
-        path, path, *against, cflags=flags, types=types, timeout_s=20, cache=False
-    ).functions
-    return row.verdict
+def verdict(folder: Path, source: str, *, types: bool = False, **options: Any) -> object:
+    flags = (*KEPT, "-g") if types else KEPT
+    return verdict_of(folder, HEAD + source, *flags, types=types, **options)
 
 
 @pytest.mark.parametrize("source", [ROUNDS, POINTERS], ids=["an object", "two pointers"])
